@@ -1,0 +1,43 @@
+"""The exception tree: one question, "would waiting help?", decides between retry and refusal.
+
+::
+
+    StormcastError
+    ├── NotReady       the world has not produced it yet
+    └── Refused        waiting will not help: stop and tell a human
+        ├── BadInput       unreadable, truncated, NaN, out of range, wrong grid or time
+        ├── BadPackage     digest, variables, grid or version do not match
+        └── Conflict       a sealed artifact would be overwritten
+
+Every message names the file or address, the variable, the number found and the number allowed.
+"""
+
+from typing import ClassVar
+
+
+class StormcastError(Exception):
+    """Anything this project raises on purpose. `exit_code` is what the command line returns for it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NotReady(StormcastError):
+    """An input does not exist yet; asking again later may succeed."""
+
+    exit_code = 4
+
+
+class Refused(StormcastError):
+    """Waiting will not help: a human has to look."""
+
+
+class BadInput(Refused):
+    """A file or array that is unreadable, incomplete, out of range, or of the wrong grid or time."""
+
+
+class BadPackage(Refused):
+    """A model package whose digest, variables, grid or version do not match."""
+
+
+class Conflict(Refused):
+    """A sealed artifact would be overwritten, or a pointer was moved by somebody else."""

@@ -1,0 +1,21 @@
+"""The vocabulary of events: what the system says of itself, and about which resource."""
+
+from enum import StrEnum
+
+from stormcast_tw.cycle import Cycle
+
+
+class Event(StrEnum):
+    """Names of the events that flows emit and automations wait for."""
+
+    INPUTS_READY = "inputs.ready"
+    INPUTS_DEGRADED = "inputs.degraded"
+    INPUTS_MISSING = "inputs.missing"
+    CYCLE_PUBLISHED = "cycle.published"
+    CYCLE_SKIPPED = "cycle.skipped"
+    CYCLE_FAILED = "cycle.failed"
+
+
+def cycle_resource(cycle: Cycle) -> str:
+    """Return the resource id of a cycle, e.g. `stormcast.cycle.20261122T06Z`."""
+    return f"stormcast.cycle.{cycle}"
