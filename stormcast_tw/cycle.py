@@ -16,9 +16,7 @@ _TEXT = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})Z")
 def as_utc(time: datetime) -> datetime:
     """Return `time` in UTC. Raises ValueError for a naive time: a time zone is never guessed."""
     if time.tzinfo is None:
-        raise ValueError(
-            f"time {time.isoformat()} has no time zone; write it in UTC, e.g. {time.isoformat()}+00:00"
-        )
+        raise ValueError(f"time {time.isoformat()} has no time zone; write it in UTC, e.g. {time.isoformat()}+00:00")
     return time.astimezone(UTC)
 
 
@@ -46,9 +44,7 @@ class Cycle:
         object.__setattr__(self, "init_time", init_time)
         on_the_hour = init_time == init_time.replace(minute=0, second=0, microsecond=0)
         if init_time.hour % HOURS_BETWEEN_CYCLES or not on_the_hour:
-            raise ValueError(
-                f"{init_time:%Y-%m-%dT%H:%M:%SZ} is not a cycle: cycles are 00, 06, 12 and 18 UTC"
-            )
+            raise ValueError(f"{init_time:%Y-%m-%dT%H:%M:%SZ} is not a cycle: cycles are 00, 06, 12 and 18 UTC")
 
     @classmethod
     def parse(cls, text: str) -> Cycle:

@@ -83,9 +83,7 @@ class Grid:
             spacing = (axis[-1] - axis[0]) / max(axis.size - 1, 1)
             error = np.max(np.abs(axis - even))
             if not error <= tolerance * abs(spacing):
-                raise ValueError(
-                    f"grid {name}: axis {label} is uneven by {error:g} with a spacing of {spacing:g}"
-                )
+                raise ValueError(f"grid {name}: axis {label} is uneven by {error:g} with a spacing of {spacing:g}")
             ends += [float(axis[0]), float(axis[-1]), int(axis.size)]
         pairs = tuple(sorted((projection or {}).items()))
         return cls(name, ends[0], ends[1], int(ends[2]), ends[3], ends[4], int(ends[5]), pairs)
@@ -187,7 +185,8 @@ class Grid:
 
         A projected grid also carries 2-D `latitude` and `longitude`. `Grid.of` is the inverse.
         """
-        attributes = {"grid_name": self.name, "grid_fingerprint": self.fingerprint}
+        attributes: dict[str, Any] = {"grid_name": self.name, "grid_fingerprint": self.fingerprint}
+        axes: dict[str, tuple[Any, ...]]
         if self.is_geographic:
             attributes |= {"grid_mapping_name": "latitude_longitude"}
             axes = {
@@ -195,9 +194,7 @@ class Grid:
                 "longitude": ("longitude", self.x, _LONGITUDE),
             }
         else:
-            attributes |= {
-                k: v for k, v in CRS.from_dict(dict(self.projection)).to_cf().items() if k != "crs_wkt"
-            }
+            attributes |= {k: v for k, v in CRS.from_dict(dict(self.projection)).to_cf().items() if k != "crs_wkt"}
             attributes |= {"projection": json.dumps(dict(self.projection), sort_keys=True)}
             latitude, longitude = self.latlon()
             horizontal = {k: v for k, v in _LATITUDE.items() if k != "axis"}

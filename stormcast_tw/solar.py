@@ -36,11 +36,7 @@ def cos_zenith(time: datetime, latitude: npt.ArrayLike, longitude: npt.ArrayLike
         + 0.00148 * np.sin(3 * g)
     )
     minutes_fast = 229.18 * (
-        0.000075
-        + 0.001868 * np.cos(g)
-        - 0.032077 * np.sin(g)
-        - 0.014615 * np.cos(2 * g)
-        - 0.04089 * np.sin(2 * g)
+        0.000075 + 0.001868 * np.cos(g) - 0.032077 * np.sin(g) - 0.014615 * np.cos(2 * g) - 0.04089 * np.sin(2 * g)
     )
     utc_hours = time.hour + time.minute / 60.0 + time.second / 3600.0
     phi = np.radians(np.asarray(latitude, dtype=np.float64))

@@ -85,17 +85,13 @@ _SURFACE = (
     Variable("refc", "equivalent_reflectivity_factor", "composite radar reflectivity", "dBZ", (-35.0, 80.0)),
     Variable("sp", "surface_air_pressure", "surface pressure", "Pa", (45000.0, 108000.0)),
     Variable("msl", "air_pressure_at_mean_sea_level", "mean sea level pressure", "Pa", (86000.0, 106000.0)),
-    Variable(
-        "tcwv", "atmosphere_mass_content_of_water_vapor", "total column water vapour", "kg m-2", (0.0, 110.0)
-    ),
+    Variable("tcwv", "atmosphere_mass_content_of_water_vapor", "total column water vapour", "kg m-2", (0.0, 110.0)),
 )
 
 _INVARIANTS = (
     Variable("lsm", "land_area_fraction", "land mask (1 land, 0 sea)", "1", (0.0, 1.0), ""),
     Variable("orog", "surface_altitude", "orography", "m", (-100.0, 4000.0), ""),
-    Variable(
-        "coverage", "", "training coverage: 1 where rain truth existed in training", "1", (0.0, 1.0), ""
-    ),
+    Variable("coverage", "", "training coverage: 1 where rain truth existed in training", "1", (0.0, 1.0), ""),
 )
 
 LEVELS_HPA = (1000, 925, 850, 700, 500, 400, 300, 250, 200)

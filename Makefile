@@ -1,0 +1,53 @@
+# run, test, check, system, serve: the words that CI says too.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CYCLE ?= 20260611T06Z
+
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: help run test check format system serve package clean
+
+help:
+	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
+	@echo "make test     the whole test suite"
+	@echo "make check    ruff, mypy --strict, import contracts"
+	@echo "make system   Debian packages that tests need (as root)"
+	@echo "make serve    a Prefect server with the page of the runs, on loopback"
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "stormcast-tw needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(VENV)/.installed
+	@$(BIN)/stormcast-tw simulate --cycle $(CYCLE)
+	@$(BIN)/stormcast-tw forecast --cycle $(CYCLE)
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+system:
+	@echo "nothing to install yet: no test needs a Debian package"
+
+serve: $(VENV)/.installed
+	PREFECT_HOME=$(CURDIR)/var/prefect $(BIN)/prefect server start --host 127.0.0.1
+
+package: $(VENV)/.installed
+	$(BIN)/python -m stormcast_tw.training.untrained packages/demo
+
+clean:
+	rm -rf var

@@ -1,0 +1,112 @@
+"""Products, and what is published: a sealed folder a run, and pointers to the chosen run and the newest cycle."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import Conflict
+from stormcast_tw.plan import Frozen
+from stormcast_tw.products import make_products as products_of
+from stormcast_tw.store import MANIFEST, Address, Artifact, Store
+
+PUBLISHED = "published"
+_ATTEMPTS = 20
+
+
+class Entry(Frozen):
+    """What a pointer says: the run to read."""
+
+    init_time: AwareDatetime
+    run: str
+    manifest: str
+    """Relative to the folder of the experiment."""
+    status: Literal["complete", "degraded"]
+
+
+def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
+    """Form the products of a forecast and seal them beside it; sealed ones are returned as they are."""
+    address = forecast.address.model_copy(update={"kind": "products"})
+    sealed = store.find(address)
+    if sealed is not None:
+        return sealed
+    draft = store.begin(address, forecast.plan)
+    products = products_of(store.open(forecast, "forecast").load())
+    draft.write("products", products)
+    return draft.seal(
+        grid=forecast.grid,
+        variables=tuple(str(name) for name in products.data_vars),
+        parents=(forecast,),
+        simulated=forecast.simulated,
+        trained=forecast.trained,
+        now=now,
+    )
+
+
+def publish(
+    store: Store, work: Store, forecast: Artifact, products: Artifact, now: datetime, **details: Any
+) -> Artifact:
+    """Copy a forecast and its products where readers look, seal them, then move the pointers.
+
+    A reader sees nothing before the seal. A published run is returned as it is.
+    """
+    address = forecast.address.model_copy(update={"kind": PUBLISHED})
+    artifact = store.find(address)
+    if artifact is None:
+        draft = store.begin(address, forecast.plan)
+        store.copy_in(forecast, "forecast", draft)
+        store.copy_in(products, "products", draft)
+        artifact = draft.seal(
+            grid=forecast.grid,
+            variables=(*forecast.variables, *products.variables),
+            parents=(forecast, products),
+            simulated=forecast.simulated,
+            trained=forecast.trained,
+            now=now,
+            details={**forecast.details, **details},
+        )
+    point_at(store, artifact)
+    return artifact
+
+
+def point_at(store: Store, artifact: Artifact) -> None:
+    """Choose this run for its cycle, and move `latest.json` to it unless that would go back in time."""
+    address = artifact.address
+    cycle = Cycle.parse(address.cycle)
+    entry = Entry(
+        init_time=cycle.init_time,
+        run=address.run,
+        manifest=f"{address.cycle}/{address.run}/{MANIFEST}",
+        status=artifact.details.get("status", "complete"),
+    )
+    folder = f"{address.kind}/{address.experiment}"
+    _move(store, f"{folder}/{address.cycle}/chosen.json", entry)
+    _move(store, f"{folder}/latest.json", entry)
+
+
+def latest(store: Store, experiment: str) -> Artifact | None:
+    """Return the published run that `latest.json` points at, or None."""
+    value = store.read_pointer(f"{PUBLISHED}/{experiment}/latest.json").value
+    if value is None:
+        return None
+    entry = Entry.model_validate(value)
+    cycle = str(Cycle(entry.init_time))
+    return store.get(Address(kind=PUBLISHED, experiment=experiment, cycle=cycle, run=entry.run))
+
+
+def _move(store: Store, path: str, entry: Entry) -> None:
+    for _ in range(_ATTEMPTS):
+        seen = store.read_pointer(path)
+        if seen.value is not None:
+            before = Entry.model_validate(seen.value)
+            if before == entry or before.init_time > entry.init_time:
+                return
+        try:
+            store.move_pointer(path, seen, entry.model_dump(mode="json"))
+        except Conflict:
+            continue
+        return
+    raise Conflict(f"{store.root}/{path}: was moved by others {_ATTEMPTS} times in a row")

@@ -1,0 +1,224 @@
+"""Model packages: a folder of `package.json` and safetensors that says everything a forecast needs to know.
+
+Nothing in a package can execute code: JSON validated against this module, and tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from stormcast_tw.errors import BadPackage
+from stormcast_tw.grid import Grid
+from stormcast_tw.model.network import Architecture, Channels, Role, build
+from stormcast_tw.plan import Frozen, Sampler, digest_of
+from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS, VariableSet
+
+DESCRIPTION = "package.json"
+INVARIANTS_FILE = "invariants.safetensors"
+TIME_CHANNELS = 3
+"""cos-zenith, and sine and cosine of the time of year, all at t+1."""
+
+
+class Scale(Frozen):
+    """Mean and standard deviation of a variable after its transform."""
+
+    mean: float
+    std: float = Field(gt=0)
+
+
+class StateScale(Scale):
+    """Also the standard deviations of its one-hour tendency and of the regression's residual."""
+
+    tendency_std: float = Field(gt=0)
+    residual_std: float = Field(gt=0)
+
+
+class Network(Frozen):
+    """One network: what it is for, its size, and the file of its weights."""
+
+    role: Role
+    architecture: Architecture
+    file: str = Field(pattern=r"[a-z0-9_-]+\.safetensors")
+
+
+class Description(Frozen):
+    """`package.json`, whole. Its canonical digest is the package's digest; it holds the sha256 of every file."""
+
+    format: Literal[1] = 1
+    name: str
+    version: str
+    summary: str
+    licence: str
+    trained: bool
+    simulated: bool
+    grid: dict[str, Any]
+    step_hours: Literal[1] = 1
+    state_set: str
+    background_set: str
+    state: dict[str, StateScale]
+    background: dict[str, Scale]
+    invariants: dict[str, Scale]
+    fold: int = Field(ge=1, le=8)
+    networks: tuple[Network, ...]
+    sampler: Sampler
+    precision: Literal["float32"] = "float32"
+    members: int = Field(ge=1, description="default ensemble size")
+    members_per_batch: int = Field(ge=1)
+    files: dict[str, str] = Field(default_factory=dict, description="sha256 of every file")
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _variables_are_ours(self) -> Self:
+        for kind, sets, chosen, scales in (
+            ("state", STATE_SETS, self.state_set, self.state),
+            ("background", BACKGROUND_SETS, self.background_set, self.background),
+        ):
+            if chosen not in sets:
+                raise ValueError(f"{kind} set {chosen!r} is not one of {', '.join(sets)}")
+            if tuple(scales) != sets[chosen].ids:
+                raise ValueError(f"{kind} variables {tuple(scales)} are not those of {chosen}: {sets[chosen].ids}")
+        if tuple(self.invariants) != INVARIANTS.ids:
+            raise ValueError(f"invariants {tuple(self.invariants)} are not {INVARIANTS.ids}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical description, which holds the sha256 of every file."""
+        return digest_of(self.model_dump(mode="json"))
+
+    @property
+    def channels(self) -> dict[Role, Channels]:
+        """The channels of each network, before folding."""
+        state = len(self.state)
+        condition = state + 2 * len(self.background) + len(self.invariants) + TIME_CHANNELS
+        return {
+            "regression": Channels(state=state, condition=condition),
+            "diffusion": Channels(state=state, condition=condition + state),
+        }
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A package in memory: its description, its invariants (name -> (y, x) float32) and its networks by role."""
+
+    description: Description
+    grid: Grid
+    invariants: dict[str, npt.NDArray[np.float32]]
+    networks: dict[Role, torch.nn.Module]
+
+    @property
+    def digest(self) -> str:
+        """The digest of its description."""
+        return self.description.digest
+
+    @property
+    def state_set(self) -> VariableSet:
+        """What it predicts."""
+        return STATE_SETS[self.description.state_set]
+
+    @property
+    def background_set(self) -> VariableSet:
+        """What drives it."""
+        return BACKGROUND_SETS[self.description.background_set]
+
+    @property
+    def orography(self) -> npt.NDArray[np.float32]:
+        """Surface altitude in metres (y, x)."""
+        return self.invariants["orog"]
+
+
+def describe(folder: Path) -> Description:
+    """Read and validate `package.json` and check the sha256 of every file; raises BadPackage with what is wrong."""
+    path = folder / DESCRIPTION
+    try:
+        description = Description.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadPackage(f"{path}: there is no model package here") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadPackage(f"{path}: {where}: {first['msg']} ({error.error_count()} problems)") from error
+    for name in (INVARIANTS_FILE, *(network.file for network in description.networks)):
+        if name not in description.files:
+            raise BadPackage(f"{path}: no sha256 of {name}")
+        _checked(folder / name, description.files[name])
+    return description
+
+
+def load(folder: Path) -> ModelPackage:
+    """Load a package whole; raises BadPackage for any digest, shape or name that does not match."""
+    description = describe(folder)
+    grid = Grid.parse(description.grid)
+    networks = {network.role: _network(folder, description, network, grid) for network in description.networks}
+    missing = {"regression", "diffusion"} - set(networks)
+    if missing:
+        raise BadPackage(f"{folder}: has no {' and no '.join(sorted(missing))} network")
+    return ModelPackage(description, grid, load_invariants(folder, description), networks)
+
+
+def load_invariants(folder: Path, description: Description) -> dict[str, npt.NDArray[np.float32]]:
+    """Return lsm, orog and coverage, each (y, x) on the package's grid; raises BadPackage if one is not there."""
+    path, shape = folder / INVARIANTS_FILE, Grid.parse(description.grid).shape
+    try:
+        fields = load_arrays(_checked(path, description.files[INVARIANTS_FILE]))
+    except SafetensorError as error:
+        raise BadPackage(f"{path}: {error}") from error
+    for name in INVARIANTS.ids:
+        if name not in fields or fields[name].shape != shape:
+            raise BadPackage(f"{path}: {name} of shape {shape} is not there")
+    return {name: fields[name] for name in INVARIANTS.ids}
+
+
+def save(package: ModelPackage, folder: Path) -> ModelPackage:
+    """Write a package into `folder` and return it with the sha256 of its files filled in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {INVARIANTS_FILE: save_arrays(package.invariants)}
+    for network in package.description.networks:
+        weights = {k: v.detach().cpu().contiguous() for k, v in package.networks[network.role].state_dict().items()}
+        contents[network.file] = save_tensors(weights)
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
+    description = package.description.model_copy(update={"files": files})
+    (folder / DESCRIPTION).write_text(description.model_dump_json(indent=1) + "\n")
+    return ModelPackage(description, package.grid, package.invariants, package.networks)
+
+
+def new_network(description: Description, network: Network, grid: Grid) -> torch.nn.Module:
+    """Build a network of the package with fresh weights."""
+    channels = description.channels[network.role]
+    return build(network.role, network.architecture, channels, grid.shape, description.fold)
+
+
+def _checked(path: Path, sha256: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BadPackage(f"{path}: is missing from the package") from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise BadPackage(f"{path}: sha256 is {found}, the package says {sha256}")
+    return data
+
+
+def _network(folder: Path, description: Description, network: Network, grid: Grid) -> torch.nn.Module:
+    path = folder / network.file
+    module = new_network(description, network, grid)
+    try:
+        module.load_state_dict(load_tensors(_checked(path, description.files[network.file])), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        raise BadPackage(f"{path}: weights do not fit the {network.role} network: {error}") from error
+    return module.eval().requires_grad_(False)

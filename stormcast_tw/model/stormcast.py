@@ -1,0 +1,155 @@
+"""StormCast's step: one hour by regression, and a residual by diffusion (Pathak et al. 2026, 10.1126/sciadv.adv0423).
+
+Shapes: m member, v variable, y, x. *Scaled* values are (T(x) - mean) / std with T the variable's transform; a
+regression output is a tendency in units of its standard deviation; a residual is in units of its own, so that
+sigma_data = 1 in network, loss and sampler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from stormcast_tw.errors import BadInput, BadPackage
+from stormcast_tw.model.network import fold, unfold
+from stormcast_tw.model.package import ModelPackage, Scale
+from stormcast_tw.model.sampler import sample
+from stormcast_tw.model.state import State
+from stormcast_tw.solar import cos_zenith, year_phase
+from stormcast_tw.variables import VariableSet
+
+
+class StormCast:
+    """A package made ready to step on a device."""
+
+    def __init__(self, package: ModelPackage, device: torch.device | str = "cpu") -> None:
+        self.package, self.device = package, torch.device(device)
+        description = package.description
+        self._networks = {role: network.to(self.device) for role, network in package.networks.items()}
+        self._state = _Scaling(package.state_set, description.state, self.device)
+        self._background = _Scaling(package.background_set, description.background, self.device)
+        scales = list(description.state.values())
+        self._tendency_std = _column([scale.tendency_std for scale in scales], self.device)
+        self._residual_std = _column([scale.residual_std for scale in scales], self.device)
+        bounds = [variable.valid_range for variable in package.state_set]
+        self._lower = _column([low for low, _ in bounds], self.device)
+        self._upper = _column([high for _, high in bounds], self.device)
+        fixed = [(package.invariants[name] - s.mean) / s.std for name, s in description.invariants.items()]
+        self._invariants_vyx = torch.from_numpy(np.stack(fixed).astype(np.float32)).to(self.device)
+
+    @torch.inference_mode()
+    def step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> State:
+        """Return the state one hour later, in physical units and within each variable's valid range.
+
+        `before` and `after` are the background at the state's valid time and one hour later (one member each);
+        `noise` is standard normal (member, variable, y, x). Raises BadInput for a background at any other time or for
+        shapes that do not fit, BadPackage if the networks give something that is not finite.
+        """
+        x = self.unbounded_step(state, before, after, noise)
+        if not bool(torch.isfinite(x).all()):
+            raise BadPackage(f"{self.package.description.name}: the step to {after.valid_time} is not finite")
+        values = torch.minimum(torch.maximum(x, self._lower), self._upper)
+        return State(values, state.variables, after.valid_time)
+
+    @torch.inference_mode()
+    def unbounded_step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> torch.Tensor:
+        """Return what the model says before the physical bounds: (m, v, y, x) in physical units."""
+        self._check(state, before, after, noise)
+        z_mvyx = self._state.transform(state.values)
+        condition = self.condition(state.values, before.values, after.values, after.valid_time)
+        z_mean = z_mvyx + self._tendency_std * self._regression(condition)
+        condition = torch.cat([condition, self._state.scale(z_mean)], dim=1)
+        residual = self._residual(condition, torch.from_numpy(noise).to(self.device))
+        return self._state.untransform(z_mean + self._residual_std * residual)
+
+    def condition(
+        self, state: torch.Tensor, before: torch.Tensor, after: torch.Tensor, valid_time: datetime
+    ) -> torch.Tensor:
+        """Return what both networks see (m, channel, y, x).
+
+        State at t, background at t and t+1, invariants, cos-zenith and time of year at t+1 (`valid_time`).
+        """
+        members = state.shape[0]
+        shared = [
+            self._background.scale(self._background.transform(before))[0],
+            self._background.scale(self._background.transform(after))[0],
+            self._invariants_vyx,
+            self._time_channels(valid_time),
+        ]
+        shared_mvyx = torch.cat(shared).expand(members, -1, -1, -1)
+        return torch.cat([self._state.scale(self._state.transform(state)), shared_mvyx], dim=1)
+
+    def _regression(self, condition: torch.Tensor) -> torch.Tensor:
+        factor = self.package.description.fold
+        no_noise = torch.zeros(condition.shape[0], device=self.device)
+        tendency: torch.Tensor = self._networks["regression"](fold(condition, factor), no_noise, None)
+        return unfold(tendency, factor)
+
+    def _residual(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        factor = self.package.description.fold
+        folded, network = fold(condition, factor), self._networks["diffusion"]
+
+        def D(x: torch.Tensor, sigma: float) -> torch.Tensor:  # noqa: N802
+            denoised: torch.Tensor = network(x, torch.full((x.shape[0],), sigma, device=self.device), folded)
+            return denoised
+
+        return unfold(sample(D, fold(noise, factor), self.package.description.sampler), factor)
+
+    def _time_channels(self, valid_time: datetime) -> torch.Tensor:
+        latitude, longitude = self.package.grid.latlon()
+        phase = year_phase(valid_time)
+        ones = np.ones(self.package.grid.shape)
+        channels = [cos_zenith(valid_time, latitude, longitude), np.sin(phase) * ones, np.cos(phase) * ones]
+        return torch.from_numpy(np.stack(channels).astype(np.float32)).to(self.device)
+
+    def _check(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> None:
+        for background, wanted in ((before, state.valid_time), (after, state.valid_time + timedelta(hours=1))):
+            if background.valid_time != wanted:
+                raise BadInput(f"background is valid at {background.valid_time}, the step needs {wanted}")
+        for found, wanted_set in (
+            (state.variables, self.package.state_set),
+            (before.variables, self.package.background_set),
+            (after.variables, self.package.background_set),
+        ):
+            if found.ids != wanted_set.ids:
+                raise BadInput(f"variables {found.ids} are not the package's {wanted_set.ids}")
+        shape = self.package.grid.shape
+        for what, array_shape in (
+            ("state", state.values.shape),
+            ("noise", noise.shape),
+            ("background", after.values.shape),
+        ):
+            if tuple(array_shape[-2:]) != shape:
+                raise BadInput(f"{what} has the horizontal shape {tuple(array_shape[-2:])}, the package {shape}")
+        if noise.shape != tuple(state.values.shape):
+            raise BadInput(f"noise has shape {noise.shape}, the state {tuple(state.values.shape)}")
+
+
+class _Scaling:
+    """Transforms and z-scores of a variable set, on (m, v, y, x)."""
+
+    def __init__(self, variables: VariableSet, scales: Mapping[str, Scale], device: torch.device):
+        self._log1p = [i for i, variable in enumerate(variables) if variable.transform == "log1p"]
+        self._mean = _column([scale.mean for scale in scales.values()], device)
+        self._std = _column([scale.std for scale in scales.values()], device)
+
+    def transform(self, values: torch.Tensor) -> torch.Tensor:
+        values = values.clone()
+        values[:, self._log1p] = torch.log1p(values[:, self._log1p])
+        return values
+
+    def untransform(self, transformed: torch.Tensor) -> torch.Tensor:
+        values = transformed.clone()
+        values[:, self._log1p] = torch.expm1(values[:, self._log1p])
+        return values
+
+    def scale(self, transformed: torch.Tensor) -> torch.Tensor:
+        return (transformed - self._mean) / self._std
+
+
+def _column(values: list[float], device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]

@@ -1,0 +1,103 @@
+"""Plans: all that determines an artifact. The digest of a plan names the run: same plan, same address."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from stormcast_tw.cycle import Cycle
+
+
+def digest_of(value: Any) -> str:
+    """Return the sha256 of `value` as canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _cycle_text(text: str) -> str:
+    return str(Cycle.parse(text))
+
+
+CycleText = Annotated[str, AfterValidator(_cycle_text)]
+ExperimentName = Annotated[str, Field(pattern=r"[a-z][a-z0-9_-]{0,31}")]
+
+
+class Frozen(BaseModel):
+    """The base of everything that crosses a process or a disk: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampler(Frozen):
+    """How the diffusion stage is sampled: the algorithm and its noise levels (Karras et al. 2022, eq. 5)."""
+
+    name: Literal["dpmpp_2m", "edm_heun"]
+    steps: int = Field(ge=2, le=256)
+    sigma_min: float = Field(gt=0)
+    sigma_max: float = Field(gt=0)
+    rho: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.sigma_min < self.sigma_max:
+            raise ValueError(f"sampler: sigma_min {self.sigma_min} is not below sigma_max {self.sigma_max}")
+        return self
+
+    @property
+    def network_calls(self) -> int:
+        """Calls of the diffusion network a step of the model."""
+        return self.steps if self.name == "dpmpp_2m" else 2 * self.steps - 1
+
+
+class _AnyPlan(Frozen):
+    @property
+    def run(self) -> str:
+        """The first 12 hex digits of the plan's sha256."""
+        return digest_of(self.model_dump(mode="json"))[:12]
+
+
+class InputsPlan(_AnyPlan):
+    """Determines the prepared inputs of a cycle: which files, for which package, how far ahead."""
+
+    experiment: ExperimentName
+    cycle: CycleText
+    inputs: dict[str, tuple[str, ...]]
+    """Digests of the files of each input."""
+    package: str
+    """Digest of the package that chose the grid and the variables."""
+    lead_hours: int = Field(ge=1, le=48)
+    code_version: str
+
+
+class Plan(_AnyPlan):
+    """Determines a forecast, up to the rounding of the machine class that carries it out."""
+
+    inputs: InputsPlan
+    members: int = Field(ge=1, le=1024)
+    base_seed: int = Field(ge=0, lt=2**63)
+    sampler: Sampler
+    precision: Literal["float32"] = "float32"
+    members_per_batch: int = Field(ge=1)
+
+    @property
+    def experiment(self) -> str:
+        """The experiment this forecast belongs to."""
+        return self.inputs.experiment
+
+    @property
+    def cycle(self) -> Cycle:
+        """The cycle this forecast starts from."""
+        return Cycle.parse(self.inputs.cycle)
+
+    @property
+    def lead_hours(self) -> int:
+        """The last lead time in hours."""
+        return self.inputs.lead_hours
+
+    @property
+    def batches(self) -> tuple[tuple[int, ...], ...]:
+        """Members that are stepped together, in order."""
+        first = range(0, self.members, self.members_per_batch)
+        return tuple(tuple(range(m, min(m + self.members_per_batch, self.members))) for m in first)

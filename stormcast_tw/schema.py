@@ -1,0 +1,114 @@
+"""The shape of every dataset we write, declared once: dimensions, coordinates, CF attributes, chunks, encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stormcast_tw.cycle import Cycle, datetime64
+from stormcast_tw.grid import Grid
+from stormcast_tw.variables import VariableSet
+
+CONVENTIONS = "CF-1.11"
+INSTITUTION = "stormcast-tw"
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array to be filled piece by piece."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset before its values: coordinates (with the global attributes) and float32 arrays still to be filled."""
+
+    coordinates: xr.Dataset
+    arrays: Mapping[str, ArraySpec]
+
+
+def global_attributes(title: str, *, simulated: bool, trained: bool, **more: str) -> dict[str, Any]:
+    """Return a dataset's global CF attributes; the title says SIMULATED and UNTRAINED where that is so."""
+    words = [*(["SIMULATED"] if simulated else []), *([] if trained else ["UNTRAINED"]), title]
+    return {
+        "Conventions": CONVENTIONS,
+        "title": " ".join(words),
+        "institution": INSTITUTION,
+        "simulated": int(simulated),
+        "trained": int(trained),
+        **more,
+    }
+
+
+def time_coordinates(cycle: Cycle, lead_hours: Iterable[int]) -> xr.Dataset:
+    """Return init_time (), lead_time (lead_time), valid_time (lead_time) and its one-hour bounds (lead_time, 2)."""
+    leads = np.array(list(lead_hours), dtype="timedelta64[h]").astype("timedelta64[ns]")
+    init_time = datetime64(cycle.init_time)
+    valid_time = init_time + leads
+    bounds = np.stack([valid_time - np.timedelta64(1, "h"), valid_time], axis=-1)
+    return xr.Dataset(
+        coords={
+            "init_time": (
+                (),
+                init_time,
+                {"standard_name": "forecast_reference_time", "long_name": "start of the forecast"},
+            ),
+            "lead_time": (
+                "lead_time",
+                leads,
+                {"standard_name": "forecast_period", "long_name": "time since init_time"},
+            ),
+            "valid_time": (
+                "lead_time",
+                valid_time,
+                {"standard_name": "time", "long_name": "valid time", "bounds": "valid_time_bounds"},
+            ),
+            "valid_time_bounds": (("lead_time", "bounds"), bounds),
+        }
+    )
+
+
+def member_coordinate(members: int) -> xr.Dataset:
+    """Return the coordinate member (member), counted from 0."""
+    attributes = {"standard_name": "realization", "long_name": "ensemble member", "units": "1"}
+    return xr.Dataset(coords={"member": ("member", np.arange(members, dtype=np.int32), attributes)})
+
+
+def array_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a data variable's attributes with the links to its grid mapping and auxiliary coordinates."""
+    return {**attributes, "grid_mapping": "crs", "coordinates": "init_time valid_time"}
+
+
+def forecast_spec(
+    cycle: Cycle, grid: Grid, variables: VariableSet, members: int, lead_hours: int, attributes: Mapping[str, Any]
+) -> DatasetSpec:
+    """Return the shape of a forecast: (member, lead_time, latitude, longitude), leads 1..lead_hours, a map a chunk."""
+    coordinates = xr.merge(
+        [grid.coordinates(), time_coordinates(cycle, range(1, lead_hours + 1)), member_coordinate(members)]
+    )
+    coordinates.attrs = dict(attributes)
+    dims = ("member", "lead_time", *grid.dims)
+    shape, chunks = (members, lead_hours, *grid.shape), (1, 1, *grid.shape)
+    arrays = {v.id: ArraySpec(dims, shape, chunks, array_attributes(v.attributes)) for v in variables}
+    return DatasetSpec(coordinates, arrays)
+
+
+def encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Return how a dataset is encoded in Zarr: times as integers since init_time, a horizontal map a chunk."""
+    encoded: dict[str, dict[str, Any]] = {}
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind == "M":
+            encoded[str(name)] = {"units": "seconds since 1970-01-01", "dtype": "int64"}
+        elif variable.dtype.kind == "m":
+            encoded[str(name)] = {"units": "hours", "dtype": "int64"}
+        elif variable.ndim >= 2 and name in dataset.data_vars:
+            encoded[str(name)] = {"chunks": (*(1,) * (variable.ndim - 2), *variable.shape[-2:])}
+    return encoded

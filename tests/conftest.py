@@ -1,0 +1,107 @@
+"""What tests share: an environment of their own, a small grid, its untrained package, its prepared inputs."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.grid import Grid
+from stormcast_tw.model import package as packages
+from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.plan import InputsPlan, Plan, Sampler
+from stormcast_tw.schema import time_coordinates
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Address, Artifact, Store
+from stormcast_tw.training.untrained import simulated_invariants, untrained_package
+from stormcast_tw.variables import BACKGROUND_SETS
+
+NOW = datetime(2026, 6, 11, 9, tzinfo=UTC)
+CYCLE = Cycle.parse("20260611T06Z")
+SMALL = Grid("SMALL", 23.0, 23.6, 32, 120.5, 121.1, 32)
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Point every root at the test's own folder and forget the settings of the test before."""
+    for name in ("INPUTS_ROOT", "WORK_ROOT", "PUBLISHED_ROOT"):
+        monkeypatch.setenv(f"STORMCAST_TW_{name}", str(tmp_path / name.lower().removesuffix("_root")))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def small_package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package")
+    packages.save(untrained_package(SMALL, simulated_invariants(SMALL)), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_package(small_package_folder: Path) -> ModelPackage:
+    return packages.load(small_package_folder)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "work"))
+
+
+def state_fields(grid: Grid) -> dict[str, np.ndarray]:
+    """A state well inside every valid range, different at every point: variable -> (y, x)."""
+    y, x = np.meshgrid(np.linspace(-1, 1, grid.ny), np.linspace(-1, 1, grid.nx), indexing="ij")
+    fields = {"t2m": 290 + 3 * y, "u10m": 5 * x, "v10m": 4 * y - 2, "tp01": 20 + 5 * x * y}
+    return {name: field.astype(np.float32) for name, field in fields.items()}
+
+
+def write_prepared(store: Store, package: ModelPackage, lead_hours: int = 12) -> Artifact:
+    """Seal prepared inputs on the package's grid, made by hand."""
+    grid = package.grid
+    plan = inputs_plan(package, lead_hours)
+    address = Address(kind="prepared", experiment="demo", cycle=str(CYCLE), run=plan.run)
+    draft = store.begin(address, plan.model_dump(mode="json"))
+    state = xr.Dataset({name: (grid.dims, field) for name, field in state_fields(grid).items()})
+    draft.write("state", state.assign_coords(grid.coordinates().coords))
+    leads = np.arange(lead_hours + 1, dtype=np.float32)[:, None, None]
+    ones = np.ones((1, *grid.shape), np.float32)
+    background = xr.Dataset(
+        {
+            v.id: (("lead_time", *grid.dims), (package.description.background[v.id].mean + 0 * leads) * ones + leads)
+            for v in BACKGROUND_SETS["background24"]
+        }
+    ).assign_coords(time_coordinates(CYCLE, range(lead_hours + 1)).coords)
+    draft.write("background", background)
+    return draft.seal(
+        grid=grid.describe(), variables=(), parents=(), simulated=True, trained=True, now=NOW
+    )  # fmt: skip
+
+
+def inputs_plan(package: ModelPackage, lead_hours: int = 12) -> InputsPlan:
+    return InputsPlan(
+        experiment="demo",
+        cycle=str(CYCLE),
+        inputs={"state": ("sha256:0",)},
+        package=package.digest,
+        lead_hours=lead_hours,
+        code_version="test",
+    )
+
+
+def forecast_plan(package: ModelPackage, *, members: int = 4, lead_hours: int = 12, per_batch: int = 2) -> Plan:
+    sampler: Sampler = package.description.sampler
+    return Plan(
+        inputs=inputs_plan(package, lead_hours),
+        members=members,
+        base_seed=7,
+        sampler=sampler,
+        members_per_batch=per_batch,
+    )
