@@ -1,0 +1,1 @@
+"""When things happen: the order of tasks, nothing else."""

@@ -1,0 +1,69 @@
+"""One six-hourly cycle, from providers' files to published products."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+from prefect.runtime import flow_run as this_run
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.events import Event
+from stormcast_tw.inputs import plan_inputs
+from stormcast_tw.model.package import describe
+from stormcast_tw.plan import Plan
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Artifact
+from tasks.fetch import await_inputs, fetch_background, fetch_state
+from tasks.policy import emit
+from tasks.postprocess import make_products
+from tasks.publish import publish
+from tasks.regrid import regrid_inputs
+from tasks.rollout import roll_out
+
+
+def _run_name() -> str:
+    parameters = this_run.parameters
+    return f"{parameters.get('cycle') or 'latest'}-{parameters.get('experiment')}"
+
+
+def _say_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    cycle = flow_run.parameters.get("cycle")
+    if cycle:
+        emit(Event.CYCLE_FAILED, Cycle.parse(cycle), reason=str(state.message))
+
+
+@flow(name="operations", flow_run_name=_run_name, on_failure=[_say_failed], on_crashed=[_say_failed])
+def operations(
+    cycle: str | None = None,
+    experiment: str = "demo",
+    lead_hours: int = 12,
+    members: int | None = None,
+    base_seed: int = 0,
+    now: datetime | None = None,
+) -> Artifact:
+    """Forecast one cycle (for example 20261122T06Z; by default the newest) and publish it.
+
+    Everything is idempotent: what is sealed is returned as it is, what was interrupted continues.
+    """
+    now = now or datetime.now(UTC)
+    chosen = Cycle.parse(cycle) if cycle else Cycle.at_or_before(now)
+    package = describe(settings().package)
+    inputs = await_inputs(chosen, lead_hours, package)
+    state = fetch_state.submit(inputs, experiment, now)
+    background = fetch_background.submit(inputs, experiment, now)
+    inputs_plan = plan_inputs(inputs, experiment, package, lead_hours)
+    prepared = regrid_inputs(inputs_plan, state.result(), background.result(), package, now)
+    plan = Plan(
+        inputs=inputs_plan,
+        members=members or package.members,
+        base_seed=base_seed,
+        sampler=package.sampler,
+        members_per_batch=package.members_per_batch,
+    )
+    forecast = roll_out(plan, prepared, now)
+    products = make_products(plan, forecast, now)
+    return publish(inputs, forecast, products, now)

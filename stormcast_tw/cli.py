@@ -1,0 +1,166 @@
+"""`stormcast-tw`: every verb calls a flow or a core function; no logic of its own.
+
+Exit codes: 0 done or ready, 1 refused or failed, 2 usage, 3 degraded, 4 not ready or missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import StormcastError
+from stormcast_tw.settings import settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+package_app = typer.Typer(no_args_is_help=True, help="Look at model packages.")
+app.add_typer(package_app, name="package")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+CycleOption = Annotated[str, typer.Option("--cycle", help="Init time of the cycle, e.g. 20260611T06Z.")]
+PackageArgument = Annotated[Path | None, typer.Argument(help="The package's folder; by default the configured one.")]
+LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in hours.")]
+
+DEMO_CYCLE = "20260611T06Z"
+"""A Mei-yu afternoon of the simulated Taiwan."""
+
+err = Console(stderr=True)
+
+
+def say(text: str, value: Any, as_json: bool) -> None:
+    """Print `text`, or `value` as JSON."""
+    typer.echo(json.dumps(value, indent=1) if as_json else text)
+
+
+@app.command()
+def simulate(
+    cycle: CycleOption = DEMO_CYCLE,
+    lead_hours: LeadHours = 12,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated weather.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the SIMULATED provider files of a cycle, in the providers' own formats, below the inputs root."""
+    from stormcast_tw.simulation.cycle import DEFAULT_SEED, simulate_cycle
+
+    root = settings().inputs_root
+    with Progress(console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task(f"simulating {cycle}", total=None)
+        written = simulate_cycle(
+            Cycle.parse(cycle),
+            root,
+            DEFAULT_SEED if seed is None else seed,
+            lead_hours,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    text = f"SIMULATED inputs of {cycle}: {len(written)} files written below {root}"
+    say(text, {"cycle": cycle, "root": root, "written": written, "simulated": True}, as_json)
+
+
+@app.command()
+def forecast(
+    cycle: CycleOption = DEMO_CYCLE,
+    experiment: Annotated[str, typer.Option(help="Where it is published; `oper` refuses simulated inputs.")] = "demo",
+    lead_hours: LeadHours = 12,
+    members: Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default the package's.")] = None,
+    seed: Annotated[int, typer.Option(help="Base seed of the ensemble.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Forecast one cycle from the files below the inputs root, and publish it."""
+    for name, value in settings().prefect_environment().items():
+        os.environ.setdefault(name, value)
+    from flows.operations import operations
+
+    Cycle.parse(cycle)
+    artifact = operations(cycle=cycle, experiment=experiment, lead_hours=lead_hours, members=members, base_seed=seed)
+    words = ("SIMULATED " if artifact.simulated else "") + ("" if artifact.trained else "UNTRAINED ")
+    lines = [
+        f"{words}forecast of {cycle}, run {artifact.address.run}, is published at",
+        f"  {artifact.uri}",
+        "What next:",
+        f"  .venv/bin/python -c \"import xarray; print(xarray.open_dataset('{artifact.uri}/products.zarr'))\"",
+        "  .venv/bin/stormcast-tw package show      what the model is",
+        "  .venv/bin/stormcast-tw doctor            is this machine fit",
+        "  make serve                               the Prefect page with the run's story",
+    ]  # fmt: skip
+    say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
+
+
+@package_app.command("show")
+def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
+    """Show what a package predicts, from what, and how."""
+    from stormcast_tw.model import package as packages
+
+    described = packages.describe(folder or settings().package)
+    table = Table(show_header=False, title=f"{described.name} {described.version}")
+    rows = {
+        "summary": described.summary,
+        "trained": "yes" if described.trained else "NO",
+        "digest": described.digest,
+        "grid": f"{described.grid['name']} {described.grid['y'][2]} x {described.grid['x'][2]}",
+        "predicts": f"{described.state_set}: {', '.join(described.state)}",
+        "driven by": f"{described.background_set}: {', '.join(described.background)}",
+        "networks": ", ".join(f"{n.role} ({n.file})" for n in described.networks),
+        "sampler": f"{described.sampler.name}, {described.sampler.network_calls} calls, "
+        f"sigma {described.sampler.sigma_min:g} to {described.sampler.sigma_max:g}",
+        "members": str(described.members),
+        "licence": described.licence,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    if as_json:
+        say("", described.model_dump(mode="json") | {"digest": described.digest}, True)
+    else:
+        Console().print(table)
+
+
+@package_app.command("check")
+def package_check(folder: PackageArgument = None, as_json: Json = False) -> None:
+    """Load a package whole: every digest, shape and name."""
+    from stormcast_tw.model import package as packages
+
+    where = folder or settings().package
+    loaded = packages.load(where)
+    parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
+    sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
+    say(f"{where}: fine; digest {loaded.digest}; {sizes}", {"digest": loaded.digest, "parameters": parameters}, as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check whether this machine is fit to forecast; exit code 1 if anything is not."""
+    from stormcast_tw.doctor import examine
+
+    findings = examine(settings())
+    if as_json:
+        say("", [vars(finding) for finding in findings], True)
+    else:
+        table = Table("check", "", "found", "what to do")
+        for finding in findings:
+            table.add_row(finding.check, "ok" if finding.fine else "NOT OK", finding.found, finding.cure)
+        Console().print(table)
+    if not all(finding.fine for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on standard error and its own exit code."""
+    try:
+        app()
+    except StormcastError as error:
+        err.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except ValueError as error:
+        err.print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Is this machine fit to forecast: one check a row, each with its cure."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from uuid import uuid4
+
+from stormcast_tw.errors import BadPackage, StormcastError
+from stormcast_tw.model import package as packages
+from stormcast_tw.settings import Settings
+from stormcast_tw.store import Store
+
+FREE_GIB = 5.0
+"""A cycle of 50 members and 48 h of the surface state takes 1.1 GB in work and again in published."""
+
+_PINNED_BELOW = {"fastapi": (0, 155), "sqlalchemy": (2, 1), "eccodes": (2, 43)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of a check."""
+
+    check: str
+    fine: bool
+    found: str
+    cure: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Run every check; never raises for what it finds."""
+    return [_run(name, check, settings) for name, check in CHECKS.items()]
+
+
+def _run(name: str, check: Callable[[Settings], tuple[bool, str, str]], settings: Settings) -> Finding:
+    try:
+        fine, found, cure = check(settings)
+    except (StormcastError, OSError, ImportError, RuntimeError, ValueError) as error:
+        return Finding(name, False, f"{type(error).__name__}: {error}", "mend what the message names")
+    return Finding(name, fine, found, "" if fine else cure)
+
+
+def _versions(_settings: Settings) -> tuple[bool, str, str]:
+    found = {name: metadata.version(name) for name in _PINNED_BELOW}
+    fine = all(tuple(int(p) for p in found[n].split(".")[:2]) < limit for n, limit in _PINNED_BELOW.items())
+    return fine, ", ".join(f"{n} {v}" for n, v in found.items()), "install the versions of requirements.lock"
+
+
+def _torch(settings: Settings) -> tuple[bool, str, str]:
+    torch = importlib.import_module("torch")
+    importlib.import_module("torchvision")
+    torch.zeros(1, device=settings.device)
+    found = f"torch {torch.__version__} on {settings.device}, {torch.get_num_threads()} threads"
+    return True, found, ""
+
+
+def _projections(_settings: Settings) -> tuple[bool, str, str]:
+    proj, eccodes = importlib.import_module("pyproj"), importlib.import_module("eccodes")
+    proj.CRS.from_epsg(4326)
+    found = f"pyproj {proj.__version__}, eccodes {eccodes.codes_get_api_version()}"
+    return True, found, ""
+
+
+def _package(settings: Settings) -> tuple[bool, str, str]:
+    if not settings.package.exists():
+        raise BadPackage(f"{settings.package}: there is no model package here")
+    described = packages.describe(settings.package)
+    trained = "trained" if described.trained else "UNTRAINED"
+    return True, f"{described.name} {described.version} ({described.digest[:12]}), {trained}", ""
+
+
+def _conditional_create(root: str) -> tuple[bool, str, str]:
+    store = Store(root)
+    path = f".doctor/{uuid4().hex}"
+    first, second = store.create(path, "1"), store.create(path, "2")
+    store.remove(path)
+    fine = first and not second
+    return fine, f"{store.root}: conditional create {'works' if fine else 'overwrites'}", "use a store that can"
+
+
+def _disk(settings: Settings) -> tuple[bool, str, str]:
+    root = Path(Store(settings.work_root).root)
+    while not root.exists():
+        root = root.parent
+    free = shutil.disk_usage(root).free / 2**30
+    return free >= FREE_GIB, f"{free:.1f} GiB free at {root}", f"make room: at least {FREE_GIB:g} GiB"
+
+
+CHECKS: dict[str, Callable[[Settings], tuple[bool, str, str]]] = {
+    "pinned versions": _versions,
+    "torch and device": _torch,
+    "projections and GRIB": _projections,
+    "model package": _package,
+    "work root": lambda settings: _conditional_create(settings.work_root),
+    "published root": lambda settings: _conditional_create(settings.published_root),
+    "disk": _disk,
+}
+"""Every check by its name."""

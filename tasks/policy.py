@@ -1,0 +1,81 @@
+"""The only retry and timeout numbers of the project, and how a task becomes observable."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar, cast
+
+import aiohttp
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.events import emit_event
+from prefect.tasks import Task
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.events import Event, cycle_resource
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NETWORK_ERRORS = (ConnectionError, TimeoutError, aiohttp.ClientError)
+"""Errors that pass by themselves. Everything else is for a human, or for readiness."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long a task may take, and how often it is tried again after a network error."""
+
+    timeout_seconds: float
+    retries: int = 3
+    retry_delay_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)
+    retry_jitter_factor: float = 0.5
+
+
+POLICIES = {
+    # A full-globe GRIB of three leads is about 0.4 GB; ten minutes allow 0.7 MB/s.
+    "fetch": Policy(timeout_seconds=600),
+    "regrid": Policy(timeout_seconds=600),
+    # The rollout has a deadline of its own, in its child process; this one is only the net below it.
+    "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),
+    "products": Policy(timeout_seconds=900),
+    "publish": Policy(timeout_seconds=900),
+}
+
+
+def is_network_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """True when the task failed by an error that may pass by itself."""
+    return isinstance(state.result(raise_on_failure=False), NETWORK_ERRORS)
+
+
+def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a task under one of the POLICIES. Results are manifests; the store is what remembers them."""
+    chosen = POLICIES[policy]
+    decorate = functools.partial(
+        task,
+        task_run_name=None,
+        retries=chosen.retries,
+        retry_delay_seconds=list(chosen.retry_delay_seconds),
+        retry_jitter_factor=chosen.retry_jitter_factor,
+        retry_condition_fn=is_network_error,
+        timeout_seconds=chosen.timeout_seconds,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+    def decorated(function: Callable[P, R]) -> Task[P, R]:
+        return cast("Task[P, R]", decorate(function))
+
+    return decorated
+
+
+def emit(event: Event, cycle: Cycle, **payload: Any) -> None:
+    """Emit an event of our vocabulary about a cycle."""
+    emit_event(event=event.value, resource={"prefect.resource.id": cycle_resource(cycle)}, payload=payload)
+
+
+def artifact_key(what: str, cycle: Cycle) -> str:
+    """Return the key of an artifact of the Prefect page: lower case and dashes."""
+    return f"{what}-{cycle}".lower()

@@ -1,0 +1,29 @@
+"""Put a finished forecast where readers look."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect.artifacts import create_markdown_artifact
+
+from stormcast_tw import catalogue
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.events import Event
+from stormcast_tw.readiness import InputSet
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Artifact, Store
+from tasks.policy import artifact_key, emit, under
+
+
+@under("publish")
+def publish(inputs: InputSet, forecast: Artifact, products: Artifact, now: datetime) -> Artifact:
+    """Publish, move the pointers, and say so as an event."""
+    store, work, where = Store(settings().published_root), Store(settings().work_root), settings().published_root
+    seen = store.find(forecast.address.model_copy(update={"kind": catalogue.PUBLISHED})) is not None
+    artifact = catalogue.publish(store, work, forecast, products, now, inputs=inputs.table(), status="complete")
+    cycle = Cycle.parse(artifact.address.cycle)
+    words = "was published before; nothing was written" if seen else "is published"
+    create_markdown_artifact(f"Run `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
+    if not seen:
+        emit(Event.CYCLE_PUBLISHED, cycle, run=artifact.address.run, experiment=artifact.address.experiment)
+    return artifact

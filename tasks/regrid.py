@@ -1,0 +1,20 @@
+"""Bring what was fetched onto the package's grid."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from stormcast_tw.inputs import prepare
+from stormcast_tw.model.package import Description
+from stormcast_tw.plan import InputsPlan
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Artifact, Store
+from tasks.policy import under
+
+
+@under("regrid")
+def regrid_inputs(
+    plan: InputsPlan, state: Artifact, background: Artifact, package: Description, now: datetime
+) -> Artifact:
+    """Return the prepared inputs of a forecast."""
+    return prepare(Store(settings().work_root), plan, (state, background), settings().package, package, now)
