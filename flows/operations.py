@@ -53,10 +53,10 @@ def operations(
     chosen = Cycle.parse(cycle) if cycle else Cycle.at_or_before(now)
     package = describe(settings().package)
     inputs = await_inputs(chosen, lead_hours, package)
-    state = fetch_state.submit(inputs, experiment, now)
-    background = fetch_background.submit(inputs, experiment, now)
+    state = fetch_state(inputs, experiment, now)
+    background = fetch_background(inputs, experiment, now)
     inputs_plan = plan_inputs(inputs, experiment, package, lead_hours)
-    prepared = regrid_inputs(inputs_plan, state.result(), background.result(), package, now)
+    prepared = regrid_inputs(inputs_plan, state, background, package, now)
     plan = Plan(
         inputs=inputs_plan,
         members=members or package.members,

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import StormcastError
+from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -48,19 +49,16 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write the SIMULATED provider files of a cycle, in the providers' own formats, below the inputs root."""
-    from stormcast_tw.simulation.cycle import DEFAULT_SEED, simulate_cycle
+    from stormcast_tw.simulation.cycle import files_of_cycle, simulate_cycle
+    from stormcast_tw.simulation.weather import DEFAULT_SEED
 
-    root = settings().inputs_root
+    root, chosen = settings().inputs_root, Cycle.parse(cycle)
+    weather = DEFAULT_SEED if seed is None else seed
+    total = sum(1 for _ in files_of_cycle(chosen, root, weather, lead_hours))
     with Progress(console=err, disable=not err.is_terminal) as bar:
-        task = bar.add_task(f"simulating {cycle}", total=None)
-        written = simulate_cycle(
-            Cycle.parse(cycle),
-            root,
-            DEFAULT_SEED if seed is None else seed,
-            lead_hours,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    text = f"SIMULATED inputs of {cycle}: {len(written)} files written below {root}"
+        task = bar.add_task(f"simulating {cycle}", total=total)
+        written = simulate_cycle(chosen, root, weather, lead_hours, lambda _path: bar.advance(task))
+    text = f"SIMULATED inputs of {cycle}: {len(written)} files below {root}"
     say(text, {"cycle": cycle, "root": root, "written": written, "simulated": True}, as_json)
 
 
@@ -80,7 +78,7 @@ def forecast(
 
     Cycle.parse(cycle)
     artifact = operations(cycle=cycle, experiment=experiment, lead_hours=lead_hours, members=members, base_seed=seed)
-    words = ("SIMULATED " if artifact.simulated else "") + ("" if artifact.trained else "UNTRAINED ")
+    words = labels(simulated=artifact.simulated, trained=artifact.trained)
     lines = [
         f"{words}forecast of {cycle}, run {artifact.address.run}, is published at",
         f"  {artifact.uri}",

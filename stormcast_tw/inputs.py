@@ -78,7 +78,6 @@ def fetch(
         variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
         parents=tuple(a for i in wanted for a in i.files),
         simulated=simulated,
-        trained=True,
         now=now,
         details={"inputs": [i.model_dump(mode="json") for i in wanted]},
     )
@@ -104,14 +103,13 @@ def prepare(
         ("state", "km-scale state at init_time", state),
         ("background", "background at every hour", background),
     ):
-        attributes = global_attributes(title, simulated=simulated, trained=True, experiment=plan.experiment)
+        attributes = global_attributes(title, simulated=simulated, experiment=plan.experiment)
         draft.write(name, dataset.assign_attrs({**dataset.attrs, **attributes}))
     return draft.seal(
         grid=grid.describe(),
         variables=tuple(str(name) for name in (*state.data_vars, *background.data_vars)),
         parents=tuple(fetched),
         simulated=simulated,
-        trained=True,
         now=now,
         details={"state_attributes": {k: str(v) for k, v in state.attrs.items()}},
     )

@@ -35,15 +35,22 @@ class DatasetSpec:
     arrays: Mapping[str, ArraySpec]
 
 
-def global_attributes(title: str, *, simulated: bool, trained: bool, **more: str) -> dict[str, Any]:
+def labels(*, simulated: bool, trained: bool | None) -> str:
+    """Return the words that must stand before any title, with a trailing space: SIMULATED, UNTRAINED, both or none.
+
+    `trained` is None where no model was involved.
+    """
+    return ("SIMULATED " if simulated else "") + ("UNTRAINED " if trained is False else "")
+
+
+def global_attributes(title: str, *, simulated: bool, trained: bool | None = None, **more: str) -> dict[str, Any]:
     """Return a dataset's global CF attributes; the title says SIMULATED and UNTRAINED where that is so."""
-    words = [*(["SIMULATED"] if simulated else []), *([] if trained else ["UNTRAINED"]), title]
     return {
         "Conventions": CONVENTIONS,
-        "title": " ".join(words),
+        "title": labels(simulated=simulated, trained=trained) + title,
         "institution": INSTITUTION,
         "simulated": int(simulated),
-        "trained": int(trained),
+        **({} if trained is None else {"trained": int(trained)}),
         **more,
     }
 

@@ -54,7 +54,8 @@ class Artifact(Frozen):
     variables: tuple[str, ...]
     parents: tuple[str, ...]
     simulated: bool
-    trained: bool
+    trained: bool | None
+    """None where no model was involved."""
     written_at: AwareDatetime
     details: dict[str, Any] = Field(default_factory=dict)
 
@@ -239,8 +240,8 @@ class Draft:
         variables: tuple[str, ...],
         parents: tuple[Artifact | str, ...],
         simulated: bool,
-        trained: bool,
         now: datetime,
+        trained: bool | None = None,
         details: dict[str, Any] | None = None,
     ) -> Artifact:
         """Consolidate the datasets and write the manifest: from here on the artifact exists and never changes.

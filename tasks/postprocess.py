@@ -9,6 +9,7 @@ from prefect.artifacts import create_table_artifact
 from stormcast_tw import catalogue
 from stormcast_tw.plan import Plan
 from stormcast_tw.products import summarise
+from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from tasks.policy import artifact_key, under
@@ -19,7 +20,7 @@ def make_products(plan: Plan, forecast: Artifact, now: datetime) -> Artifact:
     """Return the products of a forecast; sealed ones are returned as they are."""
     store = Store(settings().work_root)
     artifact = catalogue.make_products(store, forecast, now)
-    words = " ".join([*(["SIMULATED"] if artifact.simulated else []), *([] if artifact.trained else ["UNTRAINED"])])
+    words = labels(simulated=artifact.simulated, trained=artifact.trained)
     rows = summarise(store.open(artifact, "products").load())
-    create_table_artifact(rows, artifact_key("products", plan.cycle), f"{words} Products of {plan.cycle}".strip())
+    create_table_artifact(rows, artifact_key("products", plan.cycle), f"{words}Products of {plan.cycle}")
     return artifact

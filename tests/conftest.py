@@ -81,7 +81,7 @@ def write_prepared(store: Store, package: ModelPackage, lead_hours: int = 12) ->
     ).assign_coords(time_coordinates(CYCLE, range(lead_hours + 1)).coords)
     draft.write("background", background)
     return draft.seal(
-        grid=grid.describe(), variables=(), parents=(), simulated=True, trained=True, now=NOW
+        grid=grid.describe(), variables=(), parents=(), simulated=True, now=NOW
     )  # fmt: skip
 
 

@@ -1,0 +1,124 @@
+"""Inputs on the provider's grids become the model's inputs on its own grid: xarray in, xarray out, no files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from stormcast_tw import quality
+from stormcast_tw.errors import BadInput
+from stormcast_tw.grid import Grid
+from stormcast_tw.regrid import bilinear, cell_mean, conservative
+from stormcast_tw.schema import array_attributes
+from stormcast_tw.variables import INVARIANTS, VARIABLES, VariableSet
+
+OROGRAPHY_TOLERANCE = 100.0
+"""m RMS: terrain shifted by a few kilometres or smoothed to 10 km differs by more over Taiwan."""
+
+RAIN_QPESUMS, RAIN_RWRP = 1, 2
+"""Values of `rain_source`."""
+
+
+def prepare_state(
+    state: xr.Dataset,
+    observed_rain: xr.Dataset | None,
+    model_rain: xr.Dataset | None,
+    grid: Grid,
+    orography: npt.ArrayLike,
+) -> xr.Dataset:
+    """Return the initial state on `grid`: the variables of `state`, `tp01` and `rain_source`.
+
+    `state` (valid_time = 1, y, x) is RWRP's, with its orography `orog` (m); both rains hold tp01 (mm) of the same
+    valid time on their own grids. `orography` (ny, nx), m, is the package's. Variables come out as float32, the
+    dimensions those of `grid`; rain is observed where QPESUMS covers a cell, else RWRP's.
+    Raises BadInput when the terrain differs by more than 100 m RMS, when times differ, when a source does not cover
+    the grid, or when a cell has neither rain: the cycle is refused.
+    """
+    fields = {str(name): _on_target(state, str(name), grid) for name in state.data_vars}
+    _require_terrain(fields, orography)
+    rain, rain_source = _merge_rain(_rain(observed_rain, state), _rain(model_rain, state), grid)
+    fields = {name: values for name, values in fields.items() if name not in INVARIANTS.ids}
+    prepared = _dataset({**fields, "tp01": rain}, grid.dims, grid)
+    prepared["rain_source"] = (grid.dims, rain_source, _RAIN_SOURCE_ATTRIBUTES)
+    prepared["rain_source"].attrs["observed_share"] = float(np.mean(rain_source == RAIN_QPESUMS))
+    return prepared.assign_coords(valid_time=state["valid_time"].variable[0])
+
+
+_RAIN_SOURCE_ATTRIBUTES: dict[str, Any] = {
+    **array_attributes({"long_name": "where the rain of the past hour came from", "units": "1"}),
+    "flag_values": np.array([RAIN_QPESUMS, RAIN_RWRP], np.int8),
+    "flag_meanings": "qpesums rwrp",
+}
+
+
+def prepare_background(background: xr.Dataset, grid: Grid, variables: VariableSet) -> xr.Dataset:
+    """Return the large scale on `grid`: `variables`, float32 (valid_time, latitude, longitude), bilinear.
+
+    Raises BadInput for a variable that is absent or unbelievable, or a background that does not cover the grid.
+    """
+    if absent := [variable_id for variable_id in variables.ids if variable_id not in background]:
+        raise BadInput(f"background: lacks {', '.join(absent)}; found {', '.join(map(str, background.data_vars))}")
+    weights = bilinear(Grid.of(background), grid)
+    fields = {variable_id: weights(background[variable_id].values) for variable_id in variables.ids}
+    prepared = _dataset(fields, ("valid_time", *grid.dims), grid)
+    return prepared.assign_coords(valid_time=background["valid_time"].variable).assign_attrs(background.attrs)
+
+
+def _on_target(dataset: xr.Dataset, name: str, grid: Grid) -> npt.NDArray[np.float32]:
+    """Return the only valid time of a variable on `grid`, bilinear."""
+    if dataset.sizes["valid_time"] != 1:
+        raise BadInput(f"state: {name} has {dataset.sizes['valid_time']} valid times; allowed 1")
+    values: npt.NDArray[np.float32] = dataset[name].values[0]
+    return bilinear(Grid.of(dataset), grid)(values)
+
+
+def _require_terrain(fields: dict[str, npt.NDArray[np.float32]], orography: npt.ArrayLike) -> None:
+    if "orog" not in fields:
+        raise BadInput(f"state: lacks orog, which tells a wrong grid; found {', '.join(fields)}")
+    difference = fields["orog"] - np.asarray(orography, dtype=np.float64)
+    rms = float(np.sqrt(np.mean(difference**2)))
+    if not rms <= OROGRAPHY_TOLERANCE:
+        raise BadInput(
+            f"state: orog differs from the package's orography by {rms:.1f} m RMS;"
+            f" allowed {OROGRAPHY_TOLERANCE:g}: a file of the wrong grid"
+        )
+
+
+def _rain(rain: xr.Dataset | None, state: xr.Dataset) -> xr.Dataset | None:
+    """Return `rain` after the check that it is of the state's valid time."""
+    if rain is None:
+        return None
+    found, allowed = rain["valid_time"].values, state["valid_time"].values
+    if found.shape != allowed.shape or (found != allowed).any():
+        raise BadInput(f"{rain.attrs.get('source', 'rain')}: tp01 is valid at {found}; allowed {allowed}")
+    return rain
+
+
+def _merge_rain(
+    observed: xr.Dataset | None, model: xr.Dataset | None, grid: Grid
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
+    """Return rain (ny, nx), mm, and where it came from."""
+    rain = np.full(grid.shape, np.nan, np.float32)
+    if observed is not None:
+        rain = conservative(Grid.of(observed), grid)(observed["tp01"].values[0])
+    unobserved = np.isnan(rain)
+    if model is not None and unobserved.any():
+        rain = np.where(unobserved, cell_mean(Grid.of(model), grid)(model["tp01"].values[0]), rain)
+    if without := np.count_nonzero(np.isnan(rain)):
+        raise BadInput(
+            f"tp01: {without} of {rain.size} cells have neither qpesums nor rwrp rain; allowed 0: the cycle is refused"
+        )
+    return rain, np.where(unobserved, RAIN_RWRP, RAIN_QPESUMS).astype(np.int8)
+
+
+def _dataset(fields: dict[str, npt.NDArray[np.float32]], dims: tuple[str, ...], grid: Grid) -> xr.Dataset:
+    """Return believable fields with CF attributes on `grid`."""
+    dataset = grid.coordinates()
+    for name, values in fields.items():
+        variable = VARIABLES[name]
+        quality.check(values, variable, f"prepared on {grid.name}")
+        dataset[name] = (dims, values.astype(np.float32), array_attributes(variable.attributes))
+    return dataset

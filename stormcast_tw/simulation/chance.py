@@ -1,0 +1,107 @@
+"""Chance as time-stamped innovations: what happens at a time uses no innovation stamped later.
+
+An innovation belongs to one whole hour and one stream; it is drawn from numpy's Philox keyed by (seed, stream, hour,
+branches taken before that hour), so any hour's chance is known without the hours before it. A process with finite
+memory is a moving average of innovations; see `moving_average_kernel`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from stormcast_tw.cycle import as_utc
+
+Array = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
+
+EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+
+STREAMS = {"synoptic": 1, "mesoscale": 2, "fine": 3, "cells": 4, "analysis": 5, "global": 6, "gauge": 7}
+"""Independent sources of chance; a number here never changes its meaning."""
+
+
+def hour_index(time: datetime) -> int:
+    """Return whole hours since 1900-01-01 UTC; raises ValueError for a time that is not on the hour."""
+    index, rest = divmod(as_utc(time) - EPOCH, timedelta(hours=1))
+    if rest:
+        raise ValueError(f"{time.isoformat()} is not a whole hour; simulated weather is hourly")
+    return index
+
+
+def hour_time(index: int) -> datetime:
+    """Return the UTC time of an hour index; the inverse of `hour_index`."""
+    return EPOCH + timedelta(hours=index)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A seed and the branches taken from it: pairs of (hour after which chance differs, name of the branch)."""
+
+    seed: int
+    branches: tuple[tuple[int, str], ...] = ()
+
+    def until(self, hour: int) -> Chance:
+        """Return the chance that matters at `hour`: without branches that have not parted yet.
+
+        Two chances that agree up to an hour are equal here, so that their common past is computed once.
+        """
+        if all(parting < hour for parting, _ in self.branches):
+            return self
+        return Chance(self.seed, tuple(b for b in self.branches if b[0] < hour))
+
+    def normals(self, stream: str, hour: int, count: int) -> Array:
+        """Return `count` standard normals (count,) stamped `hour`; the array is shared and read-only."""
+        draw = _few_normals if count <= 4096 else _many_normals
+        return draw(self.until(hour), STREAMS[stream], hour, count)
+
+    def uniforms(self, stream: str, hour: int, count: int) -> Array:
+        """Return `count` uniforms in [0, 1) stamped `hour`, independent of the normals; shared and read-only."""
+        return _uniforms(self.until(hour), STREAMS[stream], hour, count)
+
+
+def _generator(chance: Chance, stream: int, hour: int) -> np.random.Generator:
+    keys = [_digest(parting, key) for parting, key in chance.branches]
+    entropy = np.random.SeedSequence([chance.seed, stream, hour, *keys])
+    return np.random.Generator(np.random.Philox(entropy))
+
+
+@lru_cache(maxsize=4096)
+def _digest(parting: int, key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{parting}/{key}".encode()).digest()[:8], "little")
+
+
+def _draw_normals(chance: Chance, stream: int, hour: int, count: int) -> Array:
+    values = _generator(chance, stream, hour).standard_normal(count, dtype=np.float32)
+    values.flags.writeable = False
+    return values
+
+
+_few_normals = lru_cache(maxsize=16384)(_draw_normals)
+_many_normals = lru_cache(maxsize=96)(_draw_normals)
+
+
+@lru_cache(maxsize=8192)
+def _uniforms(chance: Chance, stream: int, hour: int, count: int) -> Array:
+    values = _generator(chance, stream + 100, hour).random(count, dtype=np.float32)
+    values.flags.writeable = False
+    return values
+
+
+@lru_cache(maxsize=64)
+def moving_average_kernel(memory_hours: float, smooth: bool = False) -> FloatArray:
+    """Return the weights (lags,) of a unit-variance process with this memory; lag 0 is the newest innovation.
+
+    Plain: exp(-lag / memory), the moving-average form of a first-order autoregression. Smooth: (lag + 1) exp(-lag /
+    memory), nearly differentiable, so that an hour changes it little. Cut at four memories and tapered to zero.
+    """
+    lags = np.arange(int(np.ceil(4.0 * memory_hours)))
+    weights = np.exp(-lags / memory_hours) * (1.0 - lags / lags.size)
+    if smooth:
+        weights = weights * (lags + 1.0)
+    return np.asarray(weights / np.sqrt(np.sum(weights**2)), dtype=np.float64)

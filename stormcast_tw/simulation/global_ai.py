@@ -1,0 +1,116 @@
+"""Simulated global AI model: `EC-pangu` GRIB 2 files, 69 fields on 0.25 degree, north to south.
+
+A run initialised at T0 is the truth's large scale branched at T0, blurred, displaced by a phase error and disturbed by
+smooth errors of its own. The regional window stands for the globe.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import eccodes
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from stormcast_tw.simulation.chance import hour_index
+from stormcast_tw.simulation.climate import LEVELS_HPA
+from stormcast_tw.simulation.weather import World
+
+FloatArray = npt.NDArray[np.float64]
+
+NORTH, SOUTH, WEST, EAST, STEP = 32.0, 15.0, 112.0, 130.0, 0.25
+NY, NX = round((NORTH - SOUTH) / STEP) + 1, round((EAST - WEST) / STEP) + 1
+
+_SURFACE = {"u10m": ("10u", 10), "v10m": ("10v", 10), "t2m": ("2t", 2), "msl": ("msl", 0)}
+_PHASE_KM, _PHASE_KM_PER_HOUR = 18.0, 1.2
+"""Displacement of the weather: tens of kilometres within a day."""
+_ERRORS = {"t": 0.35, "u": 0.6, "v": 0.6, "msl": 40.0, "q": 0.04, "z": 40.0}
+"""Smooth errors at lead 0, doubled by lead 36: K, m s-1, Pa, share of the value, m2 s-2."""
+
+
+@lru_cache(maxsize=1)
+def points() -> tuple[FloatArray, FloatArray]:
+    """Return latitude and longitude in degrees of the grid, each (69, 73), north to south."""
+    latitude, longitude = np.linspace(NORTH, SOUTH, NY), np.linspace(WEST, EAST, NX)
+    grid = np.meshgrid(latitude, longitude, indexing="ij")
+    return grid[0], grid[1]
+
+
+def run_fields(world: World, init_time: datetime, lead_hours: int) -> dict[str, FloatArray]:
+    """Return the forecast's fields by id, each (69, 73), SI units, north to south."""
+    hour = hour_index(init_time)
+    run = world.branch(init_time, "global")
+    phase = world.chance.normals("global", hour, 2) * (_PHASE_KM + _PHASE_KM_PER_HOUR * lead_hours)
+    shift = float(phase[0]) / np.sqrt(2.0), float(phase[1]) / np.sqrt(2.0)
+    fields = run.background(init_time + timedelta(hours=lead_hours), *points(), shift_km=shift)
+    errors = _smooth_errors(world, hour) * (1.0 + lead_hours / 36.0)
+    kinds = dict(zip(_ERRORS, errors, strict=True))
+    for name, values in fields.items():
+        kind = name if name == "msl" else name[0]
+        if kind == "q":
+            fields[name] = values * np.exp(_ERRORS["q"] * kinds["q"])
+        elif kind in _ERRORS:
+            fields[name] = values + _ERRORS[kind] * kinds[kind]
+    return fields
+
+
+def _smooth_errors(world: World, hour: int) -> FloatArray:
+    drawn = world.chance.normals("global", hour, 8 + len(_ERRORS) * NY * NX)[8:].reshape(-1, NY, NX)
+    smooth = gaussian_filter(drawn.astype(np.float64), (0, 8, 8), mode="reflect")
+    return np.asarray(smooth / smooth.std(axis=(1, 2), keepdims=True))
+
+
+def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
+    """Return the bytes of the GRIB file of the run of `init_time` at `lead_hours`: 69 messages."""
+    fields = run_fields(world, init_time, lead_hours)
+    messages = [
+        _message(fields[f"{letter}{level}"], letter, level, init_time, lead_hours)
+        for letter in "zqtuv"
+        for level in LEVELS_HPA
+    ]
+    messages += [_message(fields[name], *short, init_time, lead_hours) for name, short in _SURFACE.items()]
+    return b"".join(messages)
+
+
+def _message(values: FloatArray, short_name: str, level: int, init_time: datetime, lead_hours: int) -> bytes:
+    on_pressure = len(short_name) == 1
+    handle = eccodes.codes_grib_new_from_samples("regular_ll_pl_grib2" if on_pressure else "regular_ll_sfc_grib2")
+    try:
+        for key, value in _keys(init_time, lead_hours).items():
+            eccodes.codes_set(handle, key, value)
+        eccodes.codes_set(handle, "shortName", short_name)
+        if on_pressure:
+            eccodes.codes_set(handle, "level", level)
+        eccodes.codes_set(handle, "bitsPerValue", 16)
+        eccodes.codes_set_values(handle, values.ravel())
+        return bytes(eccodes.codes_get_message(handle))
+    finally:
+        eccodes.codes_release(handle)
+
+
+def _keys(init_time: datetime, lead_hours: int) -> dict[str, int | float | str]:
+    """What every message says; `expver` SIMU and production status 2 (research) tell it from a real one."""
+    return {
+        "centre": "ecmf",
+        "productionStatusOfProcessedData": 2,
+        "typeOfProcessedData": 1,
+        "setLocalDefinition": 1,
+        "class": "ml",
+        "type": "fc",
+        "stream": "oper",
+        "expver": "SIMU",
+        "dataDate": int(f"{init_time:%Y%m%d}"),
+        "dataTime": init_time.hour * 100,
+        "stepUnits": "h",
+        "step": lead_hours,
+        "Ni": NX,
+        "Nj": NY,
+        "latitudeOfFirstGridPointInDegrees": NORTH,
+        "longitudeOfFirstGridPointInDegrees": WEST,
+        "latitudeOfLastGridPointInDegrees": SOUTH,
+        "longitudeOfLastGridPointInDegrees": EAST,
+        "iDirectionIncrementInDegrees": STEP,
+        "jDirectionIncrementInDegrees": STEP,
+    }

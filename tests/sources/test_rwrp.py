@@ -1,0 +1,206 @@
+"""RWRP: which run serves, what is read, and the rain of an hour as a difference of accumulations."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.grid import Grid
+from stormcast_tw.sources.rwrp import RwrpRain, RwrpState, address
+from stormcast_tw.variables import variable_set
+
+T = datetime(2026, 6, 11, 6, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+STATE = variable_set("state", "t2m", "u10m", "v10m", "sp", "orog", "lsm")
+RAIN = variable_set("rain", "tp01")
+
+
+def write_run(writer, root: Path, init_time: datetime, *leads: int, **more) -> None:
+    for lead in leads:
+        writer.write(
+            Path(address(str(root), init_time, init_time + lead * HOUR)), init_time, [init_time + lead * HOUR], **more
+        )
+
+
+def test_the_address_is_wrf_s_own_name():
+    assert address("file:///in", T, T + HOUR) == "file:///in/2026061106/wrfout_d02_2026-06-11_07:00:00"
+
+
+def test_the_analysis_serves_first_then_the_newest_forecast(lambert, tmp_path: Path):
+    source = RwrpState(str(tmp_path))
+    for lead in (6, 2, 0):
+        write_run(lambert, tmp_path, T - lead * HOUR, lead)
+        found = source.find((T,), STATE)
+        assert found.init_time == T - lead * HOUR
+        assert len(found.files) == 1
+        assert found.files[0].digest.startswith("sha256:")
+
+
+def test_a_lead_beyond_six_hours_does_not_serve(lambert, tmp_path: Path):
+    write_run(lambert, tmp_path, T - 7 * HOUR, 7)
+    with pytest.raises(NotReady, match=r"no run with lead 0 to 6 reaches 2026-06-11T06:00Z; absent: .*2026061106/wrf"):
+        RwrpState(str(tmp_path)).find((T,), STATE)
+
+
+def test_rain_needs_both_ends_of_the_hour_of_one_run(lambert, tmp_path: Path):
+    source = RwrpRain(str(tmp_path))
+    write_run(lambert, tmp_path, T, 0)
+    write_run(lambert, tmp_path, T - HOUR, 1)
+    write_run(lambert, tmp_path, T - 2 * HOUR, 0, 2)
+    with pytest.raises(NotReady):
+        source.find((T,), RAIN)
+    write_run(lambert, tmp_path, T - 3 * HOUR, 2, 3)
+    assert source.find((T,), RAIN).init_time == T - 3 * HOUR
+    write_run(lambert, tmp_path, T - HOUR, 0)
+    found = source.find((T,), RAIN)
+    assert found.init_time == T - HOUR
+    assert [file.address for file in found.files] == [
+        address(str(tmp_path), T - HOUR, T - HOUR),
+        address(str(tmp_path), T - HOUR, T),
+    ]
+
+
+def test_the_state_comes_out_under_our_names_and_units(lambert, tmp_path: Path):
+    write_run(lambert, tmp_path, T - HOUR, 1)
+    source = RwrpState(str(tmp_path))
+    dataset = source.read(source.find((T,), STATE))
+    assert tuple(dataset.data_vars) == STATE.ids
+    assert dataset["t2m"].dims == ("valid_time", "y", "x")
+    assert all(array.dtype == np.float32 for array in dataset.data_vars.values())
+    assert dataset["valid_time"].values == np.array(["2026-06-11T06:00:00"], "datetime64[ns]")
+    assert dataset["t2m"].attrs["units"] == "K"
+    assert dataset["u10m"].attrs["standard_name"] == "eastward_wind"
+    assert dataset.attrs == {"source": "rwrp", "init_time": "2026-06-11T05:00:00Z", "simulated": 0}
+    fields = lambert.fields()
+    for variable_id, name in (("t2m", "T2"), ("sp", "PSFC"), ("orog", "HGT"), ("lsm", "LANDMASK")):
+        np.testing.assert_allclose(dataset[variable_id].values[0], fields[name], rtol=1e-6)
+    expected = fields["U10"] * lambert.cos_alpha - fields["V10"] * lambert.sin_alpha
+    np.testing.assert_allclose(dataset["u10m"].values[0], expected, atol=1e-5)
+    grid = Grid.of(dataset)
+    np.testing.assert_allclose(grid.latlon()[0], lambert.latitude, atol=1e-5)
+
+
+def test_simulated_files_say_so(lambert, tmp_path: Path):
+    write_run(lambert, tmp_path, T, 0, 1, attributes={"TITLE": " SIMULATED OUTPUT"})
+    state, rain = RwrpState(str(tmp_path)), RwrpRain(str(tmp_path))
+    assert state.read(state.find((T,), STATE)).attrs["simulated"] == 1
+    assert rain.read(rain.find((T + HOUR,), RAIN)).attrs["simulated"] == 1
+
+
+def test_several_times_come_from_one_run(lambert, tmp_path: Path):
+    write_run(lambert, tmp_path, T, 0, 1, 2)
+    write_run(lambert, tmp_path, T + HOUR, 0)
+    state, rain = RwrpState(str(tmp_path)), RwrpRain(str(tmp_path))
+    found = state.find((T, T + HOUR), STATE)
+    assert found.init_time == T
+    assert state.read(found).sizes["valid_time"] == 2
+    both = rain.find((T + HOUR, T + 2 * HOUR), RAIN)
+    assert len(both.files) == 3
+    assert rain.read(both)["tp01"].shape == (2, lambert.ny, lambert.nx)
+
+
+def test_several_times_of_one_file_are_read_by_their_stamp(lambert, located, tmp_path: Path):
+    warmer = np.stack([lambert.fields()["T2"] + k for k in range(3)])
+    path = lambert.write(tmp_path / "wrfout_d02_all", T, [T, T + HOUR, T + 2 * HOUR], fields={"T2": warmer})
+    dataset = RwrpState("").read(located("rwrp", [path], [T + 2 * HOUR], ["t2m"], T))
+    np.testing.assert_allclose(dataset["t2m"].values[0], warmer[2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"fields": {"T2": 22.0}}, r"t2m spans 22 to 22 K; allowed 220 to 330"),
+        ({"fields": {"PSFC": 1000.0}}, r"sp spans 1000 to 1000 Pa; allowed 45000 to 108000"),
+        ({"fields": {"U10": 300.0, "V10": 0.0}}, r"u10m spans 299\.\d+ to 300 m s-1; allowed -90 to 90"),
+        ({"fields": {"T2": np.nan}}, r"t2m has 9900 of 9900 values that are not finite; allowed 0"),
+        ({"without": ["T2"]}, r"has no variable T2; found .*PSFC"),
+        ({"without": ["DX"]}, r"has no global attribute DX"),
+        ({"attributes": {"SIMULATION_START_DATE": "yesterday"}}, r"SIMULATION_START_DATE is 'yesterday'; allowed YYYY"),
+        (
+            {"attributes": {"SIMULATION_START_DATE": "2026-06-11_00:00:00"}},
+            r"is 2026-06-11_00:00:00; allowed 2026-06-11_06",
+        ),
+    ],
+)
+def test_an_unbelievable_state_is_refused(lambert, tmp_path: Path, more, message: str):
+    write_run(lambert, tmp_path, T, 0, **more)
+    source = RwrpState(str(tmp_path))
+    with pytest.raises(BadInput, match=r"wrfout_d02_2026-06-11_06:00:00: .*" + message):
+        source.read(source.find((T,), STATE))
+
+
+def test_what_rwrp_does_not_have_is_refused(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"rwrp: does not provide tp01, refc; it provides t2m, sp"):
+        RwrpState(str(tmp_path)).find((T,), variable_set("asked", "t2m", "tp01", "refc"))
+    with pytest.raises(BadInput, match=r"rwrp: does not provide t2m; it provides tp01"):
+        RwrpRain(str(tmp_path)).find((T,), variable_set("asked", "t2m"))
+    with pytest.raises(ValueError, match="no time zone"):
+        RwrpState(str(tmp_path)).find((datetime(2026, 6, 11, 6),), STATE)
+
+
+def rain_of(writer, root: Path, first: dict, last: dict, bucket: float = -1.0):
+    writer.write(Path(address(str(root), T, T)), T, [T], fields=first, attributes={"BUCKET_MM": np.float32(bucket)})
+    after = Path(address(str(root), T, T + HOUR))
+    writer.write(after, T, [T + HOUR], fields=last, attributes={"BUCKET_MM": np.float32(bucket)})
+    source = RwrpRain(str(root))
+    return source.read(source.find((T + HOUR,), RAIN))
+
+
+def test_rain_is_the_difference_of_all_three_schemes(lambert, tmp_path: Path):
+    first = {"RAINC": 1.0, "RAINNC": 10.0, "RAINSH": 0.25}
+    dataset = rain_of(lambert, tmp_path, first, {"RAINC": 1.5, "RAINNC": 14.0, "RAINSH": 0.75})
+    np.testing.assert_array_equal(dataset["tp01"].values, np.full((1, lambert.ny, lambert.nx), 5.0, np.float32))
+    assert dataset["tp01"].attrs["clipped_negatives"] == 0
+    assert dataset["tp01"].attrs["cell_methods"] == "time: sum"
+    assert dataset["valid_time"].values[0] == np.datetime64("2026-06-11T07:00:00")
+
+
+def test_buckets_that_tip_within_the_hour_are_counted(lambert, tmp_path: Path):
+    first = {"RAINC": 95.0, "I_RAINC": 0, "RAINNC": 99.0, "I_RAINNC": 2}
+    last = {"RAINC": 2.0, "I_RAINC": 1, "RAINNC": 9.0, "I_RAINNC": 3}
+    dataset = rain_of(lambert, tmp_path, first, last, bucket=100.0)
+    np.testing.assert_array_equal(dataset["tp01"].values[0], np.full((lambert.ny, lambert.nx), 17.0, np.float32))
+
+
+def test_without_buckets_their_counters_mean_nothing(lambert, tmp_path: Path):
+    last = {"RAINNC": 12.0, "I_RAINNC": 7, "I_RAINC": 7}
+    dataset = rain_of(lambert, tmp_path, {"RAINNC": 10.0}, last, bucket=-1.0)
+    np.testing.assert_array_equal(dataset["tp01"].values[0], np.full((lambert.ny, lambert.nx), 2.0, np.float32))
+
+
+def test_small_negatives_become_zero_and_are_counted(lambert, tmp_path: Path):
+    last = np.full((lambert.ny, lambert.nx), 10.0)
+    last[3, 4:7] = 9.95
+    dataset = rain_of(lambert, tmp_path, {"RAINNC": 10.0}, {"RAINNC": last})
+    assert dataset["tp01"].attrs["clipped_negatives"] == 3
+    assert float(dataset["tp01"].min()) == 0.0
+
+
+def test_large_negatives_and_impossible_rain_are_refused(lambert, tmp_path: Path):
+    where = r"wrfout_d02_2026-06-11_07:00:00: "
+    with pytest.raises(BadInput, match=where + r"tp01 falls to -0\.2\d* kg m-2; allowed no lower than -0\.1"):
+        rain_of(lambert, tmp_path, {"RAINNC": 10.0}, {"RAINNC": 9.8})
+    with pytest.raises(BadInput, match=where + r"tp01 spans 2000 to 2000 kg m-2; allowed 0 to 300"):
+        rain_of(lambert, tmp_path, {"RAINNC": 10.0}, {"RAINNC": 2010.0})
+    # the same fill value in both files would look like no rain
+    with pytest.raises(BadInput, match=r"accumulated rain spans 9\.96\d*e\+36 to .* allowed -0\.1 to 20000"):
+        rain_of(lambert, tmp_path, {"RAINNC": 9.96921e36}, {"RAINNC": 9.96921e36})
+    with pytest.raises(BadInput, match=re.escape("accumulated rain spans nan to nan mm")):
+        rain_of(lambert, tmp_path, {"RAINNC": np.nan}, {"RAINNC": np.nan})
+
+
+def test_rain_of_two_runs_or_two_grids_is_never_mixed(lambert, mercator, tmp_path: Path):
+    source = RwrpRain(str(tmp_path))
+    before, after = (Path(address(str(tmp_path), T, T + lead * HOUR)) for lead in (0, 1))
+    lambert.write(before, T - HOUR, [T])
+    lambert.write(after, T, [T + HOUR])
+    with pytest.raises(BadInput, match="SIMULATION_START_DATE is 2026-06-11_05:00:00; allowed 2026-06-11_06:00:00"):
+        source.read(source.find((T + HOUR,), RAIN))
+    mercator.write(before, T, [T])
+    with pytest.raises(BadInput, match=r"07:00:00: the grid moves from 110 x 90 points from .* m; allowed one"):
+        source.read(source.find((T + HOUR,), RAIN))

@@ -1,0 +1,176 @@
+"""One wrfout file: its projection, times and wind rotation, against pyproj and WRF's own definitions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyproj import Geod
+
+from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.grid import to_earth_relative
+from stormcast_tw.sources.base import SourceFile, source_file
+from stormcast_tw.sources.wrfout import open_wrfout
+
+T = datetime(2026, 6, 11, 6, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def test_the_grid_is_found_from_the_corner_not_from_cen_lat(lambert, tmp_path: Path):
+    with open_wrfout(source_file(str(lambert.write(tmp_path / "w", T, [T])))) as wrfout:
+        grid = wrfout.grid(0)
+    assert grid.shape == (lambert.ny, lambert.nx)
+    # float32 degrees are worth 0.5 m
+    np.testing.assert_allclose(grid.y, lambert.y, atol=1.0)
+    np.testing.assert_allclose(grid.x, lambert.x, atol=1.0)
+    latitude, longitude = grid.latlon()
+    np.testing.assert_allclose(latitude, lambert.latitude, atol=1e-5)
+    np.testing.assert_allclose(longitude, lambert.longitude, atol=1e-5)
+
+
+def test_two_times_of_one_run_have_the_same_grid(lambert, tmp_path: Path):
+    grids = []
+    for name, time in (("a", T), ("b", T + HOUR)):
+        with open_wrfout(source_file(str(lambert.write(tmp_path / name, T, [time])))) as wrfout:
+            grids.append(wrfout.grid(0))
+    assert grids[0] == grids[1]
+    assert hash(grids[0]) == hash(grids[1])
+
+
+def test_another_earth_radius_is_refused(lambert, tmp_path: Path):
+    scale = 6371229 / 6370000
+    x, y = np.meshgrid(
+        lambert.x[0] + (lambert.x - lambert.x[0]) / scale, lambert.y[0] + (lambert.y - lambert.y[0]) / scale
+    )
+    longitude, latitude = lambert.proj(x, y, inverse=True)
+    path = lambert.write(tmp_path / "w", T, [T], fields={"XLAT": latitude, "XLONG": longitude})
+    with (
+        pytest.raises(
+            BadInput, match=r"w: XLAT and XLONG lie up to 0\.021\d? cells from the projection.*allowed 0\.01"
+        ),
+        open_wrfout(source_file(str(path))) as wrfout,
+    ):
+        wrfout.grid(0)
+
+
+def test_an_unknown_projection_is_refused(lambert, tmp_path: Path):
+    path = lambert.write(tmp_path / "w", T, [T], attributes={"MAP_PROJ": np.int32(2)})
+    with (
+        pytest.raises(BadInput, match=r"MAP_PROJ is 2; allowed 1 \(Lambert\) and 3 \(Mercator\)"),
+        open_wrfout(source_file(str(path))) as wrfout,
+    ):
+        wrfout.grid(0)
+
+
+def test_times_are_chosen_exactly(lambert, tmp_path: Path):
+    path = lambert.write(tmp_path / "w", T, [T, T + HOUR, T + 3 * HOUR, T + 3 * HOUR])
+    with open_wrfout(source_file(str(path))) as wrfout:
+        assert wrfout.index_at(T + HOUR) == 1
+        with pytest.raises(BadInput, match=r"2026-06-11_08:00:00 0 times; allowed once"):
+            wrfout.index_at(T + 2 * HOUR)
+        with pytest.raises(BadInput, match=r"2026-06-11_07:20:00 0 times; allowed once"):
+            wrfout.index_at(T + timedelta(minutes=80))
+        with pytest.raises(BadInput, match=r"2026-06-11_09:00:00 2 times; allowed once"):
+            wrfout.index_at(T + 3 * HOUR)
+
+
+def test_the_run_is_checked(lambert, tmp_path: Path):
+    with open_wrfout(source_file(str(lambert.write(tmp_path / "w", T - HOUR, [T])))) as wrfout:
+        assert wrfout.init_time == T - HOUR
+        with pytest.raises(BadInput, match="SIMULATION_START_DATE is 2026-06-11_05:00:00; allowed 2026-06-11_06:00:00"):
+            wrfout.require_run(T)
+
+
+def wind_by_walking(writer, u: np.ndarray, v: np.ndarray, j: int, i: int) -> tuple[float, float]:
+    """Eastward and northward wind from the geodesic azimuth of one metre walked along the grid-relative wind."""
+    speed = float(np.hypot(u[j, i], v[j, i]))
+    # 100 m each way: map scale changes little, and azimuths hold to 1e-6 rad
+    step = 100.0 / speed
+    ends = [
+        writer.proj(writer.x[i] + sign * step * u[j, i], writer.y[j] + sign * step * v[j, i], inverse=True)
+        for sign in (-1, 1)
+    ]
+    azimuth, _, _ = Geod(a=6370000, b=6370000).inv(*ends[0], *ends[1])
+    return speed * np.sin(np.radians(azimuth)), speed * np.cos(np.radians(azimuth))
+
+
+POINTS = ((5, 5), (60, 45), (105, 85))
+
+
+def assert_is_earth_relative(writer, eastward: np.ndarray, northward: np.ndarray) -> None:
+    fields = writer.fields()
+    for j, i in POINTS:
+        expected = wind_by_walking(writer, fields["U10"], fields["V10"], j, i)
+        assert (eastward[j, i], northward[j, i]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_rotated_winds_agree_with_pyproj_north(lambert, tmp_path: Path):
+    with open_wrfout(source_file(str(lambert.write(tmp_path / "w", T, [T])))) as wrfout:
+        eastward, northward = wrfout.earth_relative_wind(0, wrfout.grid(0))
+    assert_is_earth_relative(lambert, eastward, northward)
+    fields = lambert.fields()
+    np.testing.assert_allclose(np.hypot(eastward, northward), np.hypot(fields["U10"], fields["V10"]), rtol=1e-6)
+
+
+def test_the_wrong_sign_and_no_rotation_are_told_apart(lambert):
+    fields = lambert.fields()
+    u, v, cos_alpha, sin_alpha = (fields[name] for name in ("U10", "V10", "COSALPHA", "SINALPHA"))
+    assert_is_earth_relative(lambert, *to_earth_relative(u, v, cos_alpha, sin_alpha))
+    with pytest.raises(AssertionError):
+        assert_is_earth_relative(lambert, *to_earth_relative(u, v, cos_alpha, -sin_alpha))
+    with pytest.raises(AssertionError):
+        assert_is_earth_relative(lambert, u, v)
+
+
+def test_a_file_whose_rotation_has_the_wrong_sign_is_refused(lambert, tmp_path: Path):
+    path = lambert.write(tmp_path / "w", T, [T], fields={"SINALPHA": -lambert.sin_alpha})
+    with (
+        pytest.raises(BadInput, match=r"COSALPHA and SINALPHA differ by up to 0\.05\d+ from .*north; allowed 0\.001"),
+        open_wrfout(source_file(str(path))) as wrfout,
+    ):
+        wrfout.earth_relative_wind(0, wrfout.grid(0))
+
+
+def test_without_alphas_mercator_needs_no_rotation_and_lambert_is_refused(lambert, mercator, tmp_path: Path):
+    alphas = ("COSALPHA", "SINALPHA")
+    with open_wrfout(source_file(str(mercator.write(tmp_path / "m", T, [T], without=alphas)))) as wrfout:
+        u, v = wrfout.earth_relative_wind(0, wrfout.grid(0))
+    np.testing.assert_allclose(u, mercator.fields()["U10"], rtol=1e-6)
+    np.testing.assert_allclose(v, mercator.fields()["V10"], rtol=1e-6)
+    path = lambert.write(tmp_path / "l", T, [T], without=alphas)
+    with (
+        pytest.raises(BadInput, match=r"COSALPHA and SINALPHA are absent; allowed only on Mercator \(MAP_PROJ 3\)"),
+        open_wrfout(source_file(str(path))) as wrfout,
+    ):
+        wrfout.earth_relative_wind(0, wrfout.grid(0))
+
+
+def test_what_is_not_netcdf_is_refused(lambert, truncate, tmp_path: Path):
+    page = tmp_path / "wrfout_html"
+    page.write_text("<html>503 Service Unavailable</html>")
+    cut = lambert.write(tmp_path / "wrfout_cut", T, [T])
+    truncate(cut, 50_000)
+    for path in (page, cut):
+        with (
+            pytest.raises(BadInput, match=rf"{path.name}: not a whole NetCDF file"),
+            open_wrfout(source_file(str(path))) as wrfout,
+        ):
+            wrfout.grid(0)
+
+
+def test_a_file_that_changed_since_it_was_found_is_not_ready(lambert, tmp_path: Path):
+    path = lambert.write(tmp_path / "w", T, [T])
+    found = SourceFile(str(path), "sha256:0")
+    with pytest.raises(NotReady, match="changed since it was found"), open_wrfout(found):
+        pass
+
+
+def test_other_stores_are_read_from_memory(lambert, tmp_path: Path):
+    import fsspec
+
+    path = lambert.write(tmp_path / "w", T, [T])
+    fsspec.filesystem("memory").pipe_file("/bucket/wrfout", path.read_bytes())
+    with open_wrfout(source_file("memory://bucket/wrfout")) as wrfout:
+        np.testing.assert_allclose(wrfout.field("T2", 0), lambert.fields()["T2"], rtol=1e-6)
