@@ -32,6 +32,7 @@ def prefect_server(environment: dict[str, str]) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    environment = environment | {"PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api"}
     command = [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -66,7 +67,7 @@ def photograph(page: Page, api: str, run: str, folder: Path) -> None:
     page.wait_for_timeout(4000)
     page.screenshot(path=folder / "run.png")
     for tab in ("Artifacts", "Logs"):
-        page.get_by_role("tab", name=tab).first.click()
+        page.get_by_text(tab, exact=True).first.click()
         page.wait_for_timeout(2500)
         page.screenshot(path=folder / f"{tab.lower()}.png")
 

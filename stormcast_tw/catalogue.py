@@ -11,7 +11,7 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Conflict
 from stormcast_tw.plan import Frozen
 from stormcast_tw.products import make_products as products_of
-from stormcast_tw.store import MANIFEST, Address, Artifact, Store
+from stormcast_tw.store import MANIFEST, Address, Artifact, Draft, Store
 
 PUBLISHED = "published"
 _ATTEMPTS = 20
@@ -29,21 +29,20 @@ class Entry(Frozen):
 
 def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
     """Form the products of a forecast and seal them beside it; sealed ones are returned as they are."""
-    address = forecast.address.model_copy(update={"kind": "products"})
-    sealed = store.find(address)
-    if sealed is not None:
-        return sealed
-    draft = store.begin(address, forecast.plan)
-    products = products_of(store.open(forecast, "forecast").load())
-    draft.write("products", products)
-    return draft.seal(
-        grid=forecast.grid,
-        variables=tuple(str(name) for name in products.data_vars),
-        parents=(forecast,),
-        simulated=forecast.simulated,
-        trained=forecast.trained,
-        now=now,
-    )
+
+    def fill(draft: Draft) -> Artifact:
+        products = products_of(store.open(forecast, "forecast").load())
+        draft.write("products", products)
+        return draft.seal(
+            grid=forecast.grid,
+            variables=tuple(str(name) for name in products.data_vars),
+            parents=(forecast,),
+            simulated=forecast.simulated,
+            trained=forecast.trained,
+            now=now,
+        )
+
+    return store.make(forecast.address.model_copy(update={"kind": "products"}), forecast.plan, fill)
 
 
 def publish(
@@ -53,13 +52,11 @@ def publish(
 
     A reader sees nothing before the seal. A published run is returned as it is.
     """
-    address = forecast.address.model_copy(update={"kind": PUBLISHED})
-    artifact = store.find(address)
-    if artifact is None:
-        draft = store.begin(address, forecast.plan)
-        store.copy_in(forecast, "forecast", draft)
-        store.copy_in(products, "products", draft)
-        artifact = draft.seal(
+
+    def fill(draft: Draft) -> Artifact:
+        draft.copy_in(work, forecast, "forecast")
+        draft.copy_in(work, products, "products")
+        return draft.seal(
             grid=forecast.grid,
             variables=(*forecast.variables, *products.variables),
             parents=(forecast, products),
@@ -68,6 +65,8 @@ def publish(
             now=now,
             details={**forecast.details, **details},
         )
+
+    artifact = store.make(forecast.address.model_copy(update={"kind": PUBLISHED}), forecast.plan, fill)
     point_at(store, artifact)
     return artifact
 

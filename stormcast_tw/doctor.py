@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from stormcast_tw.errors import BadPackage, StormcastError
 from stormcast_tw.model import package as packages
+from stormcast_tw.objects import objects
 from stormcast_tw.settings import Settings
-from stormcast_tw.store import Store
 
 FREE_GIB = 5.0
 """A cycle of 50 members and 48 h of the surface state takes 1.1 GB in work and again in published."""
@@ -73,17 +73,25 @@ def _package(settings: Settings) -> tuple[bool, str, str]:
     return True, f"{described.name} {described.version} ({described.digest[:12]}), {trained}", ""
 
 
-def _conditional_create(root: str) -> tuple[bool, str, str]:
-    store = Store(root)
-    path = f".doctor/{uuid4().hex}"
-    first, second = store.create(path, "1"), store.create(path, "2")
-    store.remove(path)
-    fine = first and not second
-    return fine, f"{store.root}: conditional create {'works' if fine else 'overwrites'}", "use a store that can"
+def _conditions(root: str) -> tuple[bool, str, str]:
+    store, path = objects(root), f".doctor/{uuid4().hex}"
+    try:
+        created, again = store.create(path, b"1"), store.create(path, b"2")
+        seen = store.read(path)
+        stale, fresh = store.swap(path, "another version", b"3"), seen and store.swap(path, seen.version, b"4")
+    finally:
+        store.remove(".doctor")
+    works = [("create", created and not again), ("compare-and-swap", bool(fresh) and not stale)]
+    found = ", ".join(f"conditional {name} {'works' if fine else 'DOES NOT WORK'}" for name, fine in works)
+    return (
+        all(fine for _, fine in works),
+        f"{store.root}: {found}",
+        "use a store that honours If-None-Match and If-Match",
+    )
 
 
 def _disk(settings: Settings) -> tuple[bool, str, str]:
-    root = Path(Store(settings.work_root).root)
+    root = Path(objects(settings.work_root).root)
     while not root.exists():
         root = root.parent
     free = shutil.disk_usage(root).free / 2**30
@@ -95,8 +103,8 @@ CHECKS: dict[str, Callable[[Settings], tuple[bool, str, str]]] = {
     "torch and device": _torch,
     "projections and GRIB": _projections,
     "model package": _package,
-    "work root": lambda settings: _conditional_create(settings.work_root),
-    "published root": lambda settings: _conditional_create(settings.published_root),
+    "work root": lambda settings: _conditions(settings.work_root),
+    "published root": lambda settings: _conditions(settings.published_root),
     "disk": _disk,
 }
 """Every check by its name."""

@@ -23,7 +23,7 @@ from stormcast_tw.readiness import InputName, InputSet
 from stormcast_tw.schema import global_attributes, time_coordinates
 from stormcast_tw.settings import code_version
 from stormcast_tw.sources.base import Source
-from stormcast_tw.store import Address, Artifact, Store
+from stormcast_tw.store import Address, Artifact, Draft, Store
 from stormcast_tw.variables import BACKGROUND_SETS, VariableSet
 
 OPERATIONAL = "oper"
@@ -60,27 +60,27 @@ def fetch(
     wanted = [found for name in names if (found := inputs.get(name)) is not None]
     plan = {"inputs": {i.name: list(i.files.values()) for i in wanted}, "code_version": code_version()}
     address = Address(kind="inputs", experiment=experiment, cycle=inputs.cycle, run=digest_of(plan)[:12])
-    sealed = store.find(address)
-    if sealed is not None:
-        return sealed
-    draft = store.begin(address, plan)
-    grids: dict[str, object] = {}
-    simulated = False
-    for found in wanted:
-        dataset = providers[found.name].read(found.located())
-        grids[found.name] = Grid.of(dataset).describe()
-        simulated |= bool(dataset.attrs.get("simulated", 0))
-        draft.write(found.name, dataset)
-    if simulated and experiment == OPERATIONAL:
-        raise Refused(f"experiment {OPERATIONAL}: {', '.join(a for i in wanted for a in i.files)} are simulated")
-    return draft.seal(
-        grid=grids,
-        variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
-        parents=tuple(a for i in wanted for a in i.files),
-        simulated=simulated,
-        now=now,
-        details={"inputs": [i.model_dump(mode="json") for i in wanted]},
-    )
+
+    def fill(draft: Draft) -> Artifact:
+        grids: dict[str, object] = {}
+        simulated = False
+        for found in wanted:
+            dataset = providers[found.name].read(found.located())
+            grids[found.name] = Grid.of(dataset).describe()
+            simulated |= bool(dataset.attrs.get("simulated", 0))
+            draft.write(found.name, dataset)
+        if simulated and experiment == OPERATIONAL:
+            raise Refused(f"experiment {OPERATIONAL}: {', '.join(a for i in wanted for a in i.files)} are simulated")
+        return draft.seal(
+            grid=grids,
+            variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
+            parents=tuple(a for i in wanted for a in i.files),
+            simulated=simulated,
+            now=now,
+            details={"inputs": [i.model_dump(mode="json") for i in wanted]},
+        )
+
+    return store.make(address, plan, fill)
 
 
 def prepare(
@@ -91,28 +91,32 @@ def prepare(
     Raises BadInput where grid, terrain, coverage or values are wrong, or where a cell has no rain from anywhere.
     """
     address = Address(kind="prepared", experiment=plan.experiment, cycle=plan.cycle, run=plan.run)
-    sealed = store.find(address)
-    if sealed is not None:
-        return sealed
     cycle, grid = Cycle.parse(plan.cycle), Grid.parse(description.grid)
     simulated = any(artifact.simulated for artifact in fetched)
-    draft = store.begin(address, plan.model_dump(mode="json"))
-    state = _state(store, fetched, packages.load_invariants(package, description), grid)
-    background = _background(store, fetched, BACKGROUND_SETS[description.background_set], grid, cycle, plan.lead_hours)
-    for name, title, dataset in (
-        ("state", "km-scale state at init_time", state),
-        ("background", "background at every hour", background),
-    ):
-        attributes = global_attributes(title, simulated=simulated, experiment=plan.experiment)
-        draft.write(name, dataset.assign_attrs({**dataset.attrs, **attributes}))
-    return draft.seal(
-        grid=grid.describe(),
-        variables=tuple(str(name) for name in (*state.data_vars, *background.data_vars)),
-        parents=tuple(fetched),
-        simulated=simulated,
-        now=now,
-        details={"state_attributes": {k: str(v) for k, v in state.attrs.items()}},
-    )
+
+    def fill(draft: Draft) -> Artifact:
+        state = _state(store, fetched, packages.load_invariants(package, description), grid)
+        background = _background(
+            store, fetched, BACKGROUND_SETS[description.background_set], grid, cycle, plan.lead_hours
+        )
+        for name, title, dataset in (
+            ("state", "km-scale state at init_time", state),
+            ("background", "background at every hour", background),
+        ):
+            attributes = global_attributes(title, simulated=simulated, experiment=plan.experiment)
+            draft.write(name, dataset.assign_attrs({**dataset.attrs, **attributes}))
+        return draft.seal(
+            grid=grid.describe(),
+            variables=tuple(str(name) for name in (*state.data_vars, *background.data_vars)),
+            parents=tuple(fetched),
+            simulated=simulated,
+            now=now,
+            details={
+                "rain": f"rain: {state['rain_source'].attrs['observed_share']:.1%} of cells observed, the rest RWRP's"
+            },
+        )
+
+    return store.make(address, plan.model_dump(mode="json"), fill)
 
 
 def _open(store: Store, fetched: Sequence[Artifact], name: InputName) -> xr.Dataset | None:

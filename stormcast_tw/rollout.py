@@ -77,31 +77,32 @@ def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
     Raises BadPackage if the package is not the plan's.
     """
     plan, store = job.plan, Store(job.work_root)
-    sealed = store.find(address(plan))
-    if sealed is not None:
-        return sealed
-    if job.threads:
-        torch.set_num_threads(job.threads)
-    package = packages.load(job.package)
-    if package.digest != plan.inputs.package:
-        raise BadPackage(f"{job.package}: digest is {package.digest}, the plan asks for {plan.inputs.package}")
-    prepared = store.get(job.prepared)
-    draft = store.begin(address(plan), plan.model_dump(mode="json"))
-    draft.create(FORECAST, _spec(job, package, prepared))
-    model = StormCast(package, job.device)
-    background = _background(store, prepared, package, plan, model.device)
-    count = _Count(plan, draft, report)
-    for batch in plan.batches:
-        _roll_batch(model, draft, plan, batch, _initial(store, prepared, package, model.device), background, count)
-    return draft.seal(
-        grid=package.grid.describe(),
-        variables=package.state_set.ids,
-        parents=(prepared,),
-        simulated=prepared.simulated or package.description.simulated,
-        trained=package.description.trained,
-        now=job.now,
-        details={"package": _about(package), "machine": machine(job.device)},
-    )
+
+    def fill(draft: Draft) -> Artifact:
+        if job.threads:
+            torch.set_num_threads(job.threads)
+        package = packages.load(job.package)
+        if package.digest != plan.inputs.package:
+            raise BadPackage(f"{job.package}: digest is {package.digest}, the plan asks for {plan.inputs.package}")
+        prepared = store.get(job.prepared)
+        draft.create(FORECAST, _spec(job, package, prepared))
+        model = StormCast(package, job.device)
+        initial = _initial(store, prepared, package, model.device)
+        background = _background(store, prepared, package, plan, model.device)
+        count = _Count(plan, draft, report)
+        for batch in plan.batches:
+            _roll_batch(model, draft, plan, batch, initial, background, count)
+        return draft.seal(
+            grid=package.grid.describe(),
+            variables=package.state_set.ids,
+            parents=(prepared,),
+            simulated=prepared.simulated or package.description.simulated,
+            trained=package.description.trained,
+            now=job.now,
+            details={"package": _about(package), "machine": machine(job.device)},
+        )
+
+    return store.make(address(plan), plan.model_dump(mode="json"), fill)
 
 
 def _roll_batch(

@@ -6,28 +6,26 @@ A draft that a killed process left behind is continued by the same plan and disc
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import fsspec
 import numpy as np
 import xarray as xr
 import zarr
 from pydantic import AwareDatetime, Field
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
+from stormcast_tw.objects import objects
 from stormcast_tw.plan import CycleText, ExperimentName, Frozen
 from stormcast_tw.schema import DatasetSpec, encoding
 
 MANIFEST = "manifest.json"
 DRAFT = "draft.json"
+_SCAFFOLDING = (DRAFT, "parts/", "laid-out-")
 
 
 class Address(Frozen):
@@ -74,16 +72,16 @@ class Pointer:
 
 
 class Store:
-    """A root folder (a local path or any fsspec URL) of sealed artifacts, drafts and pointers."""
+    """A root folder, local or s3://, of sealed artifacts, drafts and pointers."""
 
     def __init__(self, root: str) -> None:
-        self._filesystem, path = fsspec.core.url_to_fs(root)
-        self.root = self._filesystem.unstrip_protocol(path).removeprefix("file://").rstrip("/")
+        self.objects = objects(root)
+        self.root = self.objects.root
 
     def find(self, address: Address) -> Artifact | None:
         """Return the sealed artifact at `address`, or None."""
-        manifest = self._read(f"{self.root}/{address}/{MANIFEST}")
-        return None if manifest is None else self._artifact(manifest)
+        manifest = self.objects.read(f"{address}/{MANIFEST}")
+        return None if manifest is None else self._artifact(manifest.data)
 
     def get(self, address: Address) -> Artifact:
         """Return the sealed artifact at `address`; raises NotReady where it is not sealed."""
@@ -92,19 +90,34 @@ class Store:
             raise NotReady(f"{self.root}/{address}: not sealed")
         return artifact
 
+    def make(self, address: Address, plan: dict[str, Any], fill: Callable[[Draft], Artifact]) -> Artifact:
+        """Return the sealed artifact at `address`, made by `fill` unless it is there: the way anything is made.
+
+        When another process seals the same plan first, its artifact is returned.
+        """
+        sealed = self.find(address)
+        if sealed is not None:
+            return sealed
+        try:
+            draft = self.begin(address, plan)
+        except Conflict:
+            return self.get(address)
+        return fill(draft)
+
     def begin(self, address: Address, plan: dict[str, Any]) -> Draft:
         """Return the draft of `plan` at `address`, continuing what the same plan left there.
 
         What another plan left is discarded. Raises Conflict if the address is sealed.
         """
-        uri = f"{self.root}/{address}"
-        if self._exists(f"{uri}/{MANIFEST}"):
-            raise Conflict(f"{uri}: is sealed already")
-        wanted = json.dumps(plan, sort_keys=True, indent=1)
-        if self._read(f"{uri}/{DRAFT}") != wanted:
-            if self._filesystem.exists(uri):
-                self._filesystem.rm(uri, recursive=True)
-            self._replace(f"{uri}/{DRAFT}", wanted)
+        wanted = json.dumps(plan, sort_keys=True, indent=1).encode()
+        found = self.objects.read(
+            f"{address}/{DRAFT}"
+        )  # before the manifest: a seal writes that first, then removes this
+        if self.objects.exists(f"{address}/{MANIFEST}"):
+            raise Conflict(f"{self.root}/{address}: is sealed already")
+        if found is None or found.data != wanted:
+            self.objects.remove(str(address))
+            self.objects.replace(f"{address}/{DRAFT}", wanted)
         return Draft(self, address, plan)
 
     def open(self, artifact: Artifact, name: str) -> xr.Dataset:
@@ -118,93 +131,56 @@ class Store:
 
     def list(self, kind: str, experiment: str) -> list[Artifact]:
         """Return every sealed artifact of a kind, ordered by cycle."""
-        manifests = self._filesystem.glob(f"{self.root}/{kind}/{experiment}/*/*/{MANIFEST}")
-        return [self._artifact(self._filesystem.cat_file(path).decode()) for path in sorted(manifests)]
-
-    def copy_in(self, source: Artifact, name: str, draft: Draft) -> None:
-        """Copy dataset `name` of a sealed artifact, byte for byte, into a draft of this store."""
-        filesystem, path = fsspec.core.url_to_fs(f"{source.uri}/{name}.zarr")
-        for found in filesystem.find(path):
-            target = f"{draft.uri}/{name}.zarr/{found.removeprefix(path).lstrip('/')}"
-            self._filesystem.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH120
-            self._filesystem.pipe_file(target, filesystem.cat_file(found))
+        depth = len(f"{kind}/{experiment}/cycle/run/{MANIFEST}".split("/"))
+        paths = (p for p in self.objects.files(f"{kind}/{experiment}") if p.endswith(f"/{MANIFEST}"))
+        manifests = (self.objects.read(p) for p in paths if p.count("/") == depth - 1)
+        return [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
 
     def read_pointer(self, path: str) -> Pointer:
         """Return what the pointer at `path` below the root says."""
-        text = self._read(f"{self.root}/{path}")
-        return Pointer(None, None) if text is None else Pointer(json.loads(text), text)
+        found = self.objects.read(path)
+        return Pointer(None, None) if found is None else Pointer(json.loads(found.data), found.version)
 
     def move_pointer(self, path: str, seen: Pointer, value: dict[str, Any]) -> None:
         """Make the pointer say `value` if it still says what was `seen`; raises Conflict otherwise."""
-        target = f"{self.root}/{path}"
-        text = json.dumps(value, indent=1)
-        self._filesystem.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH120
-        with Path(f"{target}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self._read(target) != seen.version:
-                raise Conflict(f"{target}: was moved by somebody else meanwhile")
-            self._replace(target, text)
+        if not self.objects.swap(path, seen.version, json.dumps(value, indent=1).encode()):
+            raise Conflict(f"{self.root}/{path}: was moved by somebody else meanwhile")
 
-    def create(self, path: str, text: str) -> bool:
-        """Create a file below the root with `text` unless it exists; True if this call created it. Atomic."""
-        target = f"{self.root}/{path}"
-        self._filesystem.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH120
-        temporary = Path(f"{target}.{uuid4().hex}")
-        temporary.write_text(text)
-        try:
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink()
-        return True
-
-    def remove(self, path: str) -> None:
-        """Remove a file or folder below the root."""
-        self._filesystem.rm(f"{self.root}/{path}", recursive=True)
-
-    def _artifact(self, manifest: str) -> Artifact:
+    def _artifact(self, manifest: bytes) -> Artifact:
         return Artifact.model_validate_json(manifest).model_copy(update={"root": self.root})
-
-    def _read(self, path: str) -> str | None:
-        try:
-            data: bytes = self._filesystem.cat_file(path)
-        except FileNotFoundError:
-            return None
-        return data.decode()
-
-    def _exists(self, path: str) -> bool:
-        return bool(self._filesystem.exists(path))
-
-    def _replace(self, path: str, text: str) -> None:
-        self._filesystem.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH120
-        temporary = Path(f"{path}.{uuid4().hex}")
-        temporary.write_text(text)
-        temporary.replace(path)
 
 
 class Draft:
-    """An artifact being written: datasets, markers of finished parts, and at the end the seal."""
+    """An artifact being written: datasets, markers of finished parts, and at the end the seal.
+
+    Two processes may fill the draft of one plan at once: they write the same bytes, and nothing is deleted.
+    """
 
     def __init__(self, store: Store, address: Address, plan: dict[str, Any]) -> None:
         self.store, self.address, self.plan = store, address, plan
         self.uri = f"{store.root}/{address}"
 
     def write(self, name: str, dataset: xr.Dataset) -> None:
-        """Write a whole dataset, replacing what an interrupted call left."""
+        """Write a whole dataset over what an interrupted call left."""
         target = zarr_store(f"{self.uri}/{name}.zarr")
         dataset.to_zarr(
-            target, mode="w", zarr_format=3, consolidated=False, encoding=encoding(dataset), write_empty_chunks=True
+            target,
+            mode="a",
+            zarr_format=3,
+            consolidated=False,
+            encoding=None if self._has(f"{name}.zarr") else encoding(dataset),
+            write_empty_chunks=True,
         )
 
     def create(self, name: str, spec: DatasetSpec) -> None:
         """Lay out a dataset to be filled piece by piece; does nothing where that was done before."""
-        marker = f"{self.address}/laid-out-{name}"
-        if self.store._exists(f"{self.store.root}/{marker}"):
+        if self._has(f"laid-out-{name}"):
             return
         self.write(name, spec.coordinates)
-        group = zarr.open_group(zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
+        group = self.arrays(name)
         for variable, array in spec.arrays.items():
+            if variable in group:
+                continue
             group.create_array(
                 variable,
                 shape=array.shape,
@@ -215,23 +191,27 @@ class Draft:
                 attributes=dict(array.attributes),
                 config={"write_empty_chunks": True},
             )
-        self.store.create(marker, "")
+        self.store.objects.create(f"{self.address}/laid-out-{name}", b"")
 
     def arrays(self, name: str) -> zarr.Group:
         """Return the arrays of dataset `name` for reading and writing regions."""
         return zarr.open_group(zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
 
+    def copy_in(self, source: Store, artifact: Artifact, name: str) -> None:
+        """Copy dataset `name` of a sealed artifact, byte for byte."""
+        for path in source.objects.files(f"{artifact.address}/{name}.zarr"):
+            found = source.objects.read(path)
+            if found is None:
+                raise Conflict(f"{source.root}/{path}: vanished while it was copied")
+            self.store.objects.replace(path.replace(str(artifact.address), str(self.address), 1), found.data)
+
     def mark(self, part: str) -> None:
         """Say that everything of `part` has been written."""
-        self.store.create(f"{self.address}/parts/{part}", "")
+        self.store.objects.create(f"{self.address}/parts/{part}", b"")
 
     def parts(self) -> set[str]:
         """Return the parts marked so far, by this process or an earlier one."""
-        filesystem = self.store._filesystem
-        folder = f"{self.uri}/parts"
-        if not filesystem.exists(folder):
-            return set()
-        return {str(path).rsplit("/", 1)[-1] for path in filesystem.ls(folder, detail=False)}
+        return {path.rsplit("/", 1)[-1] for path in self.store.objects.files(f"{self.address}/parts")}
 
     def seal(
         self,
@@ -248,11 +228,7 @@ class Draft:
 
         If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict.
         """
-        filesystem = self.store._filesystem
-        for dataset in filesystem.glob(f"{self.uri}/*.zarr"):
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-                zarr.consolidate_metadata(zarr_store(dataset))
+        self._consolidate()
         artifact = Artifact(
             address=self.address,
             root=self.store.root,
@@ -265,14 +241,25 @@ class Draft:
             written_at=now,
             details=details or {},
         )
-        if not self.store.create(f"{self.address}/{MANIFEST}", artifact.model_dump_json(indent=1)):
+        manifest = artifact.model_dump_json(indent=1).encode()
+        if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")
-        for leftover in (DRAFT, "parts", *(Path(p).name for p in filesystem.glob(f"{self.uri}/laid-out-*"))):
-            if filesystem.exists(f"{self.uri}/{leftover}"):
-                filesystem.rm(f"{self.uri}/{leftover}", recursive=True)
+        for path in self.store.objects.files(str(self.address)):
+            if path.removeprefix(f"{self.address}/").startswith(_SCAFFOLDING) or path.endswith(".partial"):
+                self.store.objects.remove(path)
         return artifact
+
+    def _consolidate(self) -> None:
+        below = (path.removeprefix(f"{self.address}/") for path in self.store.objects.files(str(self.address)))
+        for name in sorted({path.split("/")[0] for path in below if ".zarr/" in path}):
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+                zarr.consolidate_metadata(zarr_store(f"{self.uri}/{name}"))
+
+    def _has(self, name: str) -> bool:
+        return self.store.objects.exists(f"{self.address}/{name}")
 
 
 def zarr_store(uri: str) -> zarr.storage.StoreLike:

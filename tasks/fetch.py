@@ -12,7 +12,7 @@ from stormcast_tw.errors import NotReady
 from stormcast_tw.events import Event
 from stormcast_tw.inputs import fetch
 from stormcast_tw.model.package import Description
-from stormcast_tw.readiness import InputSet, find_inputs, sources
+from stormcast_tw.readiness import InputName, InputSet, find_inputs, sources
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
@@ -37,12 +37,19 @@ def await_inputs(cycle: Cycle, lead_hours: int, package: Description) -> InputSe
 @under("fetch")
 def fetch_state(inputs: InputSet, experiment: str, now: datetime) -> Artifact:
     """Keep state and rain as the providers gave them."""
-    root = sources(settings().inputs_root)
-    return fetch(Store(settings().work_root), inputs, ("state", "rain", "model_rain"), root, experiment, now)
+    return _fetch(inputs, ("state", "rain", "model_rain"), experiment, now)
 
 
 @under("fetch")
 def fetch_background(inputs: InputSet, experiment: str, now: datetime) -> Artifact:
     """Keep the global forecast as the provider gave it, at every hour."""
-    root = sources(settings().inputs_root)
-    return fetch(Store(settings().work_root), inputs, ("background",), root, experiment, now)
+    return _fetch(inputs, ("background",), experiment, now)
+
+
+def _fetch(inputs: InputSet, names: tuple[InputName, ...], experiment: str, now: datetime) -> Artifact:
+    providers = sources(settings().inputs_root)
+    artifact = fetch(Store(settings().work_root), inputs, names, providers, experiment, now)
+    get_run_logger().info(
+        "%s of %d files kept at %s", ", ".join(artifact.variables), len(artifact.parents), artifact.uri
+    )
+    return artifact

@@ -55,7 +55,6 @@ def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     chosen = POLICIES[policy]
     decorate = functools.partial(
         task,
-        task_run_name=None,
         retries=chosen.retries,
         retry_delay_seconds=list(chosen.retry_delay_seconds),
         retry_jitter_factor=chosen.retry_jitter_factor,
@@ -66,7 +65,7 @@ def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     )
 
     def decorated(function: Callable[P, R]) -> Task[P, R]:
-        return cast("Task[P, R]", decorate(function))
+        return cast("Task[P, R]", decorate(function, task_run_name=function.__name__))
 
     return decorated
 

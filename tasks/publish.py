@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 
 from stormcast_tw import catalogue
 from stormcast_tw.cycle import Cycle
@@ -24,6 +25,7 @@ def publish(inputs: InputSet, forecast: Artifact, products: Artifact, now: datet
     cycle = Cycle.parse(artifact.address.cycle)
     words = "was published before; nothing was written" if seen else "is published"
     create_markdown_artifact(f"Run `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
+    get_run_logger().info("run %s %s", artifact.address, words)
     if not seen:
         emit(Event.CYCLE_PUBLISHED, cycle, run=artifact.address.run, experiment=artifact.address.experiment)
     return artifact

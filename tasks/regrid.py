@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from prefect.logging import get_run_logger
+
 from stormcast_tw.inputs import prepare
 from stormcast_tw.model.package import Description
 from stormcast_tw.plan import InputsPlan
@@ -17,4 +19,7 @@ def regrid_inputs(
     plan: InputsPlan, state: Artifact, background: Artifact, package: Description, now: datetime
 ) -> Artifact:
     """Return the prepared inputs of a forecast."""
-    return prepare(Store(settings().work_root), plan, (state, background), settings().package, package, now)
+    store = Store(settings().work_root)
+    artifact = prepare(store, plan, (state, background), settings().package, package, now)
+    get_run_logger().info("%s", artifact.details["rain"])
+    return artifact

@@ -57,7 +57,7 @@ def test_doctor_finds_a_fit_machine(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     code = run(monkeypatch, "doctor", "--json")
     findings = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert code == 0, findings
-    assert "conditional create works" in findings["published root"]["found"]
+    assert "conditional create works, conditional compare-and-swap works" in findings["published root"]["found"]
 
 
 def test_doctor_names_a_broken_package(

@@ -30,6 +30,9 @@ _AXIS_KEYS = (
 SIMULATED_VERSION = "simu"
 """ECMWF experiment version of simulated messages."""
 
+LARGEST_FIELD = 8_000_000
+"""Points of a field that is still decoded: a globe of 0.1 degree has 6.5 million."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -124,6 +127,7 @@ def field(handle: int, box: Box, name: str, address: str) -> tuple[npt.NDArray[n
     """
     if (kind := eccodes.codes_get(handle, "gridType")) != "regular_ll":
         raise BadInput(f"{address}: {name} is on a {kind} grid; allowed regular_ll")
+    _check_packing(handle, name, address)
     if missing := eccodes.codes_get(handle, "numberOfMissing"):
         raise BadInput(f"{address}: {name} has {missing} missing values; allowed 0")
     ny, nx = eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni")
@@ -137,6 +141,23 @@ def field(handle: int, box: Box, name: str, address: str) -> tuple[npt.NDArray[n
     if values.size != ny * nx:
         raise BadInput(f"{address}: {name} has {values.size} values; its grid of {ny} x {nx} allows {ny * nx}")
     return values.reshape(ny, nx)[np.ix_(window.rows, window.columns)].astype(np.float64), window.grid
+
+
+def _check_packing(handle: int, name: str, address: str) -> None:
+    """Raise BadInput for numbers that eccodes and libaec trust: a wrong one makes them write outside their memory."""
+    points = eccodes.codes_get(handle, "Ni") * eccodes.codes_get(handle, "Nj")
+    checks: list[tuple[str, range | tuple[int, ...]]] = [
+        ("numberOfDataPoints", (points,)),
+        ("numberOfValues", range(points + 1)),
+        ("bitsPerValue", range(33)),
+    ]
+    if eccodes.codes_get(handle, "packingType") == "grid_ccsds":
+        checks += [("ccsdsBlockSize", (8, 16, 32, 64)), ("ccsdsRsi", range(1, 4097))]
+    for key, allowed in checks:
+        if (found := eccodes.codes_get(handle, key)) not in allowed:
+            raise BadInput(f"{address}: {name}'s {key} is {found}; allowed {allowed}")
+    if not 4 <= points <= LARGEST_FIELD:
+        raise BadInput(f"{address}: {name} has {points} points; allowed 4 to {LARGEST_FIELD}")
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,10 @@ import xarray as xr
 from flows.operations import operations
 from stormcast_tw import catalogue
 from stormcast_tw.errors import NotReady, Refused
+from stormcast_tw.inputs import fetch, plan_inputs, prepare
+from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.readiness import find_inputs, sources
+from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from tests.conftest import CYCLE, NOW
 
@@ -22,7 +26,7 @@ def files(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_path: Path):
+def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_path: Path, small_package: ModelPackage):
     artifact = run()
     assert artifact.simulated
     assert not artifact.trained
@@ -36,6 +40,10 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
     assert set(served) == {"state", "rain", "model_rain", "background"}
     assert served["background"]["age"] == "12 h"
 
+    state = prepared_state(inputs, Store(str(tmp_path / "apart")), small_package)
+    step = forecast["t2m"].isel(lead_time=0).mean("member") - state["t2m"]
+    assert 0 < float(np.abs(step).max()) < 0.3, "untrained: an hour later is now, plus noise of 0.04 K"
+
     before = files(tmp_path / "published") | files(tmp_path / "work")
     assert run() == artifact
     assert files(tmp_path / "published") | files(tmp_path / "work") == before
@@ -46,27 +54,29 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
     assert store.find(artifact.address) == artifact
 
 
-def test_initial_state_is_what_the_providers_said(inputs: Path, tmp_path: Path):
-    artifact = run(lead_hours=1)
-    work = Store(str(tmp_path / "work"))
-    prepared = next(a for a in work.list("prepared", "demo") if a.plan["lead_hours"] == 1)
-    state = work.open(prepared, "state").load()
-    assert set(np.unique(state["rain_source"])) <= {1, 2}
-    published = Store(str(tmp_path / "published")).open(artifact, "forecast").load()
-    step = published["t2m"].isel(lead_time=0).mean("member") - state["t2m"]
-    assert float(np.abs(step).max()) < 0.3, "untrained: an hour later is now, plus noise of 0.04 K"
+def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Dataset:
+    """What a forecast starts from, without the model."""
+    providers = sources(str(inputs))
+    found = find_inputs(CYCLE, 1, package.background_set, providers)
+    state = fetch(work, found, ("state", "rain", "model_rain"), providers, "demo", NOW)
+    background = fetch(work, found, ("background",), providers, "demo", NOW)
+    plan = plan_inputs(found, "demo", package.description, 1)
+    artifact = prepare(work, plan, (state, background), settings().package, package.description, NOW)
+    assert artifact.simulated
+    assert artifact.parents == (state.uri, background.uri)
+    return work.open(artifact, "state").load()
 
 
-def test_rain_of_the_model_stands_in_for_radar(inputs: Path, tmp_path: Path):
+def test_rain_of_the_model_stands_in_where_radar_does_not_see(inputs: Path, work: Store, small_package: ModelPackage):
+    seen = prepared_state(inputs, work, small_package)
+    assert set(np.unique(seen["rain_source"])) == {1}
+    assert seen["rain_source"].attrs["flag_meanings"] == "qpesums rwrp"
     for path in (inputs / "qpesums").rglob("*.gz"):
         path.unlink()
-    artifact = run(lead_hours=1)
-    row = next(row for row in artifact.details["inputs"] if row["input"] == "rain")
-    assert row["status"] == "absent (optional)"
-    assert "not there" in row["files"] or "qpesums" in row["files"]
-    work = Store(str(tmp_path / "work"))
-    state = work.open(work.list("prepared", "demo")[0], "state").load()
-    assert set(np.unique(state["rain_source"])) == {2}
+    unseen = prepared_state(inputs, work, small_package)
+    assert set(np.unique(unseen["rain_source"])) == {2}
+    xr.testing.assert_identical(seen["t2m"], unseen["t2m"])
+    assert float(np.abs(seen["tp01"] - unseen["tp01"]).max()) > 0
 
 
 @pytest.mark.parametrize("provider", ["rwrp", "global_ai"])
@@ -84,8 +94,3 @@ def test_operational_experiment_refuses_the_demo(inputs: Path, tmp_path: Path):
     with pytest.raises(Refused, match=r"experiment oper: "):
         run(experiment="oper")
     assert not (tmp_path / "published").exists()
-
-
-def test_one_line_of_xarray(inputs: Path):
-    dataset = xr.open_dataset(f"{run(lead_hours=1).uri}/products.zarr")
-    assert "tp01_quantile" in dataset

@@ -148,9 +148,7 @@ def test_wrfout_rain_of_three_hours_point_by_point(wrfout: Path):
 
 def test_wrfout_of_a_moving_nest_is_not_one_grid(wrfout: Path, located):
     times = [KATRINA + timedelta(hours=12), KATRINA + timedelta(hours=15)]
-    with pytest.raises(
-        BadInput, match=r"moves from 48 x 48 points from \(x, y\) = \(-294999, 2484829\) m to .*\(-355002,"
-    ):
+    with pytest.raises(BadInput, match=r"moves from 48 x 48 .* \(-294999, 2484829\) m to .*\(-355002,"):
         RwrpState("").read(located("rwrp", [wrfout, wrfout], times, ["t2m"], KATRINA))
 
 
@@ -195,3 +193,15 @@ def test_aifs_around_taiwan_is_the_nearest_point_of_eccodes(aifs: Path, located)
         there = dataset["t500"].sel(latitude=latitude, longitude=longitude, method="nearest")
         assert float(there[0]) == pytest.approx(nearest["value"], abs=1e-4)
     eccodes.codes_release(handle)
+
+
+def test_aifs_with_a_flipped_byte_is_refused_before_it_can_crash(aifs: Path, located, tmp_path: Path):
+    """Found by fuzzing: this block size makes libaec write outside its memory and ends the process."""
+    data = bytearray(aifs.read_bytes())
+    assert data[182] == 32
+    data[182] = 245
+    path = tmp_path / "flipped.grib2"
+    path.write_bytes(bytes(data))
+    time = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    with pytest.raises(BadInput, match=r"t500's ccsdsBlockSize is 245; allowed \(8, 16, 32, 64\)"):
+        GlobalAI("").read(located("global_ai", [path], [time], ["t500"], time))

@@ -1,0 +1,192 @@
+"""Files below a root, on this machine or in an object store, with the two operations that publication rests on.
+
+`create` makes an object unless it exists; `swap` replaces it unless somebody changed it. On a local disk these are a
+hard link and a lock; on S3 they are conditional requests (`If-None-Match: *`, `If-Match: etag`). Objects are replaced whole,
+in one step. A store that ignores the conditions is found out by `stormcast-tw doctor`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import fsspec
+from fsspec.asyn import sync
+
+_CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "412")
+
+
+@dataclass(frozen=True)
+class Object:
+    """The bytes of an object and what identifies this version of them."""
+
+    data: bytes
+    version: str
+
+
+class Objects(Protocol):
+    """Objects by their path below `root`."""
+
+    @property
+    def root(self) -> str:
+        """An absolute path, or a URL with its protocol."""
+
+    def read(self, path: str) -> Object | None:
+        """Return the object, or None."""
+
+    def exists(self, path: str) -> bool:
+        """True if there is an object or a folder."""
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Make the object unless there is one; True if this call made it."""
+
+    def swap(self, path: str, seen: str | None, data: bytes) -> bool:
+        """Replace the object if its version is still `seen` (None: if there is none); True if this call did."""
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Make or replace the object."""
+
+    def remove(self, path: str) -> None:
+        """Remove an object or a folder if it is there."""
+
+    def files(self, folder: str) -> list[str]:
+        """Return the paths of all objects below a folder, sorted; empty if there is no such folder."""
+
+
+@lru_cache(maxsize=32)
+def objects(root: str) -> Objects:
+    """Return the objects below a local path or an s3:// URL; raises ValueError for any other protocol."""
+    filesystem, path = fsspec.core.url_to_fs(root)
+    protocols = {filesystem.protocol} if isinstance(filesystem.protocol, str) else set(filesystem.protocol)
+    if "file" in protocols:
+        return LocalObjects(path.rstrip("/"))
+    if "s3" in protocols:
+        return S3Objects(filesystem, path.rstrip("/"))
+    raise ValueError(f"{root}: only local paths and s3:// are supported")
+
+
+class LocalObjects:
+    """Objects on this machine's disk."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def read(self, path: str) -> Object | None:  # noqa: D102
+        try:
+            data = self._path(path).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Object(data, hashlib.sha256(data).hexdigest())
+
+    def exists(self, path: str) -> bool:  # noqa: D102
+        return self._path(path).exists()
+
+    def create(self, path: str, data: bytes) -> bool:  # noqa: D102
+        temporary = self._beside(path, data)
+        try:
+            os.link(temporary, self._path(path))
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+        return True
+
+    def swap(self, path: str, seen: str | None, data: bytes) -> bool:  # noqa: D102
+        target = self._path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.with_name(f".{target.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            now = self.read(path)
+            if (now.version if now else None) != seen:
+                return False
+            self.replace(path, data)
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:  # noqa: D102
+        self._beside(path, data).replace(self._path(path))
+
+    def remove(self, path: str) -> None:  # noqa: D102
+        target = self._path(path)
+        if target.is_dir():
+            for name in sorted(target.rglob("*"), reverse=True):
+                name.rmdir() if name.is_dir() else name.unlink(missing_ok=True)
+            target.rmdir()
+        else:
+            target.unlink(missing_ok=True)
+
+    def files(self, folder: str) -> list[str]:  # noqa: D102
+        root = Path(self.root)
+        return sorted(p.relative_to(root).as_posix() for p in self._path(folder).rglob("*") if p.is_file())
+
+    def _path(self, path: str) -> Path:
+        return Path(self.root, path)
+
+    def _beside(self, path: str, data: bytes) -> Path:
+        target = self._path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}")
+        temporary.write_bytes(data)
+        return temporary
+
+
+class S3Objects:
+    """Objects in a bucket of S3 or a store that speaks its protocol."""
+
+    def __init__(self, filesystem: Any, path: str) -> None:
+        self._filesystem, self._base = filesystem, path
+        self.root = f"s3://{path}"
+
+    def read(self, path: str) -> Object | None:  # noqa: D102
+        bucket, key = self._split(path)
+
+        async def get() -> Object:
+            answer = await self._filesystem._call_s3("get_object", Bucket=bucket, Key=key)
+            async with answer["Body"] as body:
+                return Object(await body.read(), answer["ETag"])
+
+        try:
+            found: Object = sync(self._filesystem.loop, get)
+        except FileNotFoundError:
+            return None
+        return found
+
+    def exists(self, path: str) -> bool:  # noqa: D102
+        return bool(self._filesystem.exists(f"{self._base}/{path}"))
+
+    def create(self, path: str, data: bytes) -> bool:  # noqa: D102
+        return self._put(path, data, IfNoneMatch="*")
+
+    def swap(self, path: str, seen: str | None, data: bytes) -> bool:  # noqa: D102
+        return self.create(path, data) if seen is None else self._put(path, data, IfMatch=seen)
+
+    def replace(self, path: str, data: bytes) -> None:  # noqa: D102
+        self._put(path, data)
+
+    def remove(self, path: str) -> None:  # noqa: D102
+        if self.exists(path):
+            self._filesystem.rm(f"{self._base}/{path}", recursive=True)
+
+    def files(self, folder: str) -> list[str]:  # noqa: D102
+        found = self._filesystem.find(f"{self._base}/{folder}")
+        return sorted(str(path).removeprefix(f"{self._base}/") for path in found)
+
+    def _put(self, path: str, data: bytes, **condition: str) -> bool:
+        bucket, key = self._split(path)
+        try:
+            self._filesystem.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
+        except OSError as error:
+            response = getattr(error.__cause__, "response", {})
+            if condition and response.get("Error", {}).get("Code") in _CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def _split(self, path: str) -> tuple[str, str]:
+        bucket, _, prefix = self._base.partition("/")
+        return bucket, f"{prefix}/{path}".lstrip("/")
