@@ -2,7 +2,7 @@
 
     .venv/bin/python docs/make_prefect_page.py docs/prefect
 
-Writes run.png, artifacts.png and logs.png. Needs Chromium (`CHROMIUM`, by default /usr/bin/chromium).
+Writes run.png, inputs.png and products.png. Needs Chromium (`CHROMIUM`, by default /usr/bin/chromium).
 """
 
 from __future__ import annotations
@@ -50,26 +50,25 @@ def prefect_server(environment: dict[str, str]) -> Iterator[str]:
             os.killpg(server.pid, signal.SIGKILL)
 
 
-def newest_run(api: str) -> str:
-    """Return the id of the newest flow run."""
-    request = urllib.request.Request(
-        f"{api}/flow_runs/filter",
-        data=json.dumps({"sort": "START_TIME_DESC", "limit": 1}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    return str(json.load(urllib.request.urlopen(request, timeout=10))[0]["id"])
+def ask(api: str, what: str, **filters: object) -> dict[str, str]:
+    """Return the newest of what the server knows."""
+    data = json.dumps({"limit": 1, **filters}).encode()
+    request = urllib.request.Request(f"{api}/{what}/filter", data, {"Content-Type": "application/json"})
+    answer: list[dict[str, str]] = json.load(urllib.request.urlopen(request, timeout=10))
+    return answer[0]
 
 
-def photograph(page: Page, api: str, run: str, folder: Path) -> None:
-    """Save the run's page and its tabs."""
-    root = api.removesuffix("/api")
-    page.goto(f"{root}/runs/flow-run/{run}", wait_until="networkidle")
-    page.wait_for_timeout(4000)
-    page.screenshot(path=folder / "run.png")
-    for tab in ("Artifacts", "Logs"):
-        page.get_by_text(tab, exact=True).first.click()
-        page.wait_for_timeout(2500)
-        page.screenshot(path=folder / f"{tab.lower()}.png")
+def photograph(page: Page, api: str, folder: Path) -> None:
+    """Save the newest run's page, and its tables of inputs and products."""
+    root, run = api.removesuffix("/api"), ask(api, "flow_runs", sort="START_TIME_DESC")["id"]
+    pages = {"run": f"runs/flow-run/{run}"}
+    for name in ("inputs", "products"):
+        key = f"{name}-{CYCLE.lower()}"
+        pages[name] = f"artifacts/artifact/{ask(api, 'artifacts', artifacts={'key': {'any_': [key]}})['id']}"
+    for name, path in pages.items():
+        page.goto(f"{root}/{path}", wait_until="networkidle")
+        page.wait_for_timeout(4000)
+        page.screenshot(path=folder / f"{name}.png")
 
 
 def main(folder: Path) -> None:
@@ -91,7 +90,7 @@ def main(folder: Path) -> None:
                     args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
                 )
                 page = browser.new_page(viewport={"width": 1500, "height": 1000})
-                photograph(page, api, newest_run(api), folder)
+                photograph(page, api, folder)
                 browser.close()
 
 

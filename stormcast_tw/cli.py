@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,6 +91,48 @@ def forecast(
         "  make serve                               the Prefect page with the run's story",
     ]  # fmt: skip
     say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
+
+
+@app.command()
+def reproduce(
+    manifest: Annotated[str, typer.Argument(help="manifest.json of a published run, or its folder.")],
+    as_json: Json = False,
+) -> None:
+    """Carry a published plan out again and compare every value; exit code 1 if the forecast is different."""
+    from stormcast_tw.reproduce import read_manifest
+    from stormcast_tw.reproduce import reproduce as compare
+
+    published = read_manifest(manifest)
+    with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
+        result = compare(published, settings(), Path(scratch), datetime.now(UTC), lambda _: None)
+    say(result.text, result.model_dump(mode="json"), as_json)
+    if result.verdict == "different":
+        raise typer.Exit(1)
+
+
+@app.command()
+def catalogue(
+    experiment: Annotated[str, typer.Option(help="Experiment to list.")] = "demo",
+    as_json: Json = False,
+) -> None:
+    """List what is published, newest cycle last."""
+    from stormcast_tw.catalogue import PUBLISHED, latest
+    from stormcast_tw.store import Store
+
+    store = Store(settings().published_root)
+    newest = latest(store, experiment)
+    found = store.list(PUBLISHED, experiment)
+    if as_json:
+        say("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in found], True)
+        return
+    table = Table("cycle", "run", "members", "leads", "made (UTC)", "", title=f"published, experiment {experiment}")
+    for a in found:
+        words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
+        leads, members = a.plan["inputs"]["lead_hours"], a.plan["members"]
+        table.add_row(
+            a.address.cycle, a.address.run, str(members), f"1-{leads} h", f"{a.written_at:%Y-%m-%d %H:%M}", words
+        )
+    Console().print(table)
 
 
 @package_app.command("show")

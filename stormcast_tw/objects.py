@@ -1,8 +1,8 @@
 """Files below a root, on this machine or in an object store, with the two operations that publication rests on.
 
 `create` makes an object unless it exists; `swap` replaces it unless somebody changed it. On a local disk these are a
-hard link and a lock; on S3 they are conditional requests (`If-None-Match: *`, `If-Match: etag`). Objects are replaced whole,
-in one step. A store that ignores the conditions is found out by `stormcast-tw doctor`.
+hard link and a lock; on S3 they are conditional requests (`If-None-Match: *`, `If-Match: etag`). Objects are always
+replaced whole. A store that ignores the conditions is found out by `stormcast-tw doctor`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uuid import uuid4
 import fsspec
 from fsspec.asyn import sync
 
-_CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "412")
+_CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
 
 
 @dataclass(frozen=True)

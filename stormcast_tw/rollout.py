@@ -59,6 +59,7 @@ class Job(Frozen):
 
     plan: Plan
     prepared: Address
+    prepared_root: str
     work_root: str
     package: Path
     device: str
@@ -84,11 +85,12 @@ def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
         package = packages.load(job.package)
         if package.digest != plan.inputs.package:
             raise BadPackage(f"{job.package}: digest is {package.digest}, the plan asks for {plan.inputs.package}")
-        prepared = store.get(job.prepared)
+        inputs = Store(job.prepared_root)
+        prepared = inputs.get(job.prepared)
         draft.create(FORECAST, _spec(job, package, prepared))
         model = StormCast(package, job.device)
-        initial = _initial(store, prepared, package, model.device)
-        background = _background(store, prepared, package, plan, model.device)
+        initial = _initial(inputs, prepared, package, model.device)
+        background = _background(inputs, prepared, package, plan, model.device)
         count = _Count(plan, draft, report)
         for batch in plan.batches:
             _roll_batch(model, draft, plan, batch, initial, background, count)

@@ -21,6 +21,7 @@ from stormcast_tw import errors
 from stormcast_tw.errors import Refused, StormcastError
 from stormcast_tw.plan import Frozen
 from stormcast_tw.rollout import Job, Progress, address, carry_out
+from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 
 
@@ -95,6 +96,7 @@ def main() -> None:
     """Carry out the job on standard input."""
     messages = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the messages
+    settings()  # how to reach the stores
     job = Job.model_validate_json(sys.stdin.readline())
     _end_with_parent()
     console = Console(stderr=True)

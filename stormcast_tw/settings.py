@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
+import fsspec
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stormcast_tw import __version__
+
+_CHECKSUMS = (("request", "calculation"), ("response", "validation"))
 
 
 class Settings(BaseSettings):
@@ -27,6 +32,14 @@ class Settings(BaseSettings):
     """Holds `published/`, the only place readers look at."""
     package: Path = Path("packages/demo")
     """The model package that forecasts."""
+    s3_endpoint: str | None = None
+    """Address of an S3-compatible store; unset for Amazon's own."""
+    s3_anonymous: bool = False
+    """Ask without credentials. Otherwise key and secret come from below, or from where boto looks for them."""
+    s3_key: str | None = None
+    s3_secret: SecretStr | None = None
+    s3_checksums: Literal["when_supported", "when_required"] = "when_required"
+    """Whether every request and answer is checksummed; stores other than Amazon's often cannot for byte ranges."""
     prefect_home: Path = Path("var/prefect")
     """The project's own Prefect home; the user's stays untouched."""
     device: str = "cpu"
@@ -35,6 +48,18 @@ class Settings(BaseSettings):
     """torch threads on the CPU; 0 takes torch's own choice."""
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
+
+    def s3_options(self) -> dict[str, Any]:
+        """Return what s3fs is told. Listings are never cached: another process may have sealed something meanwhile."""
+        checks = {f"{what}_checksum_{verb}": self.s3_checksums for what, verb in _CHECKSUMS}
+        return {
+            "anon": self.s3_anonymous,
+            "key": self.s3_key,
+            "secret": self.s3_secret.get_secret_value() if self.s3_secret else None,
+            "endpoint_url": self.s3_endpoint,
+            "config_kwargs": checks,
+            "use_listings_cache": False,
+        }
 
     def prefect_environment(self) -> dict[str, str]:
         """Return the environment of every Prefect process: its own home, no telemetry, a patient start."""
@@ -49,8 +74,10 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Return the settings of this process."""
-    return Settings()
+    """Return the settings of this process, and tell fsspec how to reach S3."""
+    chosen = Settings()
+    fsspec.config.conf["s3"] = chosen.s3_options()
+    return chosen
 
 
 @lru_cache(maxsize=1)

@@ -130,11 +130,12 @@ class Store:
         return dataset
 
     def list(self, kind: str, experiment: str) -> list[Artifact]:
-        """Return every sealed artifact of a kind, ordered by cycle."""
+        """Return every sealed artifact of a kind, ordered by cycle and time of writing."""
         depth = len(f"{kind}/{experiment}/cycle/run/{MANIFEST}".split("/"))
         paths = (p for p in self.objects.files(f"{kind}/{experiment}") if p.endswith(f"/{MANIFEST}"))
         manifests = (self.objects.read(p) for p in paths if p.count("/") == depth - 1)
-        return [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
+        found = [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
+        return sorted(found, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
 
     def read_pointer(self, path: str) -> Pointer:
         """Return what the pointer at `path` below the root says."""

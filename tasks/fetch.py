@@ -13,6 +13,7 @@ from stormcast_tw.events import Event
 from stormcast_tw.inputs import fetch
 from stormcast_tw.model.package import Description
 from stormcast_tw.readiness import InputName, InputSet, find_inputs, sources
+from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
@@ -49,7 +50,8 @@ def fetch_background(inputs: InputSet, experiment: str, now: datetime) -> Artifa
 def _fetch(inputs: InputSet, names: tuple[InputName, ...], experiment: str, now: datetime) -> Artifact:
     providers = sources(settings().inputs_root)
     artifact = fetch(Store(settings().work_root), inputs, names, providers, experiment, now)
+    words = labels(simulated=artifact.simulated, trained=None)
     get_run_logger().info(
-        "%s of %d files kept at %s", ", ".join(artifact.variables), len(artifact.parents), artifact.uri
+        "%s%s: %d files, kept as %s", words, ", ".join(artifact.variables), len(artifact.parents), artifact.address
     )
     return artifact

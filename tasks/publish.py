@@ -11,6 +11,7 @@ from stormcast_tw import catalogue
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.events import Event
 from stormcast_tw.readiness import InputSet
+from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from tasks.policy import artifact_key, emit, under
@@ -24,8 +25,9 @@ def publish(inputs: InputSet, forecast: Artifact, products: Artifact, now: datet
     artifact = catalogue.publish(store, work, forecast, products, now, inputs=inputs.table(), status="complete")
     cycle = Cycle.parse(artifact.address.cycle)
     words = "was published before; nothing was written" if seen else "is published"
-    create_markdown_artifact(f"Run `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
-    get_run_logger().info("run %s %s", artifact.address, words)
+    what = f"{labels(simulated=artifact.simulated, trained=artifact.trained)}run"
+    create_markdown_artifact(f"{what} `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
+    get_run_logger().info("%s %s %s", what, artifact.address, words)
     if not seen:
         emit(Event.CYCLE_PUBLISHED, cycle, run=artifact.address.run, experiment=artifact.address.experiment)
     return artifact

@@ -27,6 +27,7 @@ def roll_out(plan: Plan, prepared: Artifact, now: datetime) -> Artifact:
     job = Job(
         plan=plan,
         prepared=prepared.address,
+        prepared_root=where.work_root,
         work_root=where.work_root,
         package=where.package.absolute(),
         device=where.device,

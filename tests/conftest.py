@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.objects import objects
 from stormcast_tw.plan import InputsPlan, Plan, Sampler
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Address, Artifact, Store
 from stormcast_tw.training.untrained import simulated_invariants, untrained_package
 from stormcast_tw.variables import BACKGROUND_SETS
+from tests.servers import KEY, SECRET, S3Server, moto_server, rclone_server
 
 NOW = datetime(2026, 6, 11, 9, tzinfo=UTC)
 CYCLE = Cycle.parse("20260611T06Z")
@@ -54,6 +57,39 @@ def small_package(small_package_folder: Path) -> ModelPackage:
 @pytest.fixture
 def work(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "work"))
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with rclone_server(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+def _reach(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    for name, value in (("ENDPOINT", server.endpoint), ("KEY", KEY), ("SECRET", SECRET)):
+        monkeypatch.setenv(f"STORMCAST_TW_S3_{name}", value)
+    settings.cache_clear()
+    objects.cache_clear()
+    settings()
+    return server
+
+
+@pytest.fixture
+def s3(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A real S3 server, and settings that reach it."""
+    return _reach(moto, monkeypatch)
+
+
+@pytest.fixture
+def careless_s3(rclone: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A real S3 server that ignores the conditions of a request, and settings that reach it."""
+    return _reach(rclone, monkeypatch)
 
 
 def state_fields(grid: Grid) -> dict[str, np.ndarray]:

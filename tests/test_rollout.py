@@ -55,6 +55,7 @@ def job(work: Store, small_package: ModelPackage, small_package_folder: Path) ->
     return Job(
         plan=forecast_plan(small_package),
         prepared=prepared.address,
+        prepared_root=work.root,
         work_root=work.root,
         package=small_package_folder,
         device="cpu",
@@ -73,6 +74,7 @@ def uninterrupted(
     job = Job(
         plan=forecast_plan(small_package),
         prepared=prepared.address,
+        prepared_root=store.root,
         work_root=store.root,
         package=small_package_folder,
         device="cpu",
