@@ -17,6 +17,7 @@ from stormcast_tw.model.package import describe
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact
+from stormcast_tw.timetable import OPERATIONS
 from tasks.fetch import await_inputs, fetch_background, fetch_state
 from tasks.policy import emit
 from tasks.postprocess import make_products
@@ -45,12 +46,12 @@ def operations(
     base_seed: int = 0,
     now: datetime | None = None,
 ) -> Artifact:
-    """Forecast one cycle (for example 20261122T06Z; by default the newest) and publish it.
+    """Forecast one cycle (for example 20261122T06Z; by default the one this run was scheduled for) and publish it.
 
     Everything is idempotent: what is sealed is returned as it is, what was interrupted continues.
     """
     now = now or datetime.now(UTC)
-    chosen = Cycle.parse(cycle) if cycle else Cycle.at_or_before(now)
+    chosen = Cycle.parse(cycle) if cycle else OPERATIONS.cycle_of(this_run.scheduled_start_time or now)
     package = describe(settings().package)
     inputs = await_inputs(chosen, lead_hours, package)
     state = fetch_state(inputs, experiment, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -94,6 +95,18 @@ def latest(store: Store, experiment: str) -> Artifact | None:
     entry = Entry.model_validate(value)
     cycle = str(Cycle(entry.init_time))
     return store.get(Address(kind=PUBLISHED, experiment=experiment, cycle=cycle, run=entry.run))
+
+
+def find_published(
+    store: Store, experiment: str, cycle: str, package: str, lead_hours: int, asked: Mapping[str, int]
+) -> Artifact | None:
+    """Return the newest published run of a cycle made by this package for these leads, members and base seed."""
+    wanted = {"package": package, "lead_hours": lead_hours}
+    for artifact in reversed(store.list(PUBLISHED, f"{experiment}/{cycle}")):
+        inputs = artifact.plan["inputs"]
+        if all(inputs[k] == v for k, v in wanted.items()) and all(artifact.plan[k] == v for k, v in asked.items()):
+            return artifact
+    return None
 
 
 def _move(store: Store, path: str, entry: Entry) -> None:

@@ -43,6 +43,12 @@ def say(text: str, value: Any, as_json: bool) -> None:
     typer.echo(json.dumps(value, indent=1) if as_json else text)
 
 
+def prefect_environment() -> None:
+    """Give Prefect its own home before it is imported; what the user has set stays."""
+    for name, value in settings().prefect_environment().items():
+        os.environ.setdefault(name, value)
+
+
 @app.command()
 def simulate(
     cycle: CycleOption = DEMO_CYCLE,
@@ -74,8 +80,7 @@ def forecast(
     as_json: Json = False,
 ) -> None:
     """Forecast one cycle from the files below the inputs root, and publish it."""
-    for name, value in settings().prefect_environment().items():
-        os.environ.setdefault(name, value)
+    prefect_environment()
     from flows.operations import operations
 
     Cycle.parse(cycle)
@@ -91,6 +96,36 @@ def forecast(
         "  make serve                               the Prefect page with the run's story",
     ]  # fmt: skip
     say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
+
+
+@app.command()
+def backfill(
+    start: Annotated[str, typer.Option(help="First cycle, e.g. 20260610T00Z.")],
+    end: Annotated[str, typer.Option(help="Last cycle.")],
+    experiment: Annotated[str, typer.Option(help="Where they are published.")] = "demo",
+    lead_hours: LeadHours = 12,
+    members: Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default the package's.")] = None,
+    seed: Annotated[int, typer.Option(help="Base seed of the ensembles.")] = 0,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Start at the end.")] = False,
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Cycles at a time.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Forecast and publish a span of past cycles; what is published is skipped. Run again after a failure or a kill."""
+    prefect_environment()
+    from flows.backfill import backfill as run
+
+    outcomes = run(
+        start=start,
+        end=end,
+        experiment=experiment,
+        lead_hours=lead_hours,
+        members=members,
+        base_seed=seed,
+        order="newest first" if newest_first else "oldest first",
+        parallel=parallel,
+    )
+    text = "\n".join(f"{o.cycle}  {o.outcome:9}  {o.text}" for o in outcomes)
+    say(text, [o.model_dump() for o in outcomes], as_json)
 
 
 @app.command()

@@ -7,6 +7,7 @@ replaced whole. A store that ignores the conditions is found out by `stormcast-t
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -19,6 +20,7 @@ from uuid import uuid4
 import fsspec
 from fsspec.asyn import sync
 
+_DELETED_AT_ONCE = 1000
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
 
 
@@ -53,7 +55,7 @@ class Objects(Protocol):
         """Make or replace the object."""
 
     def remove(self, path: str) -> None:
-        """Remove an object or a folder if it is there."""
+        """Remove an object or a folder; what is not there, or is removed by others meanwhile, is no error."""
 
     def files(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted; empty if there is no such folder."""
@@ -113,12 +115,9 @@ class LocalObjects:
 
     def remove(self, path: str) -> None:  # noqa: D102
         target = self._path(path)
-        if target.is_dir():
-            for name in sorted(target.rglob("*"), reverse=True):
-                name.rmdir() if name.is_dir() else name.unlink(missing_ok=True)
-            target.rmdir()
-        else:
-            target.unlink(missing_ok=True)
+        for name in (*sorted(target.rglob("*"), reverse=True), target):
+            with contextlib.suppress(FileNotFoundError):
+                name.rmdir() if name.is_dir() else name.unlink()
 
     def files(self, folder: str) -> list[str]:  # noqa: D102
         root = Path(self.root)
@@ -169,8 +168,10 @@ class S3Objects:
         self._put(path, data)
 
     def remove(self, path: str) -> None:  # noqa: D102
-        if self.exists(path):
-            self._filesystem.rm(f"{self._base}/{path}", recursive=True)
+        keys = [self._split(found) for found in self.files(path)] or [self._split(path)]
+        for first in range(0, len(keys), _DELETED_AT_ONCE):
+            several = [{"Key": key} for _, key in keys[first : first + _DELETED_AT_ONCE]]
+            self._filesystem.call_s3("delete_objects", Bucket=keys[0][0], Delete={"Objects": several, "Quiet": True})
 
     def files(self, folder: str) -> list[str]:  # noqa: D102
         found = self._filesystem.find(f"{self._base}/{folder}")

@@ -89,9 +89,30 @@ def member_coordinate(members: int) -> xr.Dataset:
     return xr.Dataset(coords={"member": ("member", np.arange(members, dtype=np.int32), attributes)})
 
 
-def array_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a data variable's attributes with the links to its grid mapping and auxiliary coordinates."""
-    return {**attributes, "grid_mapping": "crs", "coordinates": "init_time valid_time"}
+def accumulation_coordinates(valid_time: xr.DataArray, hours: int) -> xr.Dataset:
+    """Return valid_time_<hours>h (lead_time) and its bounds (lead_time, 2): the time axis of sums over `hours` hours.
+
+    It lies beside `valid_time` on the same lead times, because CF gives one coordinate one length of interval.
+    """
+    name, end = f"valid_time_{hours}h", valid_time.values
+    bounds = np.stack([end - np.timedelta64(hours, "h"), end], axis=-1)
+    attributes = {"standard_name": "time", "long_name": f"end of the {hours} hours summed", "bounds": f"{name}_bounds"}
+    return xr.Dataset(
+        coords={name: ("lead_time", end, attributes), f"{name}_bounds": (("lead_time", "bounds"), bounds)}
+    )
+
+
+def array_attributes(
+    attributes: Mapping[str, Any], horizontal: tuple[str, ...] = ("latitude", "longitude"), time: str = "valid_time"
+) -> dict[str, Any]:
+    """Return a data variable's attributes with the links to its grid mapping and auxiliary coordinates.
+
+    `horizontal` are its last two dimensions, `time` the coordinate whose bounds are its interval. Temperatures say that
+    they are on the scale and no differences, unless they are.
+    """
+    scale = {"units_metadata": "temperature: on_scale"} if attributes["units"] == "K" else {}
+    places = () if horizontal == ("latitude", "longitude") else ("latitude", "longitude")
+    return scale | {**attributes, "grid_mapping": "crs", "coordinates": " ".join(("init_time", time, *places))}
 
 
 def forecast_spec(
@@ -104,7 +125,7 @@ def forecast_spec(
     coordinates.attrs = dict(attributes)
     dims = ("member", "lead_time", *grid.dims)
     shape, chunks = (members, lead_hours, *grid.shape), (1, 1, *grid.shape)
-    arrays = {v.id: ArraySpec(dims, shape, chunks, array_attributes(v.attributes)) for v in variables}
+    arrays = {v.id: ArraySpec(dims, shape, chunks, array_attributes(v.attributes, grid.dims)) for v in variables}
     return DatasetSpec(coordinates, arrays)
 
 

@@ -25,7 +25,8 @@ from stormcast_tw.schema import DatasetSpec, encoding
 
 MANIFEST = "manifest.json"
 DRAFT = "draft.json"
-_SCAFFOLDING = (DRAFT, "parts/", "laid-out-")
+_MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
+_SCAFFOLDING = (DRAFT, "parts/")
 
 
 class Address(Frozen):
@@ -129,11 +130,10 @@ class Store:
             raise BadInput(f"{uri}: sealed, but cannot be opened: {error}") from error
         return dataset
 
-    def list(self, kind: str, experiment: str) -> list[Artifact]:
-        """Return every sealed artifact of a kind, ordered by cycle and time of writing."""
-        depth = len(f"{kind}/{experiment}/cycle/run/{MANIFEST}".split("/"))
-        paths = (p for p in self.objects.files(f"{kind}/{experiment}") if p.endswith(f"/{MANIFEST}"))
-        manifests = (self.objects.read(p) for p in paths if p.count("/") == depth - 1)
+    def list(self, kind: str, below: str) -> list[Artifact]:
+        """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first."""
+        paths = (path for path in self.objects.files(f"{kind}/{below}") if path.endswith(f"/{MANIFEST}"))
+        manifests = (self.objects.read(path) for path in paths if path.count("/") == _MANIFEST_DEPTH)
         found = [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
         return sorted(found, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
 
@@ -154,7 +154,8 @@ class Store:
 class Draft:
     """An artifact being written: datasets, markers of finished parts, and at the end the seal.
 
-    Two processes may fill the draft of one plan at once: they write the same bytes, and nothing is deleted.
+    Two processes may fill the draft of one plan at once: they write the same bytes, what is there is left as it is, and
+    nothing is deleted.
     """
 
     def __init__(self, store: Store, address: Address, plan: dict[str, Any]) -> None:
@@ -162,26 +163,24 @@ class Draft:
         self.uri = f"{store.root}/{address}"
 
     def write(self, name: str, dataset: xr.Dataset) -> None:
-        """Write a whole dataset over what an interrupted call left."""
-        target = zarr_store(f"{self.uri}/{name}.zarr")
+        """Write a whole dataset; what the same plan wrote before is left as it is."""
+        contents: dict[str, Any] = {}
         dataset.to_zarr(
-            target,
-            mode="a",
+            zarr.storage.MemoryStore(contents),
             zarr_format=3,
             consolidated=False,
-            encoding=None if self._has(f"{name}.zarr") else encoding(dataset),
+            encoding=encoding(dataset),
             write_empty_chunks=True,
         )
+        self._create_all(name, contents)
 
     def create(self, name: str, spec: DatasetSpec) -> None:
-        """Lay out a dataset to be filled piece by piece; does nothing where that was done before."""
-        if self._has(f"laid-out-{name}"):
-            return
-        self.write(name, spec.coordinates)
-        group = self.arrays(name)
+        """Lay out a dataset to be filled piece by piece; what the same plan filled before is left as it is."""
+        contents: dict[str, Any] = {}
+        layout = zarr.storage.MemoryStore(contents)
+        spec.coordinates.to_zarr(layout, zarr_format=3, consolidated=False, encoding=encoding(spec.coordinates))
+        group = zarr.open_group(layout, mode="r+")
         for variable, array in spec.arrays.items():
-            if variable in group:
-                continue
             group.create_array(
                 variable,
                 shape=array.shape,
@@ -190,13 +189,16 @@ class Draft:
                 fill_value=np.nan,
                 dimension_names=array.dims,
                 attributes=dict(array.attributes),
-                config={"write_empty_chunks": True},
             )
-        self.store.objects.create(f"{self.address}/laid-out-{name}", b"")
+        self._create_all(name, contents)
 
     def arrays(self, name: str) -> zarr.Group:
-        """Return the arrays of dataset `name` for reading and writing regions."""
+        """Return the arrays of dataset `name` for reading and writing regions; empty chunks are written too."""
         return zarr.open_group(zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
+
+    def _create_all(self, name: str, contents: dict[str, Any]) -> None:
+        for key, buffer in contents.items():
+            self.store.objects.create(f"{self.address}/{name}.zarr/{key}", buffer.to_bytes())
 
     def copy_in(self, source: Store, artifact: Artifact, name: str) -> None:
         """Copy dataset `name` of a sealed artifact, byte for byte."""
@@ -259,9 +261,6 @@ class Draft:
                 warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
                 zarr.consolidate_metadata(zarr_store(f"{self.uri}/{name}"))
 
-    def _has(self, name: str) -> bool:
-        return self.store.objects.exists(f"{self.address}/{name}")
-
 
 def zarr_store(uri: str) -> zarr.storage.StoreLike:
     """Return the zarr store of a local path or an fsspec URL."""
@@ -271,8 +270,8 @@ def zarr_store(uri: str) -> zarr.storage.StoreLike:
 
 
 def array_of(group: zarr.Group, variable: str) -> zarr.Array[Any]:
-    """Return the array of `variable`; raises BadInput where the group has none."""
+    """Return the array of `variable`, set to store chunks of zeros too; raises BadInput where there is none."""
     array = group.get(variable)
     if not isinstance(array, zarr.Array):
         raise BadInput(f"{group.store_path}: has no array {variable}")
-    return array
+    return array.with_config({"write_empty_chunks": True})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -51,7 +53,7 @@ def moto_server() -> Iterator[S3Server]:
     """An S3 server that honours conditional requests."""
     port = free_port()
     command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    with _running(command, port) as process:
+    with running(command, port) as process:
         yield S3Server(f"http://127.0.0.1:{port}", process)
 
 
@@ -62,7 +64,7 @@ def rclone_server(folder: Path) -> Iterator[S3Server]:
     rclone = shutil.which("rclone", path=str(Path(sys.executable).parent))
     assert rclone, "rclone is not installed in the environment of the tests"
     command = [rclone, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--addr", f"127.0.0.1:{port}", str(folder)]
-    with _running(command, port) as process:
+    with running(command, port) as process:
         yield S3Server(f"http://127.0.0.1:{port}", process, folder)
 
 
@@ -74,22 +76,27 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def running(
+    command: list[str], port: int | None, environment: Mapping[str, str] | None = None, seconds: float = 60
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process in a group of its own until the block ends; with a port, wait until it answers there."""
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
-        deadline = time.monotonic() + 60
-        while True:
+        deadline = time.monotonic() + seconds
+        while port is not None:
             assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
-            assert time.monotonic() < deadline, f"{command[0]} does not answer"
+            assert time.monotonic() < deadline, f"{command[0]} does not answer within {seconds:g} s"
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             time.sleep(0.1)
         yield process
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)

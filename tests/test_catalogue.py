@@ -15,8 +15,16 @@ from tests.conftest import CYCLE, NOW, forecast_plan, write_prepared
 def made(work: Store, small_package: ModelPackage, small_package_folder: Path) -> tuple[Artifact, Artifact]:
     plan = forecast_plan(small_package, members=2, lead_hours=2)
     prepared = write_prepared(work, small_package, lead_hours=2)
-    job = Job(plan=plan, prepared=prepared.address, prepared_root=work.root, work_root=work.root, package=small_package_folder,
-              device="cpu", threads=1, now=NOW)  # fmt: skip
+    job = Job(
+        plan=plan,
+        prepared=prepared.address,
+        prepared_root=work.root,
+        work_root=work.root,
+        package=small_package_folder,
+        device="cpu",
+        threads=1,
+        now=NOW,
+    )
     forecast = carry_out(job, lambda _: None)
     return forecast, catalogue.make_products(work, forecast, NOW)
 

@@ -1,4 +1,5 @@
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.conftest import CYCLE, NOW, SMALL
 
 ADDRESS = Address(kind="prepared", experiment="demo", cycle=str(CYCLE), run="0123456789ab")
 PLAN = {"what": "this"}
+ROOT = Path(__file__).parent.parent
 
 
 def dataset() -> xr.Dataset:
@@ -105,24 +107,8 @@ def test_pointer_moves_only_from_what_was_seen(work: Store):
     assert work.read_pointer("latest.json").value == {"run": "b"}
 
 
-def _count_up(root: str, times: int) -> None:
-    store = Store(root)
-    for _ in range(times):
-        while True:
-            seen = store.read_pointer("count.json")
-            try:
-                store.move_pointer("count.json", seen, {"n": (seen.value or {"n": 0})["n"] + 1})
-            except Conflict:
-                continue
-            break
-
-
 def test_no_move_is_lost_between_processes(work: Store):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_count_up, args=(work.root, 25)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
+    script = "import sys; from tests.counting import count_up; count_up(sys.argv[1], 25)"
+    processes = [subprocess.Popen([sys.executable, "-c", script, work.root], cwd=ROOT) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert work.read_pointer("count.json").value == {"n": 75}

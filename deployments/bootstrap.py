@@ -1,0 +1,57 @@
+"""Bring a Prefect server to the state this project needs: pool, queues, deployments. All upserts, to be run at will.
+
+    PREFECT_API_URL=http://127.0.0.1:4200/api .venv/bin/python deployments/bootstrap.py
+
+Environment: STORMCAST_TW_HOME (the checkout; by default this one), STORMCAST_TW_EXPERIMENT (by default demo).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+
+HOME = Path(__file__).resolve().parent.parent
+POOL = "stormcast"
+QUEUES = {"operations": 1, "backfill": 10}
+"""Priority of each queue of the pool: lower is served first."""
+
+
+def main() -> None:
+    """Upsert everything."""
+    with get_client(sync_client=True) as client:
+        upsert_pool(client)
+        for name, priority in QUEUES.items():
+            upsert_queue(client, name, priority)
+    environment = {"STORMCAST_TW_HOME": str(HOME), "STORMCAST_TW_EXPERIMENT": "demo"} | dict(os.environ)
+    command = [Path(sys.executable).parent / "prefect", "--no-prompt", "deploy", "--all"]
+    subprocess.run(
+        [*command, "--prefect-file", "deployments/prefect.yaml"], cwd=HOME, env=environment, check=True, timeout=300
+    )
+
+
+def upsert_pool(client: SyncPrefectClient) -> None:
+    """Make the process pool unless it is there."""
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+
+
+def upsert_queue(client: SyncPrefectClient, name: str, priority: int) -> None:
+    """Make a queue of the pool, or give it its priority."""
+    try:
+        queue = client.read_work_queue_by_name(name, POOL)
+    except ObjectNotFound:
+        client.create_work_queue(name, priority=priority, work_pool_name=POOL)
+    else:
+        client.update_work_queue(queue.id, priority=priority)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""A span of past cycles, on demand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run as this_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.operations import operations
+from stormcast_tw.catalogue import find_published
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import Refused
+from stormcast_tw.model.package import describe
+from stormcast_tw.plan import CycleText, Frozen
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Store
+
+
+class Request(Frozen):
+    """What is asked of every cycle of a backfill."""
+
+    experiment: str
+    lead_hours: int
+    members: int
+    base_seed: int
+    now: datetime
+
+
+class Outcome(Frozen):
+    """What became of a cycle: the run that is published, or the reason of the failure."""
+
+    cycle: CycleText
+    outcome: Literal["published", "skipped", "failed"]
+    text: str
+
+
+def _run_name() -> str:
+    return f"backfill-{this_run.parameters.get('start')}-{this_run.parameters.get('end')}"
+
+
+@flow(name="backfill", flow_run_name=_run_name)
+def backfill(
+    start: str,
+    end: str,
+    experiment: str = "demo",
+    lead_hours: int = 12,
+    members: int | None = None,
+    base_seed: int = 0,
+    order: Literal["oldest first", "newest first"] = "oldest first",
+    parallel: int = 1,
+    now: datetime | None = None,
+) -> list[Outcome]:
+    """Forecast every cycle from `start` to `end` (both included), at most `parallel` at a time.
+
+    What is published already is skipped and one failure does not stop the rest; run it again to try those that failed,
+    or after it was killed. `latest` never moves backwards. Raises Refused at the end if a cycle failed.
+    """
+    cycles = [str(cycle) for cycle in Cycle.parse(start).until(Cycle.parse(end))]
+    if not cycles:
+        raise Refused(f"backfill: {end} is before {start}")
+    request = Request(
+        experiment=experiment,
+        lead_hours=lead_hours,
+        members=members or describe(settings().package).members,
+        base_seed=base_seed,
+        now=now or datetime.now(UTC),
+    )
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=parallel)
+    with runner:
+        ordered = cycles if order == "oldest first" else cycles[::-1]
+        futures = [runner.submit(forecast_cycle, {"cycle": cycle, "request": request}) for cycle in ordered]
+        outcomes = sorted((future.result() for future in futures), key=lambda outcome: outcome.cycle)
+    rows = [{"cycle": o.cycle, "outcome": o.outcome, "run or reason": o.text} for o in outcomes]
+    create_table_artifact(rows, f"backfill-{start}-{end}".lower(), f"Backfill {start} to {end}, {experiment}")
+    failed = [f"{o.cycle}: {o.text}" for o in outcomes if o.outcome == "failed"]
+    if failed:
+        raise Refused(f"backfill: {len(failed)} of {len(outcomes)} cycles failed: {'; '.join(failed)}")
+    return outcomes
+
+
+@task(task_run_name="{cycle}", cache_policy=NO_CACHE, persist_result=False)
+def forecast_cycle(cycle: str, request: Request) -> Outcome:
+    """Skip a published cycle, else run `operations` for it as a flow of its own; a failure is an outcome."""
+    package = describe(settings().package).digest
+    asked = {"members": request.members, "base_seed": request.base_seed}
+    there = find_published(
+        Store(settings().published_root), request.experiment, cycle, package, request.lead_hours, asked
+    )
+    if there is not None:
+        return Outcome(cycle=cycle, outcome="skipped", text=there.address.run)
+    parameters: dict[str, Any] = {"cycle": cycle, **request.model_dump()}
+    state = operations(**parameters, return_state=True)
+    if state.is_completed():
+        return Outcome(cycle=cycle, outcome="published", text=state.result().address.run)
+    return Outcome(cycle=cycle, outcome="failed", text=str(state.result(raise_on_failure=False)))

@@ -1,0 +1,44 @@
+"""When a cycle is due, in one table: the schedule, the deadline and the flow all read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, Cycle
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """Times after init_time. Raises ValueError unless 0 <= latency < deadline < the next cycle.
+
+    `latency`: when the last input is usually there, and the flow starts. `deadline`: when it takes what there is.
+    """
+
+    latency: timedelta
+    deadline: timedelta
+
+    def __post_init__(self) -> None:
+        next_cycle = timedelta(hours=HOURS_BETWEEN_CYCLES)
+        if not timedelta(0) <= self.latency < self.deadline < next_cycle:
+            raise ValueError(f"latency {self.latency} and deadline {self.deadline} do not ascend within {next_cycle}")
+        if self.latency >= timedelta(hours=1) or self.latency.seconds % 60:
+            raise ValueError(f"latency {self.latency} is not a whole number of minutes below 60")
+
+    @property
+    def cron(self) -> str:
+        """The schedule in UTC."""
+        hours = ",".join(str(hour) for hour in range(0, 24, HOURS_BETWEEN_CYCLES))
+        return f"{self.latency.seconds // 60} {hours} * * *"
+
+    def cycle_of(self, scheduled_start: datetime) -> Cycle:
+        """Return the cycle that a run scheduled for this time serves; a late or repeated run keeps its cycle."""
+        return Cycle.at_or_before(scheduled_start - self.latency)
+
+
+OPERATIONS = Timetable(
+    # QPESUMS rain ending at T is there about 10 minutes after T; RWRP and the global forecast are older runs.
+    latency=timedelta(minutes=15),
+    deadline=timedelta(hours=3),
+)
+"""The six-hourly cycle."""
