@@ -32,7 +32,7 @@ def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
     """Form the products of a forecast and seal them beside it; sealed ones are returned as they are."""
 
     def fill(draft: Draft) -> Artifact:
-        products = products_of(store.open(forecast, "forecast").load())
+        products = products_of(store.open(forecast, "forecast"))
         draft.write("products", products)
         return draft.seal(
             grid=forecast.grid,

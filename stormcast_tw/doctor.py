@@ -18,7 +18,7 @@ from stormcast_tw.settings import Settings
 FREE_GIB = 5.0
 """A cycle of 50 members and 48 h of the surface state takes 1.1 GB in work and again in published."""
 
-_PINNED_BELOW = {"fastapi": (0, 155), "sqlalchemy": (2, 1), "eccodes": (2, 43)}
+_PINNED_BELOW = {"fastapi": (0, 151), "sqlalchemy": (2, 1), "eccodes": (2, 43)}
 
 
 @dataclass(frozen=True)

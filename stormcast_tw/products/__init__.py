@@ -1,5 +1,18 @@
-"""What forecasters read, derived from a forecast: xarray in, xarray out, no model and no files."""
+"""What forecasters read, derived from a forecast: xarray in, xarray out; only `export` writes a file."""
 
-from stormcast_tw.products.table import PRODUCTS, Product, make_products, summarise
+from stormcast_tw.products.export import to_netcdf
+from stormcast_tw.products.hazards import HAZARDS, Hazard
+from stormcast_tw.products.summary import summarise
+from stormcast_tw.products.table import PRODUCTS, QUANTITIES, Product, Quantity, make_products
 
-__all__ = ["PRODUCTS", "Product", "make_products", "summarise"]
+__all__ = [
+    "HAZARDS",
+    "PRODUCTS",
+    "QUANTITIES",
+    "Hazard",
+    "Product",
+    "Quantity",
+    "make_products",
+    "summarise",
+    "to_netcdf",
+]

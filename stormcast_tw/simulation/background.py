@@ -65,10 +65,10 @@ def background(
     east, north = east - shift_km[0], north - shift_km[1]
     state = synopsis(chance, hour)
     waves = smooth_fields(state, east, north)
-    wave_u, wave_v, wave_t = waves.u.copy(), waves.v.copy(), waves.t.copy()
+    wave_wind = waves.u.copy(), waves.v.copy()
     low = add_features(state, waves, east, north, BLUR_KM)
     shifted = smooth_fields(state, east + 450.0, north)
-    upper = _upper_air(state, low, shifted, (wave_u, wave_v, wave_t), east, north)
+    upper = _upper_air(state, low, shifted, wave_wind, east, north)
     return upper | _near_surface(state, low, upper, latitude, longitude)
 
 
@@ -76,7 +76,7 @@ def _upper_air(
     state: Synopsis,
     low: LargeScale,
     shifted: LargeScale,
-    waves: tuple[FloatArray, FloatArray, FloatArray],
+    wave_wind: tuple[FloatArray, FloatArray],
     east: FloatArray,
     north: FloatArray,
 ) -> dict[str, FloatArray]:
@@ -88,9 +88,8 @@ def _upper_air(
     growth = np.gradient(_WAVE_SHAPE, -np.log(np.array(LEVELS_HPA)))
     cold_below = log_pressure_integral(_AIR_MASS)
     east_m, north_m = east * 1e3, north * 1e3
-    wave_u, wave_v, _ = waves
-    wind_u, wind_v = low.u - wave_u, low.v - wave_v
-    cold = low.t
+    wave_u, wave_v = wave_wind
+    wind_u, wind_v, cold = low.u - wave_u, low.v - wave_v, low.t
     fields: dict[str, FloatArray] = {}
     for number, level in enumerate(LEVELS_HPA):
         tilt, size = _WAVE_TILT[number], _WAVE_SHAPE[number]
@@ -119,7 +118,7 @@ def _surge(state: Synopsis, level: int) -> tuple[float, float]:
     """Monsoon surges: the part of the low-level wind that is not seasonal, fading above 850 hPa."""
     depth = {1000: 1.0, 925: 0.9, 850: 0.5}.get(level, 0.0)
     strength = depth * state.index["monsoon"] * (1.5 - 0.9 * state.summer)
-    return -0.45 * strength, -0.9 * strength
+    return -0.7 * strength, -0.9 * strength
 
 
 def _near_surface(

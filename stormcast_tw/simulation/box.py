@@ -68,7 +68,7 @@ def smoothed(values: npt.ArrayLike, radius_km: float) -> Array:
 def gradient(values: npt.ArrayLike) -> tuple[Array, Array]:
     """Return the eastward and northward derivative per km of a box array, by centred differences."""
     d_dy, d_dx = np.gradient(np.asarray(values, dtype=np.float32), DY_KM, DX_KM)
-    return d_dx.astype(np.float32), d_dy.astype(np.float32)
+    return np.asarray(d_dx, dtype=np.float32), np.asarray(d_dy, dtype=np.float32)
 
 
 class Sampler:
@@ -101,10 +101,11 @@ class Sampler:
 class Terrain:
     """What the ground does to the weather, each (288, 192).
 
-    `height` m; `land` 0 or 1; `coastal` land smoothed over 10 km; `broad` height smoothed over 8 km; slopes `dhdx`,
-    `dhdy` of `broad` in m per km; `coast_x`, `coast_y` gradient of land smoothed over 15 km, per km; `flow` the four
-    components (u from u, v from u, u from v, v from v) of the wind that a unit wind becomes round the island;
-    `exposure` of ridges (above 1) and valleys (below 1) to wind; `rough` the drag factor of land.
+    `height` m; `land` 0 or 1; `coastal` land smoothed over 10 km; `broad` height smoothed over 8 km, its slopes
+    `dhdx`, `dhdy` in m per km; `wide_dhdx`, `wide_dhdy` slopes of the height smoothed over 24 km; `coast_x`, `coast_y`
+    gradient of land smoothed over 15 km, per km; `flow` the four components (u from u, v from u, u from v, v from v)
+    of the wind that a unit wind becomes round the island; `exposure` of ridges (above 1) and valleys (below 1) to
+    wind; `rough` the drag factor of land.
     """
 
     height: Array
@@ -113,6 +114,8 @@ class Terrain:
     broad: Array
     dhdx: Array
     dhdy: Array
+    wide_dhdx: Array
+    wide_dhdy: Array
     coast_x: Array
     coast_y: Array
     flow: tuple[Array, Array, Array, Array]
@@ -128,6 +131,7 @@ def terrain() -> Terrain:
     land = land_mask(latitude, longitude).astype(np.float32)
     broad = np.maximum(smoothed(height, 8.0), 0.0)
     dhdx, dhdy = gradient(broad)
+    wide_dhdx, wide_dhdy = gradient(smoothed(height, 24.0))
     coast_x, coast_y = gradient(smoothed(land, 15.0))
     exposure = np.clip(1.0 + (height - smoothed(height, 6.0)) / 700.0, 0.4, 1.7).astype(np.float32)
     return Terrain(
@@ -137,6 +141,8 @@ def terrain() -> Terrain:
         broad=broad,
         dhdx=dhdx,
         dhdy=dhdy,
+        wide_dhdx=wide_dhdx,
+        wide_dhdy=wide_dhdy,
         coast_x=coast_x,
         coast_y=coast_y,
         flow=_flow_round(smoothed(height, 12.0)),
@@ -146,23 +152,27 @@ def terrain() -> Terrain:
 
 
 def _flow_round(height: Array) -> tuple[Array, Array, Array, Array]:
-    """Return the blocked flow: wind slowed by the mountains, then made non-divergent (Leray projection).
+    """Return the blocked flow: wind slowed by the mountains, then made non-divergent (Leray projection), in turn.
 
     The flow goes round: slow on the windward and lee sides, jets off both ends and in the strait.
     """
     slowed = np.exp(-((np.maximum(height, 0.0) / 900.0) ** 1.5)).astype(np.float32)
-    u_from_u, v_from_u = _non_divergent(slowed, np.zeros_like(slowed))
-    u_from_v, v_from_v = _non_divergent(np.zeros_like(slowed), slowed)
-    return u_from_u, v_from_u, u_from_v, v_from_v
+    zero, one = np.zeros_like(slowed), np.ones_like(slowed)
+    flows = []
+    for u, v in ((one, zero), (zero, one)):
+        for _ in range(3):
+            u, v = _non_divergent(slowed * u, slowed * v, float(u.mean()), float(v.mean()))
+        flows += [u, v]
+    return flows[0], flows[1], flows[2], flows[3]
 
 
-def _non_divergent(u: Array, v: Array) -> tuple[Array, Array]:
+def _non_divergent(u: Array, v: Array, mean_u: float, mean_v: float) -> tuple[Array, Array]:
+    """Return the non-divergent part of a wind, with this mean."""
     n = wavenumbers()
     k2 = np.where(n.k > 0, n.k**2, 1.0)
     u_hat, v_hat = fft.rfft2(u), fft.rfft2(v)
     along = (n.kx * u_hat + n.ky * v_hat) / k2
     u_hat, v_hat = u_hat - n.kx * along, v_hat - n.ky * along
-    u_hat[0, 0] = BOX.ny * BOX.nx * float(u.any())
-    v_hat[0, 0] = BOX.ny * BOX.nx * float(v.any())
+    u_hat[0, 0], v_hat[0, 0] = BOX.ny * BOX.nx * mean_u, BOX.ny * BOX.nx * mean_v
     u_out, v_out = fft.irfft2(u_hat, s=BOX.shape), fft.irfft2(v_hat, s=BOX.shape)
-    return u_out.astype(np.float32), v_out.astype(np.float32)
+    return np.asarray(u_out, dtype=np.float32), np.asarray(v_out, dtype=np.float32)

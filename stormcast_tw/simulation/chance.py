@@ -82,8 +82,8 @@ def _draw_normals(chance: Chance, stream: int, hour: int, count: int) -> Array:
     return values
 
 
-_few_normals = lru_cache(maxsize=16384)(_draw_normals)
-_many_normals = lru_cache(maxsize=96)(_draw_normals)
+_few_normals = lru_cache(maxsize=6144)(_draw_normals)
+_many_normals = lru_cache(maxsize=24)(_draw_normals)
 
 
 @lru_cache(maxsize=8192)

@@ -23,8 +23,8 @@ _FRONT_WANDER, _TYPHOON_WANDER = 30, 32
 
 COLD_FRONTS_AN_HOUR = 0.0072
 MEIYU_FRONTS_AN_HOUR = 0.0080
-TYPHOONS_AN_HOUR = 0.0030
-"""Rates at the height of each season: about 24 cold surges, 8 Mei-yu fronts and 6 typhoons a year."""
+TYPHOONS_AN_HOUR = 0.0025
+"""Rates at the height of each season: about 24 cold surges, 8 Mei-yu fronts and 5 typhoons a year."""
 
 
 class _Fields(Protocol):
@@ -146,8 +146,8 @@ def _cold_front(age: int, drawn: npt.NDArray[np.float32], wander: float) -> Fron
         north_km=640.0 - speed * age + 5.0 * wander,
         tilt=0.25 * float(drawn[2]),
         cooling=6.5 * strength,
-        u=-2.6 * strength,
-        v=-7.0 * strength,
+        u=-4.6 * strength,
+        v=-6.5 * strength,
         u_ahead=1.5 * strength,
         v_ahead=2.5 * strength,
         lift=0.75 * strength * (0.3 + float(drawn[3])),
@@ -190,10 +190,10 @@ def _typhoon(age: int, drawn: npt.NDArray[np.float32], wander: tuple[float, ...]
     speed = 15.0 + 9.0 * float(drawn[0])
     start_east, start_north = 1150.0, -720.0 + 560.0 * float(drawn[1])
     pass_north = -330.0 + 560.0 * float(drawn[2])
-    east = start_east - speed * age + 9.0 * wander[0]
+    east = start_east - speed * age + 8.0 * wander[0]
     travelled = (start_east - east) / start_east
     bend = 250.0 * max(0.0, travelled - 1.0) ** 2
-    north = start_north + (pass_north - start_north) * travelled + bend + 9.0 * wander[1]
+    north = start_north + (pass_north - start_north) * travelled + bend + 8.0 * wander[1]
     grown = min(1.0, (age + 6) / 30.0) * min(1.0, (HISTORY_HOURS - age) / 24.0)
     landfall = float(np.exp(-max(0.0, -east - 60.0) / 260.0))
     vmax = (24.0 + 20.0 * float(drawn[3])) * grown * landfall

@@ -65,7 +65,7 @@ RADARS = {
     "Kenting": (21.90, 120.85),
 }
 RADAR_RANGE_KM = 195.0
-"""Shorter than the real range, so that the north-west corner of TAIWAN_2KM is unobserved and stand-ins are exercised."""
+"""Shorter than the real range: the north-west corner of TAIWAN_2KM stays unobserved and stand-ins are exercised."""
 
 
 def distance_km(

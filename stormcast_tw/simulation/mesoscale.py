@@ -19,16 +19,20 @@ from stormcast_tw.simulation.chance import Array, Chance
 
 ComplexArray = npt.NDArray[np.complex64]
 
-FIELDS = ("t", "u", "v", "rain")
+FIELDS = ("t", "u", "v", "rain", "storm")
 _LONGEST_KM, _SHORTEST_KM, _SPLIT_KM = 450.0, 4.0, 45.0
-_MEMORY_HOURS, _AT_KM = 3.2, 60.0
-_ONE_PER_WAVELENGTH = {"t": 1.35, "u": 1.4, "v": 1.4, "rain": 1.15}
+_MEMORY_HOURS, _AT_KM = {"t": 2.8, "u": 2.5, "v": 2.5, "rain": 0.9, "storm": 0.9}, 60.0
+"""tau_0 and L_0: a rain area of 60 km keeps its texture for an hour, an eddy for two and a half."""
+_ONE_PER_WAVELENGTH = {"t": 1.35, "u": 1.4, "v": 1.4, "rain": 1.1, "storm": 1.6}
 """Half the slope of the 2-D spectral density: amplitude of a mode goes as wavelength to this power."""
 
 
 @dataclass(frozen=True)
 class _Band:
-    """Modes of a range of wavelengths in rfft2 layout: flat index, axis indices, weights (lags, modes), amplitude."""
+    """Modes of a range of wavelengths in rfft2 layout, longest first: flat index and axis indices (modes,).
+
+    `weights` (lags, fields, modes) and `amplitude` (fields, modes); `alive` (lags,) how many modes remember so long.
+    """
 
     stream: str
     index: npt.NDArray[np.int64]
@@ -36,10 +40,13 @@ class _Band:
     column: npt.NDArray[np.int64]
     weights: Array
     amplitude: Array
+    alive: tuple[int, ...]
 
 
 def _memory(wavelength: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(np.clip(_MEMORY_HOURS * (wavelength / _AT_KM) ** (2.0 / 3.0), 0.5, 12.0))
+    """Memory in hours (fields, modes)."""
+    at_60_km = np.array([_MEMORY_HOURS[name] for name in FIELDS])[:, None]
+    return np.asarray(np.clip(at_60_km * (wavelength / _AT_KM) ** (2.0 / 3.0), 0.4, 12.0))
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +79,7 @@ def _band(
     index = np.flatnonzero(chosen)
     index = index[np.argsort(-wavelength.ravel()[index], kind="stable")]
     memory = _memory(wavelength.ravel()[index])
-    lags = np.arange(int(np.ceil(3.0 * memory.max())))[:, None]
+    lags = np.arange(int(np.ceil(3.0 * memory.max())))[:, None, None]
     weights = np.exp(-lags / memory) * np.clip(1.0 - lags / (3.0 * memory), 0.0, None)
     weights /= np.sqrt(np.sum(weights**2, axis=0))
     row, column = np.divmod(index, BOX.nx // 2 + 1)
@@ -83,6 +90,7 @@ def _band(
         column,
         weights.astype(np.float32),
         amplitude.reshape(len(FIELDS), -1)[:, index].astype(np.float32),
+        tuple(int(n) for n in np.count_nonzero(weights.any(axis=1), axis=1)),
     )
 
 
@@ -105,13 +113,12 @@ def mesoscale(chance: Chance, hour: int, drift_km: npt.NDArray[np.float64]) -> d
 def _modes(band: _Band, chance: Chance, hour: int, drift_km: npt.NDArray[np.float64]) -> ComplexArray:
     n = wavenumbers()
     total = np.zeros(band.amplitude.shape, dtype=np.complex64)
-    for lag in range(band.weights.shape[0]):
-        alive = int(np.count_nonzero(band.weights[lag]))
+    for lag, alive in enumerate(band.alive):
         drawn = chance.normals(band.stream, hour - lag, 2 * total.size)
         innovation = drawn.view(np.complex64).reshape(total.shape)[:, :alive]
         east, north = drift_km[lag]
         along_x = np.exp(-1j * n.kx[0] * east).astype(np.complex64)
         along_y = np.exp(-1j * n.ky[:, 0] * north).astype(np.complex64)
-        carried = along_y[band.row[:alive]] * along_x[band.column[:alive]] * band.weights[lag, :alive]
-        total[:, :alive] += carried * innovation
+        carried = along_y[band.row[:alive]] * along_x[band.column[:alive]]
+        total[:, :alive] += carried * (band.weights[lag, :, :alive] * innovation)
     return np.asarray(total * band.amplitude, dtype=np.complex64)

@@ -6,14 +6,16 @@ accumulated since T0 in buckets of 100 mm, as WRF does with `bucket_mm = 100`.
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
-import netCDF4
 import numpy as np
 import numpy.typing as npt
 from pyproj import Proj
 from scipy.interpolate import RectBivariateSpline
+from scipy.io import netcdf_file, netcdf_variable
 
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid, to_grid_relative
 from stormcast_tw.simulation.box import BOX, Sampler
@@ -157,47 +159,46 @@ _DESCRIPTIONS = {
 def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
     """Return the bytes of the wrfout file of the run of `init_time` at `lead_hours`.
 
-    Classic netCDF with 64-bit offsets, WRF's own default; an HDF5 file would hold the hour of its writing.
+    Classic netCDF with 64-bit offsets, WRF's own default: an HDF5 file would hold the hour of its writing, and the C
+    library leaves what was in memory between the arrays.
     """
     valid_time = init_time + timedelta(hours=lead_hours)
-    fields = run_fields(world, init_time, lead_hours)
-    file = netCDF4.Dataset("wrfout", "w", format="NETCDF3_64BIT_OFFSET", memory=1 << 12)
-    file.setncatts(_global_attributes(init_time))
+    buffer = io.BytesIO()
+    file = netcdf_file(buffer, "w", version=2)
+    for name, value in _global_attributes(init_time).items():
+        setattr(file, name, value)
     for name, size in (("Time", None), ("DateStrLen", 19), ("west_east", NX), ("south_north", NY)):
         file.createDimension(name, size)
-    times = file.createVariable("Times", "S1", ("Time", "DateStrLen"))
+    times = file.createVariable("Times", "c", ("Time", "DateStrLen"))
     times[0] = np.array(list(f"{valid_time:%Y-%m-%d_%H:%M:%S}"), dtype="S1")
     _write_xtime(file, init_time, lead_hours)
-    for name, values in fields.items():
+    for name, values in run_fields(world, init_time, lead_hours).items():
         _write(file, name, values)
-    return bytes(file.close())
+    file.flush()
+    return buffer.getvalue()
 
 
-def _write_xtime(file: netCDF4.Dataset, init_time: datetime, lead_hours: int) -> None:
+def _write_xtime(file: netcdf_file, init_time: datetime, lead_hours: int) -> None:
     xtime = file.createVariable("XTIME", "f4", ("Time",))
     since = f"minutes since {init_time:%Y-%m-%d %H:%M:%S}"
-    xtime.setncatts(
-        {"FieldType": np.int32(104), "MemoryOrder": "0  ", "description": since, "units": since, "stagger": ""}
-    )
+    _describe(xtime, 104, "0  ", since, since)
     xtime[0] = 60.0 * lead_hours
 
 
-def _write(file: netCDF4.Dataset, name: str, values: npt.NDArray[np.generic]) -> None:
+def _write(file: netcdf_file, name: str, values: npt.NDArray[Any]) -> None:
     integer = np.issubdtype(values.dtype, np.integer)
-    dimensions = ("Time", "south_north", "west_east")
-    variable = file.createVariable(name, "i4" if integer else "f4", dimensions)
-    description, units = _DESCRIPTIONS[name]
-    variable.setncatts(
-        {
-            "FieldType": np.int32(106 if integer else 104),
-            "MemoryOrder": "XY ",
-            "description": description,
-            "units": units,
-            "stagger": "",
-            "coordinates": "XLONG XLAT" if name in ("XLAT", "XLONG") else "XLONG XLAT XTIME",
-        }
-    )
+    variable = file.createVariable(name, "i4" if integer else "f4", ("Time", "south_north", "west_east"))
+    _describe(variable, 106 if integer else 104, "XY ", *_DESCRIPTIONS[name])
+    variable.coordinates = "XLONG XLAT" if name in ("XLAT", "XLONG") else "XLONG XLAT XTIME"
     variable[0] = values
+
+
+def _describe(variable: netcdf_variable, kind: int, order: str, description: str, units: str) -> None:
+    variable.FieldType = np.int32(kind)
+    variable.MemoryOrder = order
+    variable.description = description
+    variable.units = units
+    variable.stagger = ""
 
 
 def _global_attributes(init_time: datetime) -> dict[str, str | np.generic]:
@@ -209,9 +210,9 @@ def _global_attributes(init_time: datetime) -> dict[str, str | np.generic]:
     whole = {"WEST-EAST_GRID_DIMENSION": NX + 1, "SOUTH-NORTH_GRID_DIMENSION": NY + 1, "MAP_PROJ": 1, "GRID_ID": 2,
              "PARENT_ID": 1, "PARENT_GRID_RATIO": 5, "MP_PHYSICS": 8, "CU_PHYSICS": 1, "SHCU_PHYSICS": 1,
              "JULYR": init_time.year, "JULDAY": int(f"{init_time:%j}"), "ISWATER": 16, "NUM_LAND_CAT": 24}  # fmt: skip
-    real = {"DX": SPACING_M, "DY": SPACING_M, "DT": 10.0, "BUCKET_MM": BUCKET_MM, "CEN_LAT": CEN_LAT, "CEN_LON": CEN_LON,
-            "TRUELAT1": TRUELAT1, "TRUELAT2": TRUELAT2, "MOAD_CEN_LAT": CEN_LAT, "STAND_LON": STAND_LON,
-            "POLE_LAT": 90.0, "POLE_LON": 0.0, "GMT": float(init_time.hour)}  # fmt: skip
+    real = {"DX": SPACING_M, "DY": SPACING_M, "DT": 10.0, "BUCKET_MM": BUCKET_MM, "CEN_LAT": CEN_LAT,
+            "CEN_LON": CEN_LON, "TRUELAT1": TRUELAT1, "TRUELAT2": TRUELAT2, "MOAD_CEN_LAT": CEN_LAT,
+            "STAND_LON": STAND_LON, "POLE_LAT": 90.0, "POLE_LON": 0.0, "GMT": float(init_time.hour)}  # fmt: skip
     return (
         texts | {name: np.int32(value) for name, value in whole.items()} | {n: np.float32(x) for n, x in real.items()}
     )

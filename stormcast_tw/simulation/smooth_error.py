@@ -27,4 +27,4 @@ def smooth_errors(chance: Chance, stream: str, hour: int, count: int) -> Array:
     """Return `count` independent smooth fields on the box (count, 288, 192), about unit variance, stamped `hour`."""
     drawn = chance.normals(stream, hour, count * _POINTS[0] * _POINTS[1]).reshape(count, *_POINTS)
     to_y, to_x = _to_box()
-    return np.asarray(1.35 * (to_y @ drawn @ to_x.T), dtype=np.float32)
+    return np.asarray(1.15 * (to_y @ drawn @ to_x.T), dtype=np.float32)

@@ -21,16 +21,16 @@ FloatArray = npt.NDArray[np.float64]
 
 NORMALS = 48
 _WAVELENGTH_KM = np.array([1300.0, 1700.0, 2100.0, 2500.0, 3000.0, 3600.0, 4300.0, 5200.0])
-_WAVE_DIRECTION = np.radians([20.0, -35.0, 5.0, 45.0, -15.0, 30.0, -50.0, 10.0])
+_WAVE_DIRECTION = np.radians([25.0, -40.0, 10.0, 55.0, -20.0, 40.0, -60.0, 15.0])
 _KX = 2.0 * np.pi / _WAVELENGTH_KM * np.cos(_WAVE_DIRECTION)
 _KY = 2.0 * np.pi / _WAVELENGTH_KM * np.sin(_WAVE_DIRECTION)
 _WAVES = _KX.size
-_WAVE_MEMORY_HOURS, _WAVE_SPEED_KM_H = 18.0, 22.0
-_WAVE_WIND = 1.75
+_WAVE_MEMORY_HOURS, _WAVE_SPEED_KM_H = 22.0, 22.0
+_WAVE_WIND = 2.1
 
 _INDICES = {
     # name: (column of the innovations, memory in hours, smooth)
-    "monsoon": (16, 22.0, True),
+    "monsoon": (16, 26.0, True),
     "moisture": (17, 20.0, False),
     "instability": (18, 12.0, False),
     "steering_u": (19, 14.0, True),
@@ -39,7 +39,7 @@ _INDICES = {
     "convection": (22, 8.0, False),
     "local_u": (23, 5.0, False),
     "local_v": (24, 5.0, False),
-    "local_t": (25, 6.0, False),
+    "local_t": (25, 6.0, True),
 }
 
 
@@ -118,8 +118,8 @@ class LargeScale:
 
     `u`, `v` wind of the lowest kilometre over open sea, m s-1; `t` temperature anomaly of the lower air, K; `psi` the
     stream function of the waves, km m s-1; `lift` frontal lift, dimensionless, 1 a strong front; `storm` rain rate of
-    typhoons before terrain, mm per hour; `vortex` pressure deficit of typhoons, Pa; `behind` share of cold or northern air
-    behind fronts, 0 to 1.
+    typhoons before terrain, mm per hour; `vortex` pressure deficit of typhoons, Pa; `behind` share of the air behind
+    fronts, 0 to 1.
     """
 
     u: FloatArray
@@ -134,10 +134,10 @@ class LargeScale:
 
 def low_level_mean_wind(state: Synopsis) -> tuple[float, float]:
     """Return the seasonal wind of the lowest kilometre with its monsoon surges, m s-1 (waves and fronts apart)."""
-    u = -1.9 + 1.7 * state.summer
-    v = -2.6 + 4.3 * state.summer
+    u = -1.7 + 3.2 * state.summer
+    v = -3.1 + 4.9 * state.summer
     surge = state.index["monsoon"] * (1.5 - 0.9 * state.summer)
-    return u - 0.45 * surge, v - 0.9 * surge
+    return u - 0.7 * surge, v - 0.9 * surge
 
 
 def smooth_fields(state: Synopsis, east_km: npt.ArrayLike, north_km: npt.ArrayLike) -> LargeScale:
@@ -147,14 +147,14 @@ def smooth_fields(state: Synopsis, east_km: npt.ArrayLike, north_km: npt.ArrayLi
     size = _WAVE_WIND * (1.0 - 0.25 * state.summer)
     k = np.hypot(_KX, _KY)
     mean_u, mean_v = low_level_mean_wind(state)
-    v_waves = size * np.real(phase @ (1j * _KX / k))
-    warm = size * np.real(phase @ (1j * _KX / k * np.exp(0.6j)))
+    parts = np.stack([-1j * _KY / k, 1j * _KX / k, 1j * _KX / k * np.exp(0.6j), 1.0 / k])
+    u, v, warm, psi = size * np.real(np.einsum("...m,nm->n...", phase, parts))
     zero = np.zeros(east.shape)
     return LargeScale(
-        u=mean_u + size * np.real(phase @ (-1j * _KY / k)),
-        v=mean_v + v_waves,
-        t=(0.45 - 0.25 * state.summer) * warm + (1.2 - 0.6 * state.summer) * state.index["air_mass"],
-        psi=size * np.real(phase @ (1.0 / k)),
+        u=mean_u + u,
+        v=mean_v + v,
+        t=(0.50 - 0.22 * state.summer) * warm + (1.2 - 0.6 * state.summer) * state.index["air_mass"],
+        psi=psi,
         lift=zero.copy(),
         storm=zero.copy(),
         vortex=zero.copy(),

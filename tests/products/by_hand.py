@@ -1,0 +1,62 @@
+"""Forecasts small enough to be worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from stormcast_tw.grid import Grid
+from stormcast_tw.schema import array_attributes, global_attributes, member_coordinate, time_coordinates
+from stormcast_tw.variables import VARIABLES
+from tests.conftest import CYCLE
+
+TWO = Grid("TWO", 23.0, 23.1, 2, 120.0, 120.1, 2)
+LAMBERT = Grid.from_axes(
+    "LAMBERT", np.arange(4) * 2000.0, np.arange(5) * 2000.0, {"proj": "lcc", "lat_1": 10.0, "lat_2": 40.0,
+    "lat_0": 23.5, "lon_0": 120.9, "R": 6370000.0}
+)  # fmt: skip
+
+
+def forecast(leads: int = 3, grid: Grid = TWO, **fields: object) -> xr.Dataset:
+    """A forecast whose fields are given per member (M,) or per member and lead (M, L), the same at every point."""
+    given = {name: np.asarray(field, np.float32) for name, field in fields.items()}
+    members = max((field.shape[0] for field in given.values()), default=4)
+    calm = {name: np.full(members, value, np.float32) for name, value in CALM.items()}
+    shape = (members, leads, *grid.shape)
+    arrays = {
+        name: (
+            ("member", "lead_time", *grid.dims),
+            np.array(np.broadcast_to(field.reshape(members, -1)[:, :, None, None], shape)),
+            array_attributes(VARIABLES[name].attributes, grid.dims),
+        )
+        for name, field in (calm | given).items()
+    }
+    coordinates = [grid.coordinates(), time_coordinates(CYCLE, range(1, leads + 1)), member_coordinate(members)]
+    attributes = global_attributes(
+        "StormCast Taiwan ensemble forecast", simulated=True, trained=False, history="by hand"
+    )
+    return xr.merge(coordinates).assign(arrays).assign_attrs(attributes)
+
+
+CALM = {"t2m": 290.0, "u10m": 0.0, "v10m": 0.0, "tp01": 0.0}
+
+
+def random_forecast(members: int = 5, leads: int = 12, grid: Grid = TWO) -> xr.Dataset:
+    """A forecast that is different everywhere, with dry and very wet points, heat, frost and gales."""
+    rng = np.random.default_rng(1)
+    made = forecast(leads, grid, t2m=np.zeros(members))
+    shape = made["t2m"].shape
+    for name, values in {
+        "t2m": 295 + 12 * rng.standard_normal(shape),
+        "u10m": 12 * rng.standard_normal(shape),
+        "v10m": 12 * rng.standard_normal(shape),
+        "tp01": np.clip(rng.gamma(0.3, 40, shape) - 1, 0, 300),
+    }.items():
+        made[name].values[:] = values
+    return made
+
+
+def value(products: xr.Dataset, name: str, lead: int = 1, **where: float) -> float:
+    """The product's value at the first point."""
+    here = products[name].sel(lead_time=np.timedelta64(lead, "h"), **where)
+    return float(here.values.reshape(-1)[0])

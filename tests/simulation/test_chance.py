@@ -1,0 +1,56 @@
+"""Innovations: what a time may use, and what a branch changes."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from stormcast_tw.simulation.chance import Chance, hour_index, hour_time, moving_average_kernel
+from stormcast_tw.simulation.weather import World
+
+TIME = datetime(2026, 6, 11, 6, tzinfo=UTC)
+
+
+def test_hours_are_whole_and_reversible():
+    assert hour_time(hour_index(TIME)) == TIME
+    with pytest.raises(ValueError, match="not a whole hour"):
+        hour_index(TIME + timedelta(minutes=1))
+    with pytest.raises(ValueError, match="no time zone"):
+        hour_index(TIME.replace(tzinfo=None))
+
+
+def test_innovations_are_standard_and_differ_between_hours_streams_and_seeds():
+    drawn = [
+        Chance(seed).normals(stream, hour, 40000)
+        for seed, stream, hour in ((1, "fine", 10), (1, "fine", 11), (1, "cells", 10), (2, "fine", 10))
+    ]
+    for values in drawn:
+        assert abs(values.mean()) < 0.02
+        assert abs(values.std() - 1.0) < 0.02
+    assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 0.03
+
+
+def test_a_branch_keeps_the_past_and_changes_what_follows():
+    world = World(7)
+    other = world.branch(TIME, "other")
+    hour = hour_index(TIME)
+    for lag in range(3):
+        np.testing.assert_array_equal(
+            world.chance.normals("synoptic", hour - lag, 5), other.chance.normals("synoptic", hour - lag, 5)
+        )
+    after = world.chance.normals("synoptic", hour + 1, 5), other.chance.normals("synoptic", hour + 1, 5)
+    assert not np.any(after[0] == after[1])
+
+
+def test_a_branch_of_a_branch_forgets_what_comes_after_it():
+    later = World(7).branch(TIME, "later")
+    assert later.branch(TIME - timedelta(hours=3), "run") == World(7).branch(TIME - timedelta(hours=3), "run")
+    assert len(later.branch(TIME + timedelta(hours=3), "run").branches) == 2
+
+
+@pytest.mark.parametrize(("memory", "smooth"), [(6.0, False), (6.0, True), (22.0, True)])
+def test_kernels_have_unit_variance_and_end(memory: float, smooth: bool):
+    kernel = moving_average_kernel(memory, smooth)
+    assert np.sum(kernel**2) == pytest.approx(1.0)
+    assert kernel.size == np.ceil(4.0 * memory)
+    assert kernel[-1] < 0.02 * kernel.max()
