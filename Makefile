@@ -7,14 +7,16 @@ CYCLE ?= 20260611T06Z
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check format system serve package clean
+.PHONY: help run test check format system bench serve deploy package clean
 
 help:
 	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
 	@echo "make test     the whole test suite"
 	@echo "make check    ruff, mypy --strict, import contracts"
 	@echo "make system   Debian packages that tests need (as root)"
+	@echo "make bench    what is timed, against what was promised"
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
+	@echo "make deploy   pool, queues and deployments on the server of PREFECT_API_URL"
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "stormcast-tw needs Python 3.11 or newer; set PYTHON=")'
@@ -42,6 +44,12 @@ format: $(VENV)/.installed
 
 system:
 	@echo "nothing to install yet: no test needs a Debian package"
+
+bench: $(VENV)/.installed
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+deploy: $(VENV)/.installed
+	$(BIN)/python deployments/bootstrap.py
 
 serve: $(VENV)/.installed
 	PREFECT_HOME=$(CURDIR)/var/prefect $(BIN)/prefect server start --host 127.0.0.1

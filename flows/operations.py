@@ -54,8 +54,8 @@ def operations(
     chosen = Cycle.parse(cycle) if cycle else OPERATIONS.cycle_of(this_run.scheduled_start_time or now)
     package = describe(settings().package)
     inputs = await_inputs(chosen, lead_hours, package)
-    state = fetch_state(inputs, experiment, now)
-    background = fetch_background(inputs, experiment, now)
+    state = fetch_state(inputs, package, experiment, now)
+    background = fetch_background(inputs, package, experiment, now)
     inputs_plan = plan_inputs(inputs, experiment, package, lead_hours)
     prepared = regrid_inputs(inputs_plan, state, background, package, now)
     plan = Plan(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
+import xarray as xr
 from pydantic import AwareDatetime
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Conflict
 from stormcast_tw.plan import Frozen
 from stormcast_tw.products import make_products as products_of
+from stormcast_tw.products import to_netcdf
 from stormcast_tw.store import MANIFEST, Address, Artifact, Draft, Store
 
 PUBLISHED = "published"
@@ -34,6 +38,7 @@ def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
     def fill(draft: Draft) -> Artifact:
         products = products_of(store.open(forecast, "forecast"))
         draft.write("products", products)
+        draft.put("products.nc", _netcdf(products))
         return draft.seal(
             grid=forecast.grid,
             variables=tuple(str(name) for name in products.data_vars),
@@ -55,8 +60,8 @@ def publish(
     """
 
     def fill(draft: Draft) -> Artifact:
-        draft.copy_in(work, forecast, "forecast")
-        draft.copy_in(work, products, "products")
+        draft.copy_in(work, forecast)
+        draft.copy_in(work, products)
         return draft.seal(
             grid=forecast.grid,
             variables=(*forecast.variables, *products.variables),
@@ -70,6 +75,13 @@ def publish(
     artifact = store.make(forecast.address.model_copy(update={"kind": PUBLISHED}), forecast.plan, fill)
     point_at(store, artifact)
     return artifact
+
+
+def _netcdf(dataset: xr.Dataset) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "products.nc")
+        to_netcdf(dataset, path)
+        return path.read_bytes()
 
 
 def point_at(store: Store, artifact: Artifact) -> None:

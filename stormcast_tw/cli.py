@@ -62,7 +62,7 @@ def simulate(
 
     root, chosen = settings().inputs_root, Cycle.parse(cycle)
     weather = DEFAULT_SEED if seed is None else seed
-    total = sum(1 for _ in files_of_cycle(chosen, root, weather, lead_hours))
+    total = sum(1 for _ in files_of_cycle(chosen, weather, lead_hours))
     with Progress(console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(f"simulating {cycle}", total=total)
         written = simulate_cycle(chosen, root, weather, lead_hours, lambda _path: bar.advance(task))
@@ -199,15 +199,57 @@ def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
 
 
 @package_app.command("check")
-def package_check(folder: PackageArgument = None, as_json: Json = False) -> None:
+def package_check(
+    folder: PackageArgument = None,
+    public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
+    as_json: Json = False,
+) -> None:
     """Load a package whole: every digest, shape and name."""
     from stormcast_tw.model import package as packages
+    from stormcast_tw.model.signature import verify
 
     where = folder or settings().package
     loaded = packages.load(where)
+    if public_key is not None:
+        verify(where, public_key)
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
     sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
-    say(f"{where}: fine; digest {loaded.digest}; {sizes}", {"digest": loaded.digest, "parameters": parameters}, as_json)
+    found = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
+    say(f"{where}: fine; digest {loaded.digest}; {sizes}", found, as_json)
+
+
+@package_app.command("sign")
+def package_sign(
+    private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageArgument = None
+) -> None:
+    """Write a detached signature beside a package."""
+    from stormcast_tw.model.signature import sign
+
+    typer.echo(f"{sign(folder or settings().package, private_key)}: written")
+
+
+@package_app.command("export")
+def package_export(
+    target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageArgument = None
+) -> None:
+    """Write a package as physicsnemo .mdlus checkpoints with its description beside them."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.model.exchange import export_mdlus
+
+    where = folder or settings().package
+    typer.echo("\n".join(str(path) for path in export_mdlus(packages.load(where), where, target)))
+
+
+@package_app.command("import")
+def package_import(
+    source: Annotated[Path, typer.Argument(help="Folder of .mdlus files and package.json.")],
+    target: Annotated[Path, typer.Argument(help="Folder of the package to write.")],
+) -> None:
+    """Make a package of physicsnemo .mdlus checkpoints, loaded weights-only."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.model.exchange import import_mdlus
+
+    typer.echo(f"{target}: digest {packages.save(import_mdlus(source), target).digest}")
 
 
 @app.command()

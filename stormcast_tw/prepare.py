@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,15 @@ def prepare_state(
     rain, rain_source = _merge_rain(_rain(observed_rain, state), _rain(model_rain, state), grid)
     fields = {name: values for name, values in fields.items() if name not in INVARIANTS.ids}
     prepared = _dataset({**fields, "tp01": rain}, grid.dims, grid)
-    prepared["rain_source"] = (grid.dims, rain_source, _RAIN_SOURCE_ATTRIBUTES)
+    attributes = array_attributes(_RAIN_SOURCE_ATTRIBUTES, grid.dims)
+    prepared["rain_source"] = (grid.dims, rain_source, attributes)
     prepared["rain_source"].attrs["observed_share"] = float(np.mean(rain_source == RAIN_QPESUMS))
     return prepared.assign_coords(valid_time=state["valid_time"].variable[0])
 
 
 _RAIN_SOURCE_ATTRIBUTES: dict[str, Any] = {
-    **array_attributes({"long_name": "where the rain of the past hour came from", "units": "1"}),
+    "long_name": "where the rain of the past hour came from",
+    "units": "1",
     "flag_values": np.array([RAIN_QPESUMS, RAIN_RWRP], np.int8),
     "flag_meanings": "qpesums rwrp",
 }
@@ -103,7 +106,7 @@ def _merge_rain(
     """Return rain (ny, nx), mm, and where it came from."""
     rain = np.full(grid.shape, np.nan, np.float32)
     if observed is not None:
-        rain = conservative(Grid.of(observed), grid)(observed["tp01"].values[0])
+        rain = _observed_weights(Grid.of(observed), grid)(observed["tp01"].values[0])
     unobserved = np.isnan(rain)
     if model is not None and unobserved.any():
         rain = np.where(unobserved, cell_mean(Grid.of(model), grid)(model["tp01"].values[0]), rain)
@@ -114,11 +117,16 @@ def _merge_rain(
     return rain, np.where(unobserved, RAIN_RWRP, RAIN_QPESUMS).astype(np.int8)
 
 
+def _observed_weights(source: Grid, grid: Grid) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """Conservative where cell edges run along parallels; else the mean of 4 x 4 points a cell, all of them observed."""
+    return conservative(source, grid) if grid.is_geographic else cell_mean(source, grid)
+
+
 def _dataset(fields: dict[str, npt.NDArray[np.float32]], dims: tuple[str, ...], grid: Grid) -> xr.Dataset:
     """Return believable fields with CF attributes on `grid`."""
     dataset = grid.coordinates()
     for name, values in fields.items():
         variable = VARIABLES[name]
         quality.check(values, variable, f"prepared on {grid.name}")
-        dataset[name] = (dims, values.astype(np.float32), array_attributes(variable.attributes))
+        dataset[name] = (dims, values.astype(np.float32), array_attributes(variable.attributes, grid.dims))
     return dataset

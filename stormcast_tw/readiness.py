@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import NotReady
+from stormcast_tw.grid import Grid
 from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.sources.base import Located, Source, SourceFile
 from stormcast_tw.sources.global_ai import GlobalAI
@@ -70,13 +71,13 @@ class InputSet(Frozen):
         return [_row(Cycle.parse(self.cycle), i) for i in self.inputs]
 
 
-def sources(inputs_root: str) -> Mapping[InputName, Source]:
-    """Return the source that serves each input, below one root."""
+def sources(inputs_root: str, grid: Grid) -> Mapping[InputName, Source]:
+    """Return the source that serves each input, below one root, for forecasts on `grid`."""
     return {
         "state": RwrpState(f"{inputs_root}/rwrp"),
         "rain": Qpesums(f"{inputs_root}/qpesums"),
         "model_rain": RwrpRain(f"{inputs_root}/rwrp"),
-        "background": GlobalAI(f"{inputs_root}/global_ai"),
+        "background": GlobalAI(f"{inputs_root}/global_ai", grid),
     }
 
 

@@ -198,15 +198,22 @@ class Draft:
 
     def _create_all(self, name: str, contents: dict[str, Any]) -> None:
         for key, buffer in contents.items():
-            self.store.objects.create(f"{self.address}/{name}.zarr/{key}", buffer.to_bytes())
+            self.put(f"{name}.zarr/{key}", buffer.to_bytes())
 
-    def copy_in(self, source: Store, artifact: Artifact, name: str) -> None:
-        """Copy dataset `name` of a sealed artifact, byte for byte."""
-        for path in source.objects.files(f"{artifact.address}/{name}.zarr"):
+    def put(self, path: str, data: bytes) -> None:
+        """Write one file; what the same plan wrote before is left as it is."""
+        self.store.objects.create(f"{self.address}/{path}", data)
+
+    def copy_in(self, source: Store, artifact: Artifact) -> None:
+        """Copy everything of a sealed artifact but its manifest, byte for byte."""
+        for path in source.objects.files(str(artifact.address)):
+            below = path.removeprefix(f"{artifact.address}/")
+            if below == MANIFEST:
+                continue
             found = source.objects.read(path)
             if found is None:
                 raise Conflict(f"{source.root}/{path}: vanished while it was copied")
-            self.store.objects.replace(path.replace(str(artifact.address), str(self.address), 1), found.data)
+            self.put(below, found.data)
 
     def mark(self, part: str) -> None:
         """Say that everything of `part` has been written."""

@@ -10,6 +10,7 @@ from prefect.logging import get_run_logger
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import NotReady
 from stormcast_tw.events import Event
+from stormcast_tw.grid import Grid
 from stormcast_tw.inputs import fetch
 from stormcast_tw.model.package import Description
 from stormcast_tw.readiness import InputName, InputSet, find_inputs, sources
@@ -25,7 +26,9 @@ def await_inputs(cycle: Cycle, lead_hours: int, package: Description) -> InputSe
     """Return what serves the cycle, put it on the run's page as a table, and say so as an event."""
     background_set = BACKGROUND_SETS[package.background_set]
     try:
-        inputs = find_inputs(cycle, lead_hours, background_set, sources(settings().inputs_root))
+        inputs = find_inputs(
+            cycle, lead_hours, background_set, sources(settings().inputs_root, Grid.parse(package.grid))
+        )
     except NotReady as error:
         emit(Event.INPUTS_MISSING, cycle, reason=str(error))
         raise
@@ -36,22 +39,23 @@ def await_inputs(cycle: Cycle, lead_hours: int, package: Description) -> InputSe
 
 
 @under("fetch")
-def fetch_state(inputs: InputSet, experiment: str, now: datetime) -> Artifact:
+def fetch_state(inputs: InputSet, package: Description, experiment: str, now: datetime) -> Artifact:
     """Keep state and rain as the providers gave them."""
-    return _fetch(inputs, ("state", "rain", "model_rain"), experiment, now)
+    return _fetch(inputs, ("state", "rain", "model_rain"), package, experiment, now)
 
 
 @under("fetch")
-def fetch_background(inputs: InputSet, experiment: str, now: datetime) -> Artifact:
+def fetch_background(inputs: InputSet, package: Description, experiment: str, now: datetime) -> Artifact:
     """Keep the global forecast as the provider gave it, at every hour."""
-    return _fetch(inputs, ("background",), experiment, now)
+    return _fetch(inputs, ("background",), package, experiment, now)
 
 
-def _fetch(inputs: InputSet, names: tuple[InputName, ...], experiment: str, now: datetime) -> Artifact:
-    providers = sources(settings().inputs_root)
+def _fetch(
+    inputs: InputSet, names: tuple[InputName, ...], package: Description, experiment: str, now: datetime
+) -> Artifact:
+    providers = sources(settings().inputs_root, Grid.parse(package.grid))
     artifact = fetch(Store(settings().work_root), inputs, names, providers, experiment, now)
     words = labels(simulated=artifact.simulated, trained=None)
-    get_run_logger().info(
-        "%s%s: %d files, kept as %s", words, ", ".join(artifact.variables), len(artifact.parents), artifact.address
-    )
+    sizes = f"{len(artifact.variables)} variables in {len(artifact.parents)} files"
+    get_run_logger().info("%s%s of %s, kept as %s", words, sizes, ", ".join(names), artifact.address)
     return artifact

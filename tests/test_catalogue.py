@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -38,10 +39,13 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
     assert catalogue.latest(store, "demo") is None
     artifact = catalogue.publish(store, work, *made, NOW)
     folder = tmp_path / "published/demo" / str(CYCLE) / artifact.address.run
-    assert {p.name for p in folder.iterdir()} == {"manifest.json", "forecast.zarr", "products.zarr"}
+    assert {p.name for p in folder.iterdir()} == {"manifest.json", "forecast.zarr", "products.zarr", "products.nc"}
     assert catalogue.latest(store, "demo") == artifact
     for name, source in zip(("forecast", "products"), made, strict=True):
         xr.testing.assert_identical(store.open(artifact, name).load(), work.open(source, name).load())
+    with xr.open_dataset(folder / "products.nc") as netcdf:
+        for name, values in store.open(artifact, "products").data_vars.items():
+            np.testing.assert_array_equal(netcdf[name].values, values.values)
     pointer = store.read_pointer("published/demo/latest.json").value
     assert pointer == {
         "init_time": "2026-06-11T06:00:00Z",

@@ -90,7 +90,7 @@ def test_artifacts_live_on_either(root: str, small_package):
 def test_copies_between_disk_and_s3_are_identical(s3: S3Server, work: Store, small_package):
     artifact, there = write_prepared(work, small_package, lead_hours=1), Store(s3.bucket())
     draft = there.begin(artifact.address, artifact.plan)
-    draft.copy_in(work, artifact, "state")
+    draft.copy_in(work, artifact)
     copied = draft.seal(grid={}, variables=(), parents=(artifact,), simulated=True, now=artifact.written_at)
     xr.testing.assert_identical(there.open(copied, "state").load(), work.open(artifact, "state").load())
 

@@ -140,17 +140,22 @@ class ModelPackage:
         return self.invariants["orog"]
 
 
-def describe(folder: Path) -> Description:
-    """Read and validate `package.json` and check the sha256 of every file; raises BadPackage with what is wrong."""
+def read_description(folder: Path) -> Description:
+    """Read and validate `package.json`; raises BadPackage with what is wrong."""
     path = folder / DESCRIPTION
     try:
-        description = Description.model_validate_json(path.read_bytes())
+        return Description.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise BadPackage(f"{path}: there is no model package here") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadPackage(f"{path}: {where}: {first['msg']} ({error.error_count()} problems)") from error
+
+
+def describe(folder: Path) -> Description:
+    """Return the description of a package after checking the sha256 of every file; raises BadPackage."""
+    path, description = folder / DESCRIPTION, read_description(folder)
     for name in (INVARIANTS_FILE, *(network.file for network in description.networks)):
         if name not in description.files:
             raise BadPackage(f"{path}: no sha256 of {name}")

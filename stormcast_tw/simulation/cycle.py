@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from stormcast_tw.cycle import Cycle, hours
+from stormcast_tw.objects import objects
 from stormcast_tw.simulation import global_ai, qpesums, rwrp
 from stormcast_tw.simulation.weather import DEFAULT_SEED, World
 from stormcast_tw.sources.global_ai import address as global_ai_address
@@ -23,20 +21,20 @@ GLOBAL_STEP_HOURS = 6
 Writer = Callable[[], bytes]
 
 
-def files_of_cycle(cycle: Cycle, inputs_root: str, seed: int, lead_hours: int) -> Iterator[tuple[str, Writer]]:
-    """Yield (path, function that makes its bytes) of every file that `cycle` needs."""
+def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[str, Writer]]:
+    """Yield (path below the inputs root, function that makes its bytes) of every file that `cycle` needs."""
     world = World(seed)
     for before in RWRP_RUNS_BEFORE:
         init = cycle.init_time - hours(before)
         for lead in range(before + 1):
-            path = rwrp_address(f"{inputs_root}/rwrp", init, init + hours(lead))
+            path = rwrp_address("rwrp", init, init + hours(lead))
             yield path, lambda init=init, lead=lead: rwrp.encode(world, init, lead)  # type: ignore[misc]
-    path = qpesums_address(f"{inputs_root}/qpesums", cycle.init_time)
+    path = qpesums_address("qpesums", cycle.init_time)
     yield path, lambda: qpesums.encode(world, cycle.init_time)
     start = cycle.init_time - timedelta(hours=GLOBAL_HOURS_BEFORE)
     last = GLOBAL_HOURS_BEFORE + -(-lead_hours // GLOBAL_STEP_HOURS) * GLOBAL_STEP_HOURS
     for lead in range(GLOBAL_HOURS_BEFORE, last + 1, GLOBAL_STEP_HOURS):
-        path = global_ai_address(f"{inputs_root}/global_ai", start, lead)
+        path = global_ai_address("global_ai", start, lead)
         yield path, lambda lead=lead: global_ai.encode(world, start, lead)  # type: ignore[misc]
 
 
@@ -47,31 +45,17 @@ def simulate_cycle(
     lead_hours: int = 12,
     progress: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Write every input file of `cycle` under `inputs_root`/{rwrp,qpesums,global_ai}; return their paths.
+    """Write every input file of `cycle` under `inputs_root`/{rwrp,qpesums,global_ai}; return their addresses.
 
-    A file that exists is left as it is: its bytes are a function of (seed, cycle). Use another root for another seed.
-    `progress` is called with each path when it is there.
+    The root may be a local path or s3://. A file that exists is left as it is: its bytes are a function of seed and
+    cycle. Use another root for another seed. `progress` is called with each address when the file is there.
     """
-    paths = []
-    for path, make in files_of_cycle(cycle, inputs_root, seed, lead_hours):
-        if not Path(path).exists():
-            write_atomically(path, make())
-        paths.append(path)
+    root = objects(inputs_root)
+    written = []
+    for path, make in files_of_cycle(cycle, seed, lead_hours):
+        if not root.exists(path):
+            root.create(path, make())
+        written.append(f"{inputs_root}/{path}")
         if progress is not None:
-            progress(path)
-    return paths
-
-
-def write_atomically(path: str, content: bytes) -> None:
-    """Write `content` so that a reader sees the whole file or none."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+            progress(written[-1])
+    return written

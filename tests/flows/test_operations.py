@@ -56,7 +56,7 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
 
 def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Dataset:
     """What a forecast starts from, without the model."""
-    providers = sources(str(inputs))
+    providers = sources(str(inputs), package.grid)
     found = find_inputs(CYCLE, 1, package.background_set, providers)
     state = fetch(work, found, ("state", "rain", "model_rain"), providers, "demo", NOW)
     background = fetch(work, found, ("background",), providers, "demo", NOW)
