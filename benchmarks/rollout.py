@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/rollout.py
 
-Expected: 20 to 40 ms a call on two cores for the 0.34 M-parameter network at 112 x 64 points; at most 120 ms is allowed.
+Expected: 20 to 40 ms a call on two cores for a network of 0.34 M parameters at 112 x 64 points; 120 ms are allowed.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def main() -> None:
         state = model.step(state, before, after, noise)
         seconds.append((time.perf_counter() - started) / members / calls)
     median = statistics.median(seconds[1:])
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {members} members at once, {calls} calls an hour"
-    )
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; {members} members, {calls} calls an hour")
     print(f"{median:.4f} s a member-call (median of {STEPS - 1}; {min(seconds):.4f} to {max(seconds):.4f})")
     print(f"allowed {ALLOWED_SECONDS} s: {'kept' if median <= ALLOWED_SECONDS else 'BROKEN'}")
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.objects import objects
-from stormcast_tw.plan import Frozen, InputsPlan, Plan
+from stormcast_tw.plan import Frozen, Plan
 from stormcast_tw.rollout import FORECAST, Job, Progress
 from stormcast_tw.rollout_process import run_in_child
 from stormcast_tw.settings import Settings, code_version
@@ -84,15 +84,19 @@ def reproduce(
         threads=where.threads,
         now=now,
     )
-    again = run_in_child(job, where.rollout_deadline_seconds, report)
-    then = Store(published.root).open(published, FORECAST).load()
-    repeated = Store(str(scratch)).open(again, FORECAST).load()
-    pairs = {v: (then[v].values, repeated[v].values) for v in again.variables}
+    return compare(published, run_in_child(job, where.rollout_deadline_seconds, report))
+
+
+def compare(published: Artifact, again: Artifact) -> Comparison:
+    """Compare every value of two forecasts of one plan."""
+    then = Store(published.root).open(published, FORECAST)
+    now = Store(again.root).open(again, FORECAST)
+    pairs = {v: (then[v].values, now[v].values) for v in again.variables}
     largest = {v: float(np.max(np.abs(a.astype(np.float64) - b))) for v, (a, b) in pairs.items()}
     return Comparison(
         verdict=_verdict(all(np.array_equal(a, b) for a, b in pairs.values()), largest),
         largest=largest,
-        around=_around(published, again, plan.inputs),
+        around=_around(published, again),
     )
 
 
@@ -110,7 +114,8 @@ def _verdict(identical: bool, largest: dict[str, float]) -> Verdict:
     return "equal within tolerance" if close else "different"
 
 
-def _around(published: Artifact, again: Artifact, inputs: InputsPlan) -> dict[str, tuple[str, str]]:
-    then: dict[str, Any] = {"code": inputs.code_version, **published.details.get("machine", {})}
+def _around(published: Artifact, again: Artifact) -> dict[str, tuple[str, str]]:
+    code = published.plan["inputs"]["code_version"]
+    then: dict[str, Any] = {"code": code, **published.details.get("machine", {})}
     now: dict[str, Any] = {"code": code_version(), **again.details["machine"]}
     return {name: (str(then.get(name)), str(now[name])) for name in now if then.get(name) != now[name]}

@@ -12,7 +12,7 @@ import zarr
 from stormcast_tw import catalogue
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.reproduce import Comparison, read_manifest, reproduce
+from stormcast_tw.reproduce import Comparison, compare, read_manifest, reproduce
 from stormcast_tw.rollout import Job, carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
@@ -50,20 +50,26 @@ def again(artifact: Artifact, scratch: Path) -> Comparison:
 
 
 def test_the_same_plan_gives_the_same_numbers(published: Artifact, tmp_path: Path):
-    result = again(published, tmp_path / "first")
+    result = again(published, tmp_path / "scratch")
     assert result.verdict == "identical"
     assert result.text.splitlines()[0] == "identical"
     assert set(result.largest.values()) == {0.0}
     assert result.around["code"][0] == "test", "the plan of the fixture was made by another code"
 
-    spoil(published, "t2m", 0.001)
-    result = again(published, tmp_path / "second")
+
+def test_differences_are_measured(published: Artifact, tmp_path: Path):
+    shutil.copytree(published.root, tmp_path / "copy", ignore=shutil.ignore_patterns("work", "copy"))
+    repeated = published.model_copy(update={"root": str(tmp_path / "copy"), "variables": ("t2m", "u10m")})
+    assert compare(published, repeated).verdict == "identical"
+
+    spoil(repeated, "t2m", 0.001)
+    result = compare(published, repeated)
     assert result.verdict == "equal within tolerance"
     assert result.largest["t2m"] == pytest.approx(0.001, rel=0.05)
     assert result.text.startswith("equal within t2m 0.00")
 
-    spoil(published, "u10m", 1.0)
-    result = again(published, tmp_path / "third")
+    spoil(repeated, "u10m", 1.0)
+    result = compare(published, repeated)
     assert result.verdict == "different"
     assert "u10m 1 m s-1" in result.text
 

@@ -44,7 +44,7 @@ class Evil:
 
 def test_code_in_a_checkpoint_does_not_run(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    replace_member(exported / "diffusion.mdlus", "model.pt", pickle.dumps(Evil()))
+    replace_member(exported / "diffusion.mdlus", "model.pt", pickle.dumps(Evil(), protocol=2))
     with pytest.raises(BadPackage, match="is not a physicsnemo checkpoint that can be loaded weights-only"):
         import_mdlus(exported)
     assert not (tmp_path / "owned").exists()
