@@ -24,6 +24,7 @@ from stormcast_tw.model.package import (
     ModelPackage,
     Network,
     load_invariants,
+    misfit,
     new_network,
     read_description,
 )
@@ -68,5 +69,5 @@ def _network(path: Path, description: Description, network: Network, grid: Grid)
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError, pickle.UnpicklingError) as error:
         raise BadPackage(f"{path}: is not a physicsnemo checkpoint that can be loaded weights-only: {error}") from error
     except RuntimeError as error:
-        raise BadPackage(f"{path}: weights do not fit the {network.role} network: {error}") from error
+        raise misfit(path, network.role, error) from error
     return module.eval().requires_grad_(False)

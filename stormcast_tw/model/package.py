@@ -166,12 +166,12 @@ def describe(folder: Path) -> Description:
 def load(folder: Path) -> ModelPackage:
     """Load a package whole; raises BadPackage for any digest, shape or name that does not match."""
     description = describe(folder)
-    grid = Grid.parse(description.grid)
+    grid, invariants = Grid.parse(description.grid), load_invariants(folder, description)
     networks = {network.role: _network(folder, description, network, grid) for network in description.networks}
     missing = {"regression", "diffusion"} - set(networks)
     if missing:
         raise BadPackage(f"{folder}: has no {' and no '.join(sorted(missing))} network")
-    return ModelPackage(description, grid, load_invariants(folder, description), networks)
+    return ModelPackage(description, grid, invariants, networks)
 
 
 def load_invariants(folder: Path, description: Description) -> dict[str, npt.NDArray[np.float32]]:
@@ -202,6 +202,12 @@ def save(package: ModelPackage, folder: Path) -> ModelPackage:
     return ModelPackage(description, package.grid, package.invariants, package.networks)
 
 
+def misfit(path: Path, role: Role, error: Exception) -> BadPackage:
+    """Return the error for weights of another network: the first of what torch lists, which may be hundreds."""
+    listed = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
+    return BadPackage(f"{path}: weights do not fit the {role} network: {listed[0][:200]} ({len(listed)} such lines)")
+
+
 def new_network(description: Description, network: Network, grid: Grid) -> torch.nn.Module:
     """Build a network of the package with fresh weights."""
     channels = description.channels[network.role]
@@ -225,5 +231,5 @@ def _network(folder: Path, description: Description, network: Network, grid: Gri
     try:
         module.load_state_dict(load_tensors(_checked(path, description.files[network.file])), strict=True)
     except (RuntimeError, SafetensorError) as error:
-        raise BadPackage(f"{path}: weights do not fit the {network.role} network: {error}") from error
+        raise misfit(path, network.role, error) from error
     return module.eval().requires_grad_(False)

@@ -11,7 +11,7 @@ from stormcast_tw.products.surface import beaufort
 
 
 def summarise(products: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one row a lead for people in a hurry: domain ranges and extremes, as text in display units.
+    """Return one row a lead for people in a hurry: the range of temperature, and the highest wind and rain of the domain.
 
     The probability is that of the most endangered grid point, not of its occurring anywhere in the domain.
     """
@@ -25,11 +25,11 @@ def _row(here: xr.Dataset) -> dict[str, Any]:
     return {
         "lead (h)": int(here["lead_time"] / np.timedelta64(1, "h")),
         "valid (UTC)": str(here["valid_time"].values)[:16],
-        "temperature mean (°C)": f"{float(celsius.min()):.1f} to {float(celsius.max()):.1f}",
-        "wind mean max (m/s)": f"{float(here['wind_speed_mean'].max()):.1f}",
-        "wind p90 max (m/s)": f"{float(windy):.1f}",
-        "wind p90 max (Beaufort)": str(int(beaufort(windy))),
-        "rain mean max (mm/h)": f"{float(here['tp01_mean'].max()):.1f}",
-        "rain p90 max (mm/h)": f"{float(here['tp01_quantile'].sel(quantile=0.9).max()):.1f}",
-        "rain ≥ 40 mm/h, probability max": f"{float(heavy):.0%}",
+        "mean temp. (°C)": f"{float(celsius.min()):.1f} to {float(celsius.max()):.1f}",
+        "wind mean (m/s)": f"{float(here['wind_speed_mean'].max()):.1f}",
+        "p90 (m/s)": f"{float(windy):.1f}",
+        "p90 (Bft)": str(int(beaufort(windy))),
+        "rain mean (mm)": f"{float(here['tp01_mean'].max()):.1f}",
+        "p90 (mm)": f"{float(here['tp01_quantile'].sel(quantile=0.9).max()):.1f}",
+        "P(≥ 40 mm)": f"{float(heavy):.0%}",
     }

@@ -109,11 +109,11 @@ def test_summary_speaks_in_display_units():
     assert row == {
         "lead (h)": 1,
         "valid (UTC)": "2026-06-11T07:00",
-        "temperature mean (°C)": "20.0 to 20.0",
-        "wind mean max (m/s)": "12.0",
-        "wind p90 max (m/s)": "12.0",
-        "wind p90 max (Beaufort)": "6",
-        "rain mean max (mm/h)": "25.0",
-        "rain p90 max (mm/h)": "37.0",
-        "rain ≥ 40 mm/h, probability max": "25%",
+        "mean temp. (°C)": "20.0 to 20.0",
+        "wind mean (m/s)": "12.0",
+        "p90 (m/s)": "12.0",
+        "p90 (Bft)": "6",
+        "rain mean (mm)": "25.0",
+        "p90 (mm)": "37.0",
+        "P(≥ 40 mm)": "25%",
     }
