@@ -11,7 +11,7 @@ from stormcast_tw.products.surface import beaufort
 
 
 def summarise(products: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one row a lead for people in a hurry: the range of temperature, and the highest wind and rain of the domain.
+    """Return one row a lead for people in a hurry: the range of temperature, the highest wind and rain of the domain.
 
     The probability is that of the most endangered grid point, not of its occurring anywhere in the domain.
     """
