@@ -20,6 +20,7 @@ from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.objects import objects
 from stormcast_tw.plan import InputsPlan, Plan, Sampler
+from stormcast_tw.rollout import Job
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Address, Artifact, Store
@@ -140,4 +141,19 @@ def forecast_plan(package: ModelPackage, *, members: int = 4, lead_hours: int = 
         base_seed=7,
         sampler=sampler,
         members_per_batch=per_batch,
+    )
+
+
+def rollout_job(package: ModelPackage, folder: Path, root: str, *, members: int = 4, lead_hours: int = 12) -> Job:
+    """Seal prepared inputs below `root` and return the job that rolls a forecast out of them, there."""
+    prepared = write_prepared(Store(root), package, lead_hours)
+    return Job(
+        plan=forecast_plan(package, members=members, lead_hours=lead_hours),
+        prepared=prepared.address,
+        prepared_root=root,
+        work_root=root,
+        package=folder,
+        device="cpu",
+        threads=1,
+        now=NOW,
     )

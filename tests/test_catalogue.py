@@ -7,25 +7,14 @@ import xarray as xr
 from stormcast_tw import catalogue
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.rollout import Job, carry_out
+from stormcast_tw.rollout import carry_out
 from stormcast_tw.store import Artifact, Store
-from tests.conftest import CYCLE, NOW, forecast_plan, write_prepared
+from tests.conftest import CYCLE, NOW, rollout_job
 
 
 @pytest.fixture
 def made(work: Store, small_package: ModelPackage, small_package_folder: Path) -> tuple[Artifact, Artifact]:
-    plan = forecast_plan(small_package, members=2, lead_hours=2)
-    prepared = write_prepared(work, small_package, lead_hours=2)
-    job = Job(
-        plan=plan,
-        prepared=prepared.address,
-        prepared_root=work.root,
-        work_root=work.root,
-        package=small_package_folder,
-        device="cpu",
-        threads=1,
-        now=NOW,
-    )
+    job = rollout_job(small_package, small_package_folder, work.root, members=2, lead_hours=2)
     forecast = carry_out(job, lambda _: None)
     return forecast, catalogue.make_products(work, forecast, NOW)
 

@@ -13,10 +13,10 @@ from stormcast_tw import catalogue
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.reproduce import Comparison, compare, read_manifest, reproduce
-from stormcast_tw.rollout import Job, carry_out
+from stormcast_tw.rollout import carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
-from tests.conftest import NOW, forecast_plan, write_prepared
+from tests.conftest import NOW, rollout_job
 
 
 @pytest.fixture
@@ -30,17 +30,7 @@ def published(
     monkeypatch.setenv("STORMCAST_TW_PACKAGE", str(small_package_folder))
     monkeypatch.setenv("STORMCAST_TW_THREADS", "1")
     settings.cache_clear()
-    prepared = write_prepared(work, small_package, lead_hours=2)
-    job = Job(
-        plan=forecast_plan(small_package, members=2, lead_hours=2),
-        prepared=prepared.address,
-        prepared_root=work.root,
-        work_root=work.root,
-        package=small_package_folder,
-        device="cpu",
-        threads=1,
-        now=NOW,
-    )
+    job = rollout_job(small_package, small_package_folder, work.root, members=2, lead_hours=2)
     forecast = carry_out(job, lambda _: None)
     return catalogue.publish(Store(str(tmp_path)), work, forecast, catalogue.make_products(work, forecast, NOW), NOW)
 

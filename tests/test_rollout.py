@@ -22,7 +22,7 @@ from stormcast_tw.rollout import FORECAST, Job, Progress, address, carry_out, ro
 from stormcast_tw.rollout_process import run_in_child
 from stormcast_tw.store import Store
 from stormcast_tw.variables import variable_set
-from tests.conftest import CYCLE, NOW, forecast_plan, write_prepared
+from tests.conftest import CYCLE, rollout_job
 
 ONE = variable_set("one", "t2m")
 
@@ -51,17 +51,7 @@ def test_counting_world():
 
 @pytest.fixture
 def job(work: Store, small_package: ModelPackage, small_package_folder: Path) -> Job:
-    prepared = write_prepared(work, small_package)
-    return Job(
-        plan=forecast_plan(small_package),
-        prepared=prepared.address,
-        prepared_root=work.root,
-        work_root=work.root,
-        package=small_package_folder,
-        device="cpu",
-        threads=1,
-        now=NOW,
-    )
+    return rollout_job(small_package, small_package_folder, work.root)
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +60,7 @@ def uninterrupted(
 ) -> xr.Dataset:
     """The forecast of an uninterrupted run, in a store of its own."""
     store = Store(str(tmp_path_factory.mktemp("uninterrupted")))
-    prepared = write_prepared(store, small_package)
-    job = Job(
-        plan=forecast_plan(small_package),
-        prepared=prepared.address,
-        prepared_root=store.root,
-        work_root=store.root,
-        package=small_package_folder,
-        device="cpu",
-        threads=1,
-        now=NOW,
-    )
+    job = rollout_job(small_package, small_package_folder, store.root)
     return store.open(carry_out(job, lambda _: None), FORECAST).load()
 
 

@@ -18,7 +18,7 @@ from stormcast_tw.objects import objects
 from stormcast_tw.rollout import FORECAST, Job, address, carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Store
-from tests.conftest import CYCLE, NOW, forecast_plan, write_prepared
+from tests.conftest import CYCLE, NOW, rollout_job
 from tests.servers import S3Server
 
 
@@ -49,18 +49,7 @@ def test_every_root_on_s3_gives_the_forecast_of_the_disk(
 
 @pytest.fixture
 def job(s3: S3Server, small_package: ModelPackage, small_package_folder: Path) -> Job:
-    root = s3.bucket()
-    prepared = write_prepared(Store(root), small_package)
-    return Job(
-        plan=forecast_plan(small_package),
-        prepared=prepared.address,
-        prepared_root=root,
-        work_root=root,
-        package=small_package_folder,
-        device="cpu",
-        threads=1,
-        now=NOW,
-    )
+    return rollout_job(small_package, small_package_folder, s3.bucket())
 
 
 def spawn(job: Job) -> subprocess.Popen[str]:
@@ -88,9 +77,8 @@ def test_killed_on_s3_and_continued(job: Job, tmp_path: Path, small_package: Mod
     assert store.find(address(job.plan)) is None
     continued = store.open(carry_out(job, lambda _: None), FORECAST).load()
     local = Store(str(tmp_path / "local"))
-    prepared = write_prepared(local, small_package)
-    there = job.model_copy(update={"prepared": prepared.address, "prepared_root": local.root, "work_root": local.root})
-    xr.testing.assert_identical(continued, local.open(carry_out(there, lambda _: None), FORECAST).load())
+    here = rollout_job(small_package, job.package, local.root)
+    xr.testing.assert_identical(continued, local.open(carry_out(here, lambda _: None), FORECAST).load())
 
 
 def test_two_at_once_publish_once(job: Job):
