@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from uuid import uuid4
 
-from stormcast_tw.errors import BadPackage, StormcastError
+from stormcast_tw.errors import StormcastError
 from stormcast_tw.model import package as packages
 from stormcast_tw.objects import objects
 from stormcast_tw.settings import Settings
@@ -66,8 +66,6 @@ def _projections(_settings: Settings) -> tuple[bool, str, str]:
 
 
 def _package(settings: Settings) -> tuple[bool, str, str]:
-    if not settings.package.exists():
-        raise BadPackage(f"{settings.package}: there is no model package here")
     described = packages.describe(settings.package)
     trained = "trained" if described.trained else "UNTRAINED"
     return True, f"{described.name} {described.version} ({described.digest[:12]}), {trained}", ""
