@@ -4,6 +4,7 @@
 
     StormcastError
     ├── NotReady       the world has not produced it yet
+    ├── Unreachable    a store gives no whole answer: tasks try again, then a stand-in serves
     └── Refused        waiting will not help: stop and tell a human
         ├── BadInput       unreadable, truncated, NaN, out of range, wrong grid or time
         ├── BadPackage     digest, variables, grid or version do not match
@@ -25,6 +26,10 @@ class NotReady(StormcastError):
     """An input does not exist yet; asking again later may succeed."""
 
     exit_code = 4
+
+
+class Unreachable(StormcastError):
+    """A store that answers with an error of its own, late, in part, or not at all."""
 
 
 class Refused(StormcastError):

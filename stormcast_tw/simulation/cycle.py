@@ -9,9 +9,9 @@ from stormcast_tw.cycle import Cycle, hours
 from stormcast_tw.objects import objects
 from stormcast_tw.simulation import global_ai, qpesums, rwrp
 from stormcast_tw.simulation.weather import DEFAULT_SEED, World
-from stormcast_tw.sources.global_ai import address as global_ai_address
-from stormcast_tw.sources.qpesums import address as qpesums_address
-from stormcast_tw.sources.rwrp import address as rwrp_address
+from stormcast_tw.sources.global_ai import path as global_ai_path
+from stormcast_tw.sources.qpesums import path as qpesums_path
+from stormcast_tw.sources.rwrp import path as rwrp_path
 
 RWRP_RUNS_BEFORE = (3, 2, 1)
 """Hours before the cycle of the RWRP runs that are there."""
@@ -27,14 +27,14 @@ def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[s
     for before in RWRP_RUNS_BEFORE:
         init = cycle.init_time - hours(before)
         for lead in range(before + 1):
-            path = rwrp_address("rwrp", init, init + hours(lead))
+            path = f"rwrp/{rwrp_path(init, init + hours(lead))}"
             yield path, lambda init=init, lead=lead: rwrp.encode(world, init, lead)  # type: ignore[misc]
-    path = qpesums_address("qpesums", cycle.init_time)
+    path = f"qpesums/{qpesums_path(cycle.init_time)}"
     yield path, lambda: qpesums.encode(world, cycle.init_time)
     start = cycle.init_time - timedelta(hours=GLOBAL_HOURS_BEFORE)
     last = GLOBAL_HOURS_BEFORE + -(-lead_hours // GLOBAL_STEP_HOURS) * GLOBAL_STEP_HOURS
     for lead in range(GLOBAL_HOURS_BEFORE, last + 1, GLOBAL_STEP_HOURS):
-        path = global_ai_address("global_ai", start, lead)
+        path = f"global_ai/{global_ai_path(start, lead)}"
         yield path, lambda lead=lead: global_ai.encode(world, start, lead)  # type: ignore[misc]
 
 

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from stormcast_tw import quality
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.base import Located, on_grid, read_file, require_times, require_variables, source_file
+from stormcast_tw.sources.base import Located, Reading, on_grid, require_times, require_variables
+from stormcast_tw.sources.files import Folder, Used
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 LARGEST_BYTES = 8 << 20
@@ -68,19 +68,21 @@ class Header(NamedTuple):
     radars: int
 
 
-def address(root: str, valid_time: datetime) -> str:
-    """Return where the rain of the hour ending at `valid_time` is kept."""
-    return f"{root}/{valid_time:%Y%m%d}/CB_GC_PCP_1H_RAD.{valid_time:%Y%m%d.%H%M}.gz"
+def path(valid_time: datetime) -> str:
+    """Return where the rain of the hour ending at `valid_time` is kept below the provider's root."""
+    return f"{valid_time:%Y%m%d}/CB_GC_PCP_1H_RAD.{valid_time:%Y%m%d.%H%M}.gz"
 
 
 @dataclass(frozen=True)
 class Qpesums:
     """Observed rain of the hour ending at a time: tp01, mm, NaN where there is no observation."""
 
-    root: str
+    folder: Folder
     name: str = "qpesums"
 
-    def find(self, valid_times: tuple[datetime, ...], variables: VariableSet) -> Located:
+    def find(
+        self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
+    ) -> Located:
         """Find one file a valid time, in their order.
 
         Raises NotReady while one is absent, BadInput for a variable other than tp01, ValueError for naive or
@@ -88,19 +90,21 @@ class Qpesums:
         """
         require_variables(self.name, ("tp01",), variables)
         times = require_times(self.name, valid_times)
-        files = tuple(source_file(address(self.root, time)) for time in times)
-        return Located(self.name, files, times, variables)
+        return Located(self.name, tuple(self.folder.find(path(time)) for time in times), times, variables)
 
-    def read(self, located: Located) -> xr.Dataset:
+    def read(self, located: Located) -> Reading:
         """Read what `find` found: tp01 (valid_time, latitude, longitude) float32, mm, NaN where missing.
 
         Raises NotReady if a file changed since, BadInput for anything that is not this product at this time.
         """
         grids: list[Grid] = []
         fields = []
+        used: list[Used] = []
         simulated = False
         for file, valid_time in zip(located.files, located.valid_times, strict=True):
-            rain, grid, marked = decode(read_file(file), file.address, valid_time)
+            with self.folder.open(file) as reader:
+                rain, grid, marked = decode(reader.all(), file.address, valid_time)
+                used.append(reader.used)
             quality.check(rain, VARIABLES["tp01"], file.address, missing_allowed=True)
             if grids and grid != grids[0]:
                 raise BadInput(f"{file.address}: grid {grid.describe()} differs from {grids[0].describe()}")
@@ -108,7 +112,8 @@ class Qpesums:
             fields.append(rain)
             simulated |= marked
         attributes: dict[str, str | int | float] = {"source": located.source, "simulated": int(simulated)}
-        return on_grid(grids[0], located.valid_times, {VARIABLES["tp01"]: np.stack(fields)}, attributes)
+        dataset = on_grid(grids[0], located.valid_times, {VARIABLES["tp01"]: np.stack(fields)}, attributes)
+        return Reading(dataset, tuple(used))
 
 
 def decode(packed: bytes, address: str, valid_time: datetime) -> tuple[npt.NDArray[np.float32], Grid, bool]:

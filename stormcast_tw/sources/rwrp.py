@@ -10,111 +10,114 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from stormcast_tw import quality
 from stormcast_tw.cycle import hours
-from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import (
     Located,
-    exists,
+    Reading,
     on_grid,
+    require_init_time,
     require_times,
     require_variables,
-    source_file,
 )
+from stormcast_tw.sources.files import Folder, Used
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]
 
-OLDEST_LEAD_HOURS = 6
-"""The oldest run that may serve: beyond lead 6 a newer cycle of the same provider has replaced it."""
-
 STATE_VARIABLES = {"t2m": "T2", "sp": "PSFC", "orog": "HGT", "lsm": "LANDMASK", "u10m": "U10", "v10m": "V10"}
 """What a wrfout file says about the state, and under which name."""
 
 
-def address(root: str, init_time: datetime, valid_time: datetime) -> str:
-    """Return where the run of `init_time` keeps its output for `valid_time`."""
-    return f"{root}/{init_time:%Y%m%d%H}/wrfout_d02_{valid_time:%Y-%m-%d_%H:%M:%S}"
+def path(init_time: datetime, valid_time: datetime) -> str:
+    """Return where the run of `init_time` keeps its output for `valid_time`, below the provider's root."""
+    return f"{init_time:%Y%m%d%H}/wrfout_d02_{valid_time:%Y-%m-%d_%H:%M:%S}"
 
 
 @dataclass(frozen=True)
 class RwrpState:
     """The atmosphere at a time: t2m (K), u10m and v10m (m s-1, earth-relative), sp (Pa), orog (m), lsm (1)."""
 
-    root: str
+    folder: Folder
     name: str = "rwrp"
 
-    def find(self, valid_times: tuple[datetime, ...], variables: VariableSet) -> Located:
-        """Find the newest run with output at every valid time: its analysis (lead 0), else leads 1 to 6.
+    def find(
+        self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
+    ) -> Located:
+        """Find a run's output at every valid time: one file each, in their order.
 
-        Returns one file a valid time, in their order. Raises NotReady while there is no such run, BadInput for a
-        variable RWRP does not have, ValueError for naive or unsorted times.
+        Raises NotReady while one is absent, BadInput for a variable RWRP does not have, ValueError for naive or
+        unsorted times.
         """
         require_variables(self.name, STATE_VARIABLES, variables)
-        times = require_times(self.name, valid_times)
-        init_time = _newest_run(self.root, times, times[0])
-        files = tuple(source_file(address(self.root, init_time, time)) for time in times)
-        return Located(self.name, files, times, variables, init_time)
+        times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
+        return Located(self.name, tuple(self.folder.find(path(start, t)) for t in times), times, variables, start)
 
-    def read(self, located: Located) -> xr.Dataset:
+    def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, y, x) float32 on WRF's grid. Raises BadInput or NotReady."""
         grids: list[Grid] = []
+        used: list[Used] = []
         fields: dict[str, list[FloatArray]] = {variable_id: [] for variable_id in located.variables.ids}
         simulated = False
         for file, valid_time in zip(located.files, located.valid_times, strict=True):
-            with open_wrfout(file) as wrfout:
-                wrfout.require_run(_init_time(located))
+            with self.folder.open(file) as reader, open_wrfout(reader) as wrfout:
+                wrfout.require_run(located.forecast_from())
                 index = wrfout.index_at(valid_time)
                 grids.append(wrfout.grid(index))
                 simulated |= wrfout.simulated
                 for variable_id, values in _state(wrfout, index, grids[-1], located.variables).items():
                     quality.check(values, VARIABLES[variable_id], file.address)
                     fields[variable_id].append(values)
+                used.append(reader.used)
         stacked = {VARIABLES[variable_id]: np.stack(values) for variable_id, values in fields.items()}
-        return on_grid(_one(grids, located), located.valid_times, stacked, _attributes(located, simulated))
+        dataset = on_grid(_one(grids, located), located.valid_times, stacked, _attributes(located, simulated))
+        return Reading(dataset, tuple(used))
 
 
 @dataclass(frozen=True)
 class RwrpRain:
-    """Rain of the hour ending at a time, mm, of the newest forecast that holds both of its ends."""
+    """Rain of the hour ending at a time, mm, of a run that holds both ends of the hour."""
 
-    root: str
+    folder: Folder
     name: str = "rwrp"
 
-    def find(self, valid_times: tuple[datetime, ...], variables: VariableSet) -> Located:
-        """Find the newest run with lead 1 to 6 at every valid time that also has the hour before each.
+    def find(
+        self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
+    ) -> Located:
+        """Find a run's output at both ends of the hours that end at the valid times: ascending.
 
-        Returns one file for each end of an hour, ascending. Raises NotReady while there is no such run, BadInput for
-        a variable other than tp01, ValueError for naive or unsorted times.
+        Raises NotReady while one is absent, BadInput for a variable other than tp01, ValueError for naive or unsorted
+        times.
         """
         require_variables(self.name, ("tp01",), variables)
-        times = require_times(self.name, valid_times)
-        ends = _ends(times)
-        init_time = _newest_run(self.root, ends, times[0] - hours(1))
-        files = tuple(source_file(address(self.root, init_time, end)) for end in ends)
-        return Located(self.name, files, times, variables, init_time)
+        times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
+        files = tuple(self.folder.find(path(start, end)) for end in _ends(times))
+        return Located(self.name, files, times, variables, start)
 
-    def read(self, located: Located) -> xr.Dataset:
+    def read(self, located: Located) -> Reading:
         """Read what `find` found: tp01 (valid_time, y, x) float32, mm, on WRF's grid.
 
         Negative differences down to -0.1 mm become 0 and are counted in the attribute `clipped_negatives`.
         Raises BadInput or NotReady.
         """
         variable = VARIABLES["tp01"]
-        init_time, grids, simulated = _init_time(located), [], False
+        grids: list[Grid] = []
+        used: list[Used] = []
+        simulated = False
         totals: dict[datetime, FloatArray] = {}
         files: dict[datetime, str] = {}
         for file, end in zip(located.files, _ends(located.valid_times), strict=True):
-            with open_wrfout(file) as wrfout:
-                wrfout.require_run(init_time)
+            with self.folder.open(file) as reader, open_wrfout(reader) as wrfout:
+                wrfout.require_run(located.forecast_from())
                 index = wrfout.index_at(end)
                 totals[end], files[end] = wrfout.accumulated_rain(index), file.address
                 grids.append(wrfout.grid(index))
                 simulated |= wrfout.simulated
+                used.append(reader.used)
         grid = _one(grids, located)
         rain, clipped = [], 0
         for time in located.valid_times:
@@ -125,26 +128,12 @@ class RwrpRain:
             clipped += count
         dataset = on_grid(grid, located.valid_times, {variable: np.stack(rain)}, _attributes(located, simulated))
         dataset["tp01"].attrs["clipped_negatives"] = clipped
-        return dataset
+        return Reading(dataset, tuple(used))
 
 
 def _ends(valid_times: tuple[datetime, ...]) -> tuple[datetime, ...]:
     """Return the times, ascending, at which the hours that end at `valid_times` begin or end."""
     return tuple(sorted({end for time in valid_times for end in (time - hours(1), time)}))
-
-
-def _newest_run(root: str, ends: tuple[datetime, ...], newest: datetime) -> datetime:
-    last = ends[-1]
-    missing = []
-    init_time = newest
-    while last - init_time <= hours(OLDEST_LEAD_HOURS):
-        absent = next((a for a in (address(root, init_time, end) for end in ends) if not exists(a)), None)
-        if absent is None:
-            return init_time
-        missing.append(absent)
-        init_time -= hours(1)
-    listed = ", ".join(missing) or f"none: the times span more than {OLDEST_LEAD_HOURS} hours"
-    raise NotReady(f"rwrp: no run with lead 0 to {OLDEST_LEAD_HOURS} reaches {last:%Y-%m-%dT%H:%MZ}; absent: {listed}")
 
 
 def _state(wrfout: Wrfout, index: int, grid: Grid, variables: VariableSet) -> dict[str, FloatArray]:
@@ -172,12 +161,6 @@ def _corner(grid: Grid) -> str:
     return f"{grid.ny} x {grid.nx} points from (x, y) = ({grid.x_first:.0f}, {grid.y_first:.0f}) m"
 
 
-def _init_time(located: Located) -> datetime:
-    if located.init_time is None:
-        raise ValueError("rwrp: a located forecast needs an init_time")
-    return located.init_time
-
-
 def _attributes(located: Located, simulated: bool) -> dict[str, str | int | float]:
-    init_time = f"{_init_time(located):%Y-%m-%dT%H:%M:%SZ}"
+    init_time = f"{located.forecast_from():%Y-%m-%dT%H:%M:%SZ}"
     return {"source": located.source, "init_time": init_time, "simulated": int(simulated)}

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import netCDF4
 import numpy as np
 import numpy.typing as npt
 from pyproj import Proj
@@ -20,7 +18,8 @@ from pyproj import Proj
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid, to_earth_relative
-from stormcast_tw.sources.base import SourceFile, local_path, read_file
+from stormcast_tw.sources.files import Reader
+from stormcast_tw.sources.netcdf import NetCDF, open_netcdf
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -39,18 +38,10 @@ _TIME_FORM = "%Y-%m-%d_%H:%M:%S"
 
 
 @contextmanager
-def open_wrfout(file: SourceFile) -> Iterator[Wrfout]:
-    """Open a wrfout file: from its path on this machine, from memory elsewhere.
-
-    Raises NotReady if it is gone or changed, BadInput if it is not NetCDF or breaks off while being read.
-    """
-    path = local_path(file)
-    try:
-        with netCDF4.Dataset(path) if path else netCDF4.Dataset("wrfout", memory=read_file(file)) as dataset:
-            dataset.set_auto_mask(False)
-            yield Wrfout(file.address, dataset)
-    except (OSError, RuntimeError) as error:
-        raise BadInput(f"{file.address}: not a whole NetCDF file ({error})") from error
+def open_wrfout(reader: Reader) -> Iterator[Wrfout]:
+    """Open a wrfout file; raises BadInput if it is not NetCDF."""
+    with open_netcdf(reader) as file:
+        yield Wrfout(reader.address, file)
 
 
 @dataclass(frozen=True)
@@ -58,12 +49,12 @@ class Wrfout:
     """An open file. Fields are (south_north, west_east) = (ny, nx), south to north, in WRF's units."""
 
     address: str
-    dataset: netCDF4.Dataset
+    file: NetCDF
 
     @property
     def init_time(self) -> datetime:
         """Start of the run, SIMULATION_START_DATE, UTC."""
-        text = str(self.attribute("SIMULATION_START_DATE"))
+        text = str(self.file.attribute("SIMULATION_START_DATE"))
         try:
             return datetime.strptime(text, _TIME_FORM).replace(tzinfo=UTC)
         except ValueError:
@@ -72,7 +63,7 @@ class Wrfout:
     @property
     def simulated(self) -> bool:
         """True if the file's TITLE says SIMULATED."""
-        return "TITLE" in self.dataset.ncattrs() and "SIMULATED" in str(self.dataset.getncattr("TITLE")).upper()
+        return "SIMULATED" in str(self.file.attributes.get("TITLE", "")).upper()
 
     def require_run(self, init_time: datetime) -> None:
         """Raise BadInput unless this is output of the run of `init_time`."""
@@ -84,7 +75,9 @@ class Wrfout:
 
     def index_at(self, valid_time: datetime) -> int:
         """Return the index of `valid_time` in `Times`; raises BadInput unless it is there exactly once."""
-        times = [bytes(row.tobytes()).decode("ascii", "replace").strip("\0 ") for row in self._variable("Times")[:]]
+        times = [
+            bytes(row.tobytes()).decode("ascii", "replace").strip("\0 ") for row in self.file.variable("Times").read()
+        ]
         wanted = f"{as_utc(valid_time):{_TIME_FORM}}"
         if times.count(wanted) != 1:
             raise BadInput(
@@ -100,7 +93,7 @@ class Wrfout:
         """
         projection = self._projection()
         x, y = Proj(projection)(self.field("XLONG", index), self.field("XLAT", index))
-        dx, dy = float(self.attribute("DX")), float(self.attribute("DY"))
+        dx, dy = float(self.file.attribute("DX")), float(self.file.attribute("DY"))
         ny, nx = x.shape
         error = max(
             float(np.max(np.abs(x - (x[0, 0] + dx * np.arange(nx))))) / dx,
@@ -116,11 +109,11 @@ class Wrfout:
         return Grid("wrfout", y0, y0 + dy * (ny - 1), ny, x0, x0 + dx * (nx - 1), nx, pairs)
 
     def _projection(self) -> dict[str, float | str]:
-        number = int(self.attribute("MAP_PROJ"))
-        central, first = float(self.attribute("STAND_LON")), float(self.attribute("TRUELAT1"))
+        number = int(self.file.attribute("MAP_PROJ"))
+        central, first = float(self.file.attribute("STAND_LON")), float(self.file.attribute("TRUELAT1"))
         sphere: dict[str, float | str] = {"lon_0": central, "R": EARTH_RADIUS_WRF}
         if number == _LAMBERT:
-            second, origin = float(self.attribute("TRUELAT2")), float(self.attribute("MOAD_CEN_LAT"))
+            second, origin = float(self.file.attribute("TRUELAT2")), float(self.file.attribute("MOAD_CEN_LAT"))
             return {"proj": "lcc", "lat_1": first, "lat_2": second, "lat_0": origin, **sphere}
         if number == _MERCATOR:
             return {"proj": "merc", "lat_ts": first, **sphere}
@@ -132,8 +125,8 @@ class Wrfout:
         Raises BadInput when a Lambert file lacks COSALPHA and SINALPHA, or when they contradict its projection.
         """
         u, v = self.field("U10", index), self.field("V10", index)
-        if "COSALPHA" not in self.dataset.variables and "SINALPHA" not in self.dataset.variables:
-            if int(self.attribute("MAP_PROJ")) == _MERCATOR:
+        if "COSALPHA" not in self.file.variables and "SINALPHA" not in self.file.variables:
+            if int(self.file.attribute("MAP_PROJ")) == _MERCATOR:
                 return u, v
             raise BadInput(f"{self.address}: COSALPHA and SINALPHA are absent; allowed only on Mercator (MAP_PROJ 3)")
         cos_alpha, sin_alpha = self.field("COSALPHA", index), self.field("SINALPHA", index)
@@ -149,7 +142,7 @@ class Wrfout:
     def accumulated_rain(self, index: int) -> FloatArray:
         """Return all rain since the start of the run, mm, (ny, nx), bucket tips included. Raises BadInput."""
         total = self.field("RAINC", index) + self.field("RAINNC", index) + self.field("RAINSH", index)
-        bucket = float(self.attribute("BUCKET_MM")) if "BUCKET_MM" in self.dataset.ncattrs() else 0.0
+        bucket = float(self.file.attributes.get("BUCKET_MM", 0.0))
         if bucket > 0:
             total = total + bucket * (self.field("I_RAINC", index) + self.field("I_RAINNC", index))
         low, high = RAIN_TOTAL_RANGE
@@ -162,20 +155,9 @@ class Wrfout:
 
     def field(self, name: str, index: int) -> FloatArray:
         """Return a surface field at time `index` as float64 (ny, nx); raises BadInput if it is not in the file."""
-        variable = self._variable(name)
+        variable = self.file.variable(name)
         if variable.dimensions != ("Time", "south_north", "west_east"):
             raise BadInput(
                 f"{self.address}: {name} has dimensions {variable.dimensions}; allowed Time, south_north, west_east"
             )
-        return np.asarray(variable[index], dtype=np.float64)
-
-    def _variable(self, name: str) -> Any:
-        if name not in self.dataset.variables:
-            raise BadInput(f"{self.address}: has no variable {name}; found {', '.join(self.dataset.variables)}")
-        return self.dataset.variables[name]
-
-    def attribute(self, name: str) -> Any:
-        """Return a global attribute; raises BadInput if it is not in the file."""
-        if name not in self.dataset.ncattrs():
-            raise BadInput(f"{self.address}: has no global attribute {name}")
-        return self.dataset.getncattr(name)
+        return np.asarray(variable.read(index), dtype=np.float64)

@@ -1,0 +1,238 @@
+"""Providers' files, on this machine or in S3: found by name, pinned to one version, read by byte ranges.
+
+A file is found without reading it and known by its version: the ETag, or size and time of change on a disk. Every range
+is asked for under that version, so that a file overwritten in place is never read half old, half new. What was used of
+it is known by a digest, the same wherever it lay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import fsspec
+from botocore.exceptions import BotoCoreError
+from fsspec.asyn import sync
+
+from stormcast_tw.errors import BadInput, NotReady, Refused, Unreachable
+
+_CHANGED = ("PreconditionFailed", "412")
+_RETRIES = 2
+"""Calls of one S3 request after a connection error, by s3fs, before the task's own retries begin."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One provider file as it was found: its address, its version, its size in bytes."""
+
+    address: str
+    version: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Used:
+    """What was read of a file: `digest` of the bytes used, how many they are, and how many were read to find them.
+
+    The digest is `sha256:` of the file where it was read whole, else `ranges:`, the sha256 of every used range's
+    offset, length and sha256 in the order of the file.
+    """
+
+    address: str
+    digest: str
+    bytes_used: int
+    bytes_of_index: int
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of one provider below `root`, a local path, file:// or s3://; `options` are what fsspec is told.
+
+    Everything raises NotReady for what is not there (or has changed since it was found), Refused where access is
+    denied, Unreachable where the store gives no whole answer.
+    """
+
+    root: str
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def address(self, path: str) -> str:
+        """Return the address of a path below the root."""
+        return f"{self.root}/{path}"
+
+    def find(self, path: str) -> SourceFile:
+        """Return the file at `path` as it is now."""
+        with reaching(self.address(path)):
+            return self._store.find(path, self.address(path))
+
+    def exists(self, path: str) -> bool:
+        """True if there is a file at `path`."""
+        try:
+            self.find(path)
+        except NotReady:
+            return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files directly in `folder`, sorted; none if there is no such folder."""
+        with reaching(self.address(folder)), contextlib.suppress(FileNotFoundError):
+            return sorted(self._store.names(folder))
+        return []
+
+    @contextlib.contextmanager
+    def open(self, file: SourceFile) -> Iterator[Reader]:
+        """Open a file that `find` returned, in the version it had then."""
+        with contextlib.ExitStack() as stack:
+            with reaching(file.address):
+                read = stack.enter_context(self._store.ranges(file.address.removeprefix(f"{self.root}/"), file))
+            yield Reader(file, read)
+
+    @cached_property
+    def _store(self) -> _Disk | _S3:
+        filesystem, path = fsspec.core.url_to_fs(self.root, **self.options)
+        if "file" in filesystem.protocol:
+            return _Disk(Path(path))
+        filesystem.retries = _RETRIES
+        return _S3(filesystem, path.rstrip("/"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "options": self.options}
+
+
+class Reader:
+    """Byte ranges of one version of a file, and the account of them."""
+
+    def __init__(self, file: SourceFile, read: Callable[[int, int], bytes]) -> None:
+        self.address, self.size = file.address, file.size
+        self._read = read
+        self._used: dict[tuple[int, int], str] = {}
+        self._index = 0
+
+    def read(self, start: int, length: int, *, index: bool = False) -> bytes:
+        """Return exactly these bytes; `index` are read to find others, not to be used.
+
+        Raises BadInput for a range outside the file, NotReady if it changed, Unreachable if the store gave fewer.
+        """
+        if start < 0 or length < 0 or start + length > self.size:
+            raise BadInput(f"{self.address}: bytes {start} to {start + length} are pointed at; it has {self.size}")
+        with reaching(self.address):
+            data = self._read(start, length) if length else b""
+        if len(data) != length:
+            raise Unreachable(f"{self.address}: gave {len(data)} of the {length} bytes from {start}")
+        if index:
+            self._index += length
+        else:
+            self._used[start, length] = hashlib.sha256(data).hexdigest()
+        return data
+
+    def all(self) -> bytes:
+        """Return the whole file."""
+        return self.read(0, self.size)
+
+    @property
+    def used(self) -> Used:
+        """The account of what was read so far."""
+        ranges = sorted(self._used.items())
+        if list(self._used) == [(0, self.size)]:
+            digest = "sha256:" + ranges[0][1]
+        else:
+            text = "\n".join(f"{start} {length} {digest}" for (start, length), digest in ranges)
+            digest = "ranges:" + hashlib.sha256(text.encode()).hexdigest()
+        return Used(self.address, digest, sum(length for (_, length), _ in ranges), self._index)
+
+
+class _Disk:
+    """Files below a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, path: str, address: str) -> SourceFile:
+        found = (self._root / path).stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundError(path)
+        return SourceFile(address, _version(found), found.st_size)
+
+    def names(self, folder: str) -> list[str]:
+        return [entry.name for entry in os.scandir(self._root / folder) if entry.is_file()]
+
+    @contextlib.contextmanager
+    def ranges(self, path: str, file: SourceFile) -> Iterator[Callable[[int, int], bytes]]:
+        descriptor = os.open(self._root / path, os.O_RDONLY)
+
+        def read(start: int, length: int) -> bytes:
+            data = os.pread(descriptor, length, start)
+            while len(data) < length and (more := os.pread(descriptor, length - len(data), start + len(data))):
+                data += more
+            _require_version(file, _version(os.fstat(descriptor)))
+            return data
+
+        try:
+            yield read
+        finally:
+            os.close(descriptor)
+
+
+class _S3:
+    """Objects below a prefix of a bucket."""
+
+    def __init__(self, filesystem: Any, base: str) -> None:
+        self._filesystem, self._base = filesystem, base
+
+    def find(self, path: str, address: str) -> SourceFile:
+        found = self._filesystem.info(f"{self._base}/{path}")
+        if found["type"] != "file":
+            raise FileNotFoundError(path)
+        return SourceFile(address, str(found["ETag"]), int(found["size"]))
+
+    def names(self, folder: str) -> list[str]:
+        found = self._filesystem.ls(f"{self._base}/{folder}")
+        return [str(entry["name"]).rsplit("/", 1)[-1] for entry in found if entry["type"] == "file"]
+
+    @contextlib.contextmanager
+    def ranges(self, path: str, file: SourceFile) -> Iterator[Callable[[int, int], bytes]]:
+        bucket, _, key = f"{self._base}/{path}".partition("/")
+
+        async def get(start: int, length: int) -> bytes:
+            last = start + length - 1
+            answer = await self._filesystem._call_s3(
+                "get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{last}", IfMatch=file.version
+            )
+            _require_version(file, answer["ETag"])
+            async with answer["Body"] as body:
+                return bytes(await body.read())
+
+        yield lambda start, length: bytes(sync(self._filesystem.loop, get, start, length))
+
+
+def _version(found: os.stat_result) -> str:
+    return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+def _require_version(file: SourceFile, found: str) -> None:
+    if found != file.version:
+        raise NotReady(f"{file.address}: changed while it was read (now {found}, found as {file.version}); look again")
+
+
+@contextlib.contextmanager
+def reaching(address: str) -> Iterator[None]:
+    """Turn what a store answers instead of bytes into our errors: absent, changed, denied, or no answer."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise NotReady(f"{address}: not there yet") from None
+    except PermissionError as error:
+        raise Refused(f"{address}: access denied ({error}); check the credentials of this provider") from error
+    except (BotoCoreError, aiohttp.ClientError, OSError) as error:
+        code = str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", ""))
+        if code in _CHANGED:
+            raise NotReady(f"{address}: changed while it was read; look again") from error
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise Unreachable(f"{address}: no whole answer ({type(error).__name__}: {what})") from error
