@@ -81,8 +81,8 @@ def column_water(q: Mapping[int, FloatArray], sp: FloatArray) -> FloatArray:
     """Return kg m-2 of vapour from `q` in kg kg-1 by level in hPa, and `sp` in Pa: the integral of q dp / g.
 
     q is linear in pressure between levels and constant from the lowest one to a ground below it; what lies under the
-    ground does not count (Peixoto and Oort 1992, chapter 12). On COLUMN_LEVELS 1 to 2 % too much where q falls with the third to fourth power
-    of pressure, as it does.
+    ground does not count (Peixoto and Oort 1992, chapter 12). On COLUMN_LEVELS 1 to 2 % too much where q falls with the
+    third to fourth power of pressure, as it does.
     """
     levels = sorted(q, reverse=True)
     total = q[levels[0]] * np.maximum(sp - 100.0 * levels[0], 0.0)
