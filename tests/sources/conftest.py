@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from pyproj import Proj
 
-from stormcast_tw.sources.base import Located, source_file
+from stormcast_tw.sources.base import Located
+from stormcast_tw.sources.files import Folder
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
@@ -41,7 +42,7 @@ def located() -> Callable[..., Located]:
         ids: Sequence[str],
         init_time: datetime | None = None,
     ) -> Located:
-        files = tuple(source_file(str(path)) for path in paths)
+        files = tuple(Folder(str(path.parent)).find(path.name) for path in paths)
         return Located(source, files, tuple(times), variable_set("asked", *ids), init_time)
 
     return build
