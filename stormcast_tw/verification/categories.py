@@ -1,0 +1,136 @@
+"""Events, and the two additive tables from which every score of events follows.
+
+The *contingency table* counts hits, false alarms, misses and correct negatives of one map. The *probability table*
+counts points by the number of members that hold the event and by whether it was observed: Brier score, reliability and
+ROC are functions of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from stormcast_tw.products.ensemble import Side
+from stormcast_tw.products.surface import BEAUFORT_LIMITS
+
+Array = npt.NDArray[Any]
+
+OUTCOMES = ("hit", "false_alarm", "miss", "correct_negative")
+_ZERO_CELSIUS = 273.15
+_HOLDS: Mapping[Side, Callable[[Array, Any], Array]] = {"at or above": np.greater_equal, "at or below": np.less_equal}
+_SIGN: Mapping[Side, str] = {"at or above": ">=", "at or below": "<="}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A quantity at or beyond a threshold in its units; a value equal to the threshold counts."""
+
+    quantity: str
+    threshold: float
+    side: Side = "at or above"
+
+    @property
+    def name(self) -> str:
+        """Its label, for example `tp01>=0.1`."""
+        return f"{self.quantity}{_SIGN[self.side]}{self.threshold:g}"
+
+    def holds(self, values: Array) -> Array:
+        """Return where values of any shape hold the event, compared in their own precision; NaN holds none."""
+        return _HOLDS[self.side](values, values.dtype.type(self.threshold))
+
+
+EVENTS = (
+    *(Event("tp01", mm) for mm in (0.1, 1.0, 5.0, 10.0, 16.0, 32.0, 40.0)),
+    *(Event("tp03", mm) for mm in (100.0, 200.0)),
+    *(Event("wind_speed", BEAUFORT_LIMITS[force - 1]) for force in (6, 9, 12)),
+    *(Event("t2m", celsius + _ZERO_CELSIUS) for celsius in (36, 38)),
+    *(Event("t2m", celsius + _ZERO_CELSIUS, "at or below") for celsius in (10, 6)),
+)
+"""Rain in mm of 1 and of 3 hours, wind of Beaufort 6, 9 and 12 in m s-1, CWA's heat and cold lights in K."""
+
+RAIN_EVENTS = tuple(event for event in EVENTS if event.quantity.startswith("tp"))
+"""The events of which neighbourhoods are scored."""
+
+
+def outcome(forecast: Array, observed: Array) -> Array:
+    """Return the index in OUTCOMES of two maps of truth values, any shape."""
+    return 2 * (~forecast).astype(np.int8) + (~observed).astype(np.int8)
+
+
+def categorical_scores(contingency: xr.DataArray) -> xr.Dataset:
+    """Return pod, far, csi, ets, hss and frequency_bias (...) of counts (..., outcome).
+
+    By the `scores` library; NaN where nothing happened that could have been forecast, and where a divisor is 0.
+    """
+    from scores.categorical import BasicContingencyManager
+
+    counts = {name: contingency.sel(outcome=name, drop=True).astype(np.float64) for name in OUTCOMES}
+    keys = ("tp_count", "fp_count", "fn_count", "tn_count")
+    table = BasicContingencyManager(
+        dict(zip(keys, counts.values(), strict=True)) | {"total_count": contingency.sum("outcome").astype(np.float64)}
+    )
+    found = {
+        "pod": table.probability_of_detection(),
+        "far": table.false_alarm_ratio(),
+        "csi": table.critical_success_index(),
+        "ets": table.equitable_threat_score(),
+        "hss": table.heidke_skill_score(),
+        "frequency_bias": table.frequency_bias(),
+    }
+    return xr.Dataset({name: score.where(np.isfinite(score)) for name, score in found.items()})
+
+
+def brier(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
+    """Return brier, fair_brier and base_rate (...) of a probability table (..., holding, observed).
+
+    brier = mean (m/M - o)^2. The fair one subtracts m (M - m) / (M^2 (M - 1)), so that ensembles of different size can
+    be compared (Ferro 2014); of one member it is the plain one. `members` is M of each system.
+    """
+    holding, observed = table["holding"], table["observed"]
+    points = table.sum(("holding", "observed"))
+    squared = (table * (holding / members - observed) ** 2).sum(("holding", "observed"))
+    chance = holding * (members - holding) / (members**2 * (members - 1).where(members > 1, 1))
+    chance = chance.where((members > 1) & (holding <= members), 0.0)
+    found = points > 0
+    return xr.Dataset(
+        {
+            "brier": (squared / points).where(found),
+            "fair_brier": ((squared - (table * chance).sum(("holding", "observed"))) / points).where(found),
+            "base_rate": (table.sel(observed=1, drop=True).sum("holding") / points).where(found),
+        }
+    )
+
+
+def reliability(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
+    """Return observed_frequency and forecast_share (..., holding) of a probability table, at probabilities holding / M.
+
+    NaN where a probability was never forecast.
+    """
+    cases = table.sum("observed")
+    happened = table.sel(observed=1, drop=True)
+    return xr.Dataset(
+        {
+            "forecast_probability": (table["holding"] / members).where(table["holding"] <= members),
+            "observed_frequency": (happened / cases).where(cases > 0),
+            "forecast_share": (cases / cases.sum("holding")).where(cases.sum("holding") > 0),
+        }
+    )
+
+
+def roc(table: xr.DataArray) -> xr.Dataset:
+    """Return hit_rate and false_alarm_rate (..., holding) of warning from `holding` members on, and roc_area (...).
+
+    Trapezoids between the points and (0, 0); Mason (1982). NaN unless the event both happened and did not.
+    """
+    reached = table.isel(holding=slice(None, None, -1)).cumsum("holding").isel(holding=slice(None, None, -1))
+    reached = reached.assign_coords(holding=table["holding"])
+    rates = (reached / table.sum("holding")).where(table.sum("holding") > 0)
+    hit, false = rates.sel(observed=1, drop=True), rates.sel(observed=0, drop=True)
+    beyond_hit, beyond_false = (rate.shift(holding=-1, fill_value=0.0) for rate in (hit, false))
+    area = ((hit + beyond_hit) / 2 * (false - beyond_false)).sum("holding", skipna=False)
+    return xr.Dataset({"hit_rate": hit, "false_alarm_rate": false, "roc_area": area})

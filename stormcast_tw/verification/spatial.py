@@ -1,0 +1,116 @@
+"""Scores of rain that look beyond the single point: fractions in neighbourhoods, and structure, amplitude, location."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Array = npt.NDArray[Any]
+
+WINDOWS = (1, 3, 5, 11, 21)
+"""Sides of the square neighbourhoods in points: 2 to 42 km on the 2 km grid."""
+WET = 0.1
+"""Rain in mm from which a point counts as wet in SAL."""
+OBJECT_SHARE, OBJECT_QUANTILE = 1 / 15, 0.95
+"""A SAL object is where rain reaches 1/15 of the 95 % quantile of the wet points (Wernli et al. 2009)."""
+
+
+def fractions(events: Array, observed: Array, window: int) -> Array:
+    """Return the share of events among the observed points of a window x window neighbourhood, (..., y, x) float32.
+
+    `events` (..., y, x) are whole numbers (of members); `observed` (y, x) says which points count. Border rule: a
+    window is cut at the edge of the domain and at what was not observed, its share is of what is left; so a truth that
+    is missing in a strip scores as the smaller domain does. Libraries pad with zeros, mirror, or drop the border.
+    Summed-area tables, exact in int32. Raises ValueError for an even window, which has no centre.
+    """
+    if window % 2 == 0:
+        raise ValueError(f"a neighbourhood of {window} points has no centre; allowed are odd numbers")
+    points = _windowed(observed[None].astype(np.int32), window)
+    counted = _windowed(np.where(observed, events, 0).astype(np.int32, copy=False), window)
+    share: Array = counted / np.maximum(points, 1).astype(np.float32)
+    return share
+
+
+def _windowed(counts: Array, window: int) -> Array:
+    """Return the sums of `counts` (..., y, x) over windows cut at the edges."""
+    sums = np.zeros((*counts.shape[:-2], counts.shape[-2] + 1, counts.shape[-1] + 1), np.int32)
+    np.cumsum(counts, axis=-2, out=sums[..., 1:, 1:])
+    np.cumsum(sums[..., 1:, 1:], axis=-1, out=sums[..., 1:, 1:])
+    for axis in (-2, -1):
+        size, half = counts.shape[axis], window // 2
+        last = np.minimum(np.arange(size) + half + 1, size)
+        first = np.maximum(np.arange(size) - half, 0)
+        sums = np.take(sums, last, axis) - np.take(sums, first, axis)
+    return sums
+
+
+def fraction_errors(forecast: Array, truth: Array, observed: Array) -> tuple[Array, Array]:
+    """Return sum (f - o)^2 and sum f^2 + sum o^2 over observed centres of fractions (..., y, x), each (...) float64.
+
+    FSS = 1 - first / second (Roberts and Lean 2008, doi:10.1175/2007MWR2123.1), of both summed over cycles
+    (Mittermaier 2021, doi:10.1175/MWR-D-18-0106.1): a cycle without any event adds 0 to both.
+    """
+    f, o = forecast[..., observed], truth[..., observed]
+    error = np.square(f - o).sum(axis=-1, dtype=np.float64)
+    reference = np.square(f).sum(axis=-1, dtype=np.float64) + np.square(o).sum(axis=-1, dtype=np.float64)
+    return error, reference
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What SAL sees of a field: mean, centre of mass (y, x) km, scattering of objects km, mean scaled volume."""
+
+    mean: float
+    centre: Array
+    scattering: float
+    volume: float
+
+
+def sal(forecast: Array, truth: Array, spacing_km: tuple[float, float]) -> Array:
+    """Return structure, amplitude and location of rain fields (y, x) in mm; 0, 0, 0 is perfect.
+
+    Wernli et al. (2008, doi:10.1175/2008MWR2415.1), thresholds of Wernli et al. (2009); objects touch at sides or
+    corners; `spacing_km` is (dy, dx). NaN points of either field count in neither. Structure and amplitude are NaN
+    where both fields are dry and +-2 where one is; location is NaN where either is dry. pysteps' SAL needs scikit-image
+    and drops objects below 50 points.
+    """
+    both = np.isfinite(forecast) & np.isfinite(truth)
+    if not both.any():
+        return np.full(3, np.nan)
+    f, o = (_shape(np.where(both, field, 0.0), int(both.sum()), spacing_km) for field in (forecast, truth))
+    if f is None and o is None:
+        return np.full(3, np.nan)
+    if f is None or o is None:
+        sign = 2.0 if o is None else -2.0
+        return np.array([sign, sign, np.nan])
+    farthest = float(np.hypot(*((size - 1) * step for size, step in zip(truth.shape, spacing_km, strict=True))))
+    location = (np.hypot(*(f.centre - o.centre)) + 2 * abs(f.scattering - o.scattering)) / farthest
+    return np.array([_relative(f.volume, o.volume), _relative(f.mean, o.mean), location])
+
+
+def _relative(forecast: float, truth: float) -> float:
+    return 2 * (forecast - truth) / (forecast + truth)
+
+
+def _shape(rain: Array, points: int, spacing_km: tuple[float, float]) -> _Shape | None:
+    """Return what SAL sees of a field, None of a dry one; rain below WET everywhere is dry."""
+    wet = rain[rain >= WET]
+    if not wet.size:
+        return None
+    labels, count = ndimage.label(rain >= OBJECT_SHARE * np.quantile(wet, OBJECT_QUANTILE), np.ones((3, 3)))
+    index = np.arange(1, count + 1)
+    amounts = np.asarray(ndimage.sum_labels(rain, labels, index))
+    peaks = np.asarray(ndimage.maximum(rain, labels, index))
+    centres = np.reshape(ndimage.center_of_mass(rain, labels, index), (count, 2)) * spacing_km
+    centre = np.asarray(ndimage.center_of_mass(rain)) * spacing_km
+    distances = np.hypot(*(centres - centre).T)
+    return _Shape(
+        mean=float(rain.sum(dtype=np.float64)) / points,
+        centre=centre,
+        scattering=float(np.average(distances, weights=amounts)),
+        volume=float(np.average(amounts / peaks, weights=amounts)),
+    )
