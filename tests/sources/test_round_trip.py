@@ -18,6 +18,7 @@ from stormcast_tw.simulation.box import INNER, Sampler
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.simulation.geography import orography
 from stormcast_tw.simulation.weather import World
+from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.global_ai import GlobalAI
 from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
@@ -35,29 +36,31 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read(source, *ids: str, leads=(0,)) -> xr.Dataset:
+def read(source, *ids: str, leads=(0,), age: int | None = None) -> xr.Dataset:
+    """Read the leads of the cycle from the run that began `age` hours before it, or from observations."""
     times = tuple(CYCLE.valid_time(lead) for lead in leads)
-    return source.read(source.find(times, variable_set("asked", *ids)))
+    init_time = None if age is None else CYCLE.valid_time(-age)
+    return source.read(source.find(times, variable_set("asked", *ids), init_time)).dataset
 
 
 @pytest.fixture(scope="module")
 def state(root: Path) -> xr.Dataset:
-    return read(RwrpState(f"{root}/rwrp"), "t2m", "u10m", "v10m", "sp", "orog", "lsm")
+    return read(RwrpState(Folder(f"{root}/rwrp")), "t2m", "u10m", "v10m", "sp", "orog", "lsm", age=1)
 
 
 @pytest.fixture(scope="module")
 def model_rain(root: Path) -> xr.Dataset:
-    return read(RwrpRain(f"{root}/rwrp"), "tp01")
+    return read(RwrpRain(Folder(f"{root}/rwrp")), "tp01", age=1)
 
 
 @pytest.fixture(scope="module")
 def observed_rain(root: Path) -> xr.Dataset:
-    return read(Qpesums(f"{root}/qpesums"), "tp01")
+    return read(Qpesums(Folder(f"{root}/qpesums")), "tp01")
 
 
 @pytest.fixture(scope="module")
 def background(root: Path) -> xr.Dataset:
-    return read(GlobalAI(f"{root}/global_ai"), *BACKGROUND.ids, leads=range(7))
+    return read(GlobalAI(Folder(f"{root}/global_ai")), *BACKGROUND.ids, leads=range(7), age=12)
 
 
 def test_everything_says_simulated(state, model_rain, observed_rain, background):

@@ -1,4 +1,4 @@
-"""RWRP: which run serves, what is read, and the rain of an hour as a difference of accumulations."""
+"""RWRP: the files of a run, what is read of them, and the rain of an hour as a difference of accumulations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.rwrp import RwrpRain, RwrpState, address
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.rwrp import RwrpRain, RwrpState, path
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
@@ -22,53 +23,44 @@ RAIN = variable_set("rain", "tp01")
 
 def write_run(writer, root: Path, init_time: datetime, *leads: int, **more) -> None:
     for lead in leads:
-        writer.write(
-            Path(address(str(root), init_time, init_time + lead * HOUR)), init_time, [init_time + lead * HOUR], **more
-        )
+        valid_time = init_time + lead * HOUR
+        writer.write(root / path(init_time, valid_time), init_time, [valid_time], **more)
 
 
-def test_the_address_is_wrf_s_own_name():
-    assert address("file:///in", T, T + HOUR) == "file:///in/2026061106/wrfout_d02_2026-06-11_07:00:00"
+def test_the_name_of_a_file_is_wrf_s_own():
+    assert path(T, T + HOUR) == "2026061106/wrfout_d02_2026-06-11_07:00:00"
 
 
-def test_the_analysis_serves_first_then_the_newest_forecast(lambert, tmp_path: Path):
-    source = RwrpState(str(tmp_path))
-    for lead in (6, 2, 0):
-        write_run(lambert, tmp_path, T - lead * HOUR, lead)
-        found = source.find((T,), STATE)
-        assert found.init_time == T - lead * HOUR
-        assert len(found.files) == 1
-        assert found.files[0].digest.startswith("sha256:")
-
-
-def test_a_lead_beyond_six_hours_does_not_serve(lambert, tmp_path: Path):
-    write_run(lambert, tmp_path, T - 7 * HOUR, 7)
-    with pytest.raises(NotReady, match=r"no run with lead 0 to 6 reaches 2026-06-11T06:00Z; absent: .*2026061106/wrf"):
-        RwrpState(str(tmp_path)).find((T,), STATE)
+def test_the_run_that_is_asked_for_serves_and_no_other(lambert, tmp_path: Path):
+    source = RwrpState(Folder(str(tmp_path)))
+    write_run(lambert, tmp_path, T, 0)
+    write_run(lambert, tmp_path, T - 6 * HOUR, 6)
+    found = source.find((T,), STATE, T - 6 * HOUR)
+    assert found.init_time == T - 6 * HOUR
+    assert [file.address for file in found.files] == [f"{tmp_path}/{path(T - 6 * HOUR, T)}"]
+    with pytest.raises(NotReady, match=r"2026061105/wrfout_d02_2026-06-11_06:00:00: not there yet"):
+        source.find((T,), STATE, T - HOUR)
 
 
 def test_rain_needs_both_ends_of_the_hour_of_one_run(lambert, tmp_path: Path):
-    source = RwrpRain(str(tmp_path))
+    source = RwrpRain(Folder(str(tmp_path)))
     write_run(lambert, tmp_path, T, 0)
     write_run(lambert, tmp_path, T - HOUR, 1)
-    write_run(lambert, tmp_path, T - 2 * HOUR, 0, 2)
-    with pytest.raises(NotReady):
-        source.find((T,), RAIN)
-    write_run(lambert, tmp_path, T - 3 * HOUR, 2, 3)
-    assert source.find((T,), RAIN).init_time == T - 3 * HOUR
+    for init_time in (T, T - HOUR):
+        with pytest.raises(NotReady, match=rf"{path(init_time, T - HOUR)}: not there yet"):
+            source.find((T,), RAIN, init_time)
     write_run(lambert, tmp_path, T - HOUR, 0)
-    found = source.find((T,), RAIN)
-    assert found.init_time == T - HOUR
+    found = source.find((T,), RAIN, T - HOUR)
     assert [file.address for file in found.files] == [
-        address(str(tmp_path), T - HOUR, T - HOUR),
-        address(str(tmp_path), T - HOUR, T),
+        f"{tmp_path}/{path(T - HOUR, T - HOUR)}",
+        f"{tmp_path}/{path(T - HOUR, T)}",
     ]
 
 
 def test_the_state_comes_out_under_our_names_and_units(lambert, tmp_path: Path):
     write_run(lambert, tmp_path, T - HOUR, 1)
-    source = RwrpState(str(tmp_path))
-    dataset = source.read(source.find((T,), STATE))
+    source = RwrpState(Folder(str(tmp_path)))
+    dataset = source.read(source.find((T,), STATE, T - HOUR)).dataset
     assert tuple(dataset.data_vars) == STATE.ids
     assert dataset["t2m"].dims == ("valid_time", "y", "x")
     assert all(array.dtype == np.float32 for array in dataset.data_vars.values())
@@ -87,27 +79,27 @@ def test_the_state_comes_out_under_our_names_and_units(lambert, tmp_path: Path):
 
 def test_simulated_files_say_so(lambert, tmp_path: Path):
     write_run(lambert, tmp_path, T, 0, 1, attributes={"TITLE": " SIMULATED OUTPUT"})
-    state, rain = RwrpState(str(tmp_path)), RwrpRain(str(tmp_path))
-    assert state.read(state.find((T,), STATE)).attrs["simulated"] == 1
-    assert rain.read(rain.find((T + HOUR,), RAIN)).attrs["simulated"] == 1
+    state, rain = RwrpState(Folder(str(tmp_path))), RwrpRain(Folder(str(tmp_path)))
+    assert state.read(state.find((T,), STATE, T)).dataset.attrs["simulated"] == 1
+    assert rain.read(rain.find((T + HOUR,), RAIN, T)).dataset.attrs["simulated"] == 1
 
 
 def test_several_times_come_from_one_run(lambert, tmp_path: Path):
     write_run(lambert, tmp_path, T, 0, 1, 2)
     write_run(lambert, tmp_path, T + HOUR, 0)
-    state, rain = RwrpState(str(tmp_path)), RwrpRain(str(tmp_path))
-    found = state.find((T, T + HOUR), STATE)
-    assert found.init_time == T
-    assert state.read(found).sizes["valid_time"] == 2
-    both = rain.find((T + HOUR, T + 2 * HOUR), RAIN)
+    state, rain = RwrpState(Folder(str(tmp_path))), RwrpRain(Folder(str(tmp_path)))
+    found = state.find((T, T + HOUR), STATE, T)
+    assert state.read(found).dataset.sizes["valid_time"] == 2
+    both = rain.find((T + HOUR, T + 2 * HOUR), RAIN, T)
     assert len(both.files) == 3
-    assert rain.read(both)["tp01"].shape == (2, lambert.ny, lambert.nx)
+    assert rain.read(both).dataset["tp01"].shape == (2, lambert.ny, lambert.nx)
 
 
 def test_several_times_of_one_file_are_read_by_their_stamp(lambert, located, tmp_path: Path):
     warmer = np.stack([lambert.fields()["T2"] + k for k in range(3)])
-    path = lambert.write(tmp_path / "wrfout_d02_all", T, [T, T + HOUR, T + 2 * HOUR], fields={"T2": warmer})
-    dataset = RwrpState("").read(located("rwrp", [path], [T + 2 * HOUR], ["t2m"], T))
+    file = lambert.write(tmp_path / "wrfout_d02_all", T, [T, T + HOUR, T + 2 * HOUR], fields={"T2": warmer})
+    wanted = located("rwrp", [file], [T + 2 * HOUR], ["t2m"], T)
+    dataset = RwrpState(Folder(str(tmp_path))).read(wanted).dataset
     np.testing.assert_allclose(dataset["t2m"].values[0], warmer[2], rtol=1e-6)
 
 
@@ -129,26 +121,28 @@ def test_several_times_of_one_file_are_read_by_their_stamp(lambert, located, tmp
 )
 def test_an_unbelievable_state_is_refused(lambert, tmp_path: Path, more, message: str):
     write_run(lambert, tmp_path, T, 0, **more)
-    source = RwrpState(str(tmp_path))
+    source = RwrpState(Folder(str(tmp_path)))
     with pytest.raises(BadInput, match=r"wrfout_d02_2026-06-11_06:00:00: .*" + message):
-        source.read(source.find((T,), STATE))
+        source.read(source.find((T,), STATE, T))
 
 
 def test_what_rwrp_does_not_have_is_refused(tmp_path: Path):
     with pytest.raises(BadInput, match=r"rwrp: does not provide tp01, refc; it provides t2m, sp"):
-        RwrpState(str(tmp_path)).find((T,), variable_set("asked", "t2m", "tp01", "refc"))
+        RwrpState(Folder(str(tmp_path))).find((T,), variable_set("asked", "t2m", "tp01", "refc"))
     with pytest.raises(BadInput, match=r"rwrp: does not provide t2m; it provides tp01"):
-        RwrpRain(str(tmp_path)).find((T,), variable_set("asked", "t2m"))
+        RwrpRain(Folder(str(tmp_path))).find((T,), variable_set("asked", "t2m"))
     with pytest.raises(ValueError, match="no time zone"):
-        RwrpState(str(tmp_path)).find((datetime(2026, 6, 11, 6),), STATE)
+        RwrpState(Folder(str(tmp_path))).find((datetime(2026, 6, 11, 6),), STATE, T)
+    with pytest.raises(ValueError, match="rwrp: a forecast is asked for by its init_time"):
+        RwrpState(Folder(str(tmp_path))).find((T,), STATE)
 
 
 def rain_of(writer, root: Path, first: dict, last: dict, bucket: float = -1.0):
-    writer.write(Path(address(str(root), T, T)), T, [T], fields=first, attributes={"BUCKET_MM": np.float32(bucket)})
-    after = Path(address(str(root), T, T + HOUR))
+    writer.write(root / path(T, T), T, [T], fields=first, attributes={"BUCKET_MM": np.float32(bucket)})
+    after = root / path(T, T + HOUR)
     writer.write(after, T, [T + HOUR], fields=last, attributes={"BUCKET_MM": np.float32(bucket)})
-    source = RwrpRain(str(root))
-    return source.read(source.find((T + HOUR,), RAIN))
+    source = RwrpRain(Folder(str(root)))
+    return source.read(source.find((T + HOUR,), RAIN, T)).dataset
 
 
 def test_rain_is_the_difference_of_all_three_schemes(lambert, tmp_path: Path):
@@ -195,12 +189,12 @@ def test_large_negatives_and_impossible_rain_are_refused(lambert, tmp_path: Path
 
 
 def test_rain_of_two_runs_or_two_grids_is_never_mixed(lambert, mercator, tmp_path: Path):
-    source = RwrpRain(str(tmp_path))
-    before, after = (Path(address(str(tmp_path), T, T + lead * HOUR)) for lead in (0, 1))
+    source = RwrpRain(Folder(str(tmp_path)))
+    before, after = (tmp_path / path(T, T + lead * HOUR) for lead in (0, 1))
     lambert.write(before, T - HOUR, [T])
     lambert.write(after, T, [T + HOUR])
     with pytest.raises(BadInput, match="SIMULATION_START_DATE is 2026-06-11_05:00:00; allowed 2026-06-11_06:00:00"):
-        source.read(source.find((T + HOUR,), RAIN))
+        source.read(source.find((T + HOUR,), RAIN, T))
     mercator.write(before, T, [T])
     with pytest.raises(BadInput, match=r"07:00:00: the grid moves from 110 x 90 points from .* m; allowed one"):
-        source.read(source.find((T + HOUR,), RAIN))
+        source.read(source.find((T + HOUR,), RAIN, T))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +19,11 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.regrid import cell_areas, conservative
 from stormcast_tw.sources import grib
-from stormcast_tw.sources.base import source_file
+from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.global_ai import GlobalAI
 from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
-from stormcast_tw.sources.wrfout import open_wrfout
+from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
 
 pytestmark = pytest.mark.samples
 
@@ -97,8 +99,15 @@ def wrfout(samples: Path) -> Path:
     return samples / "wrfout_mercator_sample.nc"
 
 
+@contextmanager
+def wrfout_at(path: Path) -> Iterator[Wrfout]:
+    folder = Folder(str(path.parent))
+    with folder.open(folder.find(path.name)) as reader, open_wrfout(reader) as opened:
+        yield opened
+
+
 def test_wrfout_projection_closes_on_every_point(wrfout: Path):
-    with open_wrfout(source_file(str(wrfout))) as opened:
+    with wrfout_at(wrfout) as opened:
         grid = opened.grid(3)
     with netCDF4.Dataset(wrfout) as plain:
         latitude, longitude = plain["XLAT"][3].data.astype(float), plain["XLONG"][3].data.astype(float)
@@ -114,7 +123,8 @@ def test_wrfout_projection_closes_on_every_point(wrfout: Path):
 
 def test_wrfout_state_is_what_the_file_holds(wrfout: Path, located):
     time = KATRINA + timedelta(hours=15)
-    dataset = RwrpState("").read(located("rwrp", [wrfout], [time], ["t2m", "u10m", "v10m", "sp", "orog"], KATRINA))
+    wanted = located("rwrp", [wrfout], [time], ["t2m", "u10m", "v10m", "sp", "orog"], KATRINA)
+    dataset = RwrpState(Folder(str(wrfout.parent))).read(wanted).dataset
     with netCDF4.Dataset(wrfout) as plain:
         names = {"t2m": "T2", "u10m": "U10", "v10m": "V10", "sp": "PSFC", "orog": "HGT"}
         for variable_id, name in names.items():
@@ -125,12 +135,12 @@ def test_wrfout_state_is_what_the_file_holds(wrfout: Path, located):
 def test_wrfout_is_three_hourly_so_it_has_no_hourly_rain(wrfout: Path, located):
     time = KATRINA + timedelta(hours=15)
     with pytest.raises(BadInput, match=r"Times holds 2005-08-28_14:00:00 0 times; allowed once; found .*12:00.*15:00"):
-        RwrpRain("").read(located("rwrp", [wrfout, wrfout], [time], ["tp01"], KATRINA))
+        RwrpRain(Folder(str(wrfout.parent))).read(located("rwrp", [wrfout, wrfout], [time], ["tp01"], KATRINA))
 
 
 def test_wrfout_rain_of_three_hours_point_by_point(wrfout: Path):
     """The sample is a nest that follows the vortex: grids move by whole cells, accumulations stay with the ground."""
-    with netCDF4.Dataset(wrfout) as plain, open_wrfout(source_file(str(wrfout))) as opened:
+    with netCDF4.Dataset(wrfout) as plain, wrfout_at(wrfout) as opened:
         assert plain.BUCKET_MM == -1
         for index, rows, columns in ((0, 3, -6), (1, 6, -3), (2, 3, -6)):
             before, after = opened.grid(index), opened.grid(index + 1)
@@ -149,15 +159,17 @@ def test_wrfout_rain_of_three_hours_point_by_point(wrfout: Path):
 def test_wrfout_of_a_moving_nest_is_not_one_grid(wrfout: Path, located):
     times = [KATRINA + timedelta(hours=12), KATRINA + timedelta(hours=15)]
     with pytest.raises(BadInput, match=r"moves from 48 x 48 .* \(-294999, 2484829\) m to .*\(-355002,"):
-        RwrpState("").read(located("rwrp", [wrfout, wrfout], times, ["t2m"], KATRINA))
+        RwrpState(Folder(str(wrfout.parent))).read(located("rwrp", [wrfout, wrfout], times, ["t2m"], KATRINA))
 
 
 def test_wrfout_of_another_run_or_without_a_land_mask_is_refused(wrfout: Path, located):
     time = KATRINA + timedelta(hours=12)
     with pytest.raises(BadInput, match="SIMULATION_START_DATE is 2005-08-28_00:00:00; allowed 2005-08-28_06:00:00"):
-        RwrpState("").read(located("rwrp", [wrfout], [time], ["t2m"], KATRINA + timedelta(hours=6)))
+        RwrpState(Folder(str(wrfout.parent))).read(
+            located("rwrp", [wrfout], [time], ["t2m"], KATRINA + timedelta(hours=6))
+        )
     with pytest.raises(BadInput, match="has no variable LANDMASK"):
-        RwrpState("").read(located("rwrp", [wrfout], [time], ["lsm"], KATRINA))
+        RwrpState(Folder(str(wrfout.parent))).read(located("rwrp", [wrfout], [time], ["lsm"], KATRINA))
 
 
 @pytest.fixture
