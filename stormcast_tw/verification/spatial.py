@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,45 +20,53 @@ OBJECT_SHARE, OBJECT_QUANTILE = 1 / 15, 0.95
 """A SAL object is where rain reaches 1/15 of the 95 % quantile of the wet points (Wernli et al. 2009)."""
 
 
-def fractions(events: Array, observed: Array, window: int) -> Array:
-    """Return the share of events among the observed points of a window x window neighbourhood, (..., y, x) float32.
+def fractions(events: Array, observed: Array, windows: Sequence[int] = WINDOWS) -> Iterator[Array]:
+    """Yield for each window the share of events among its observed points, (..., y, x) float32, 0 where not observed.
 
     `events` (..., y, x) are whole numbers (of members); `observed` (y, x) says which points count. Border rule: a
     window is cut at the edge of the domain and at what was not observed, its share is of what is left; so a truth that
     is missing in a strip scores as the smaller domain does. Libraries pad with zeros, mirror, or drop the border.
     Summed-area tables, exact in int32. Raises ValueError for an even window, which has no centre.
     """
-    if window % 2 == 0:
-        raise ValueError(f"a neighbourhood of {window} points has no centre; allowed are odd numbers")
-    points = _windowed(observed[None].astype(np.int32), window)
-    counted = _windowed(np.where(observed, events, 0).astype(np.int32, copy=False), window)
-    share: Array = counted / np.maximum(points, 1).astype(np.float32)
-    return share
+    points, counted = (_summed(np.where(observed, counts, 0)) for counts in (np.int32(1), events))
+    for window in windows:
+        if window % 2 == 0:
+            raise ValueError(f"a neighbourhood of {window} points has no centre; allowed are odd numbers")
+        weight = observed / np.maximum(_windowed(points, window), 1).astype(np.float32)
+        yield _windowed(counted, window) * weight
 
 
-def _windowed(counts: Array, window: int) -> Array:
-    """Return the sums of `counts` (..., y, x) over windows cut at the edges."""
+def _summed(counts: Array) -> Array:
+    """Return the summed-area table (..., y + 1, x + 1) of counts (..., y, x)."""
     sums = np.zeros((*counts.shape[:-2], counts.shape[-2] + 1, counts.shape[-1] + 1), np.int32)
     np.cumsum(counts, axis=-2, out=sums[..., 1:, 1:])
     np.cumsum(sums[..., 1:, 1:], axis=-1, out=sums[..., 1:, 1:])
+    return sums
+
+
+def _windowed(sums: Array, window: int) -> Array:
+    """Return the sums (..., y, x) over windows cut at the edges, of a summed-area table."""
     for axis in (-2, -1):
-        size, half = counts.shape[axis], window // 2
+        size, half = sums.shape[axis] - 1, window // 2
         last = np.minimum(np.arange(size) + half + 1, size)
         first = np.maximum(np.arange(size) - half, 0)
         sums = np.take(sums, last, axis) - np.take(sums, first, axis)
     return sums
 
 
-def fraction_errors(forecast: Array, truth: Array, observed: Array) -> tuple[Array, Array]:
-    """Return sum (f - o)^2 and sum f^2 + sum o^2 over observed centres of fractions (..., y, x), each (...) float64.
+def fraction_errors(forecast: Array, truth: Array) -> tuple[Array, Array]:
+    """Return sum (f - o)^2 and sum f^2 + sum o^2 of fractions (..., y, x), each (...), summed pairwise in float32.
 
     FSS = 1 - first / second (Roberts and Lean 2008, doi:10.1175/2007MWR2123.1), of both summed over cycles
     (Mittermaier 2021, doi:10.1175/MWR-D-18-0106.1): a cycle without any event adds 0 to both.
     """
-    f, o = forecast[..., observed], truth[..., observed]
-    error = np.square(f - o).sum(axis=-1, dtype=np.float64)
-    reference = np.square(f).sum(axis=-1, dtype=np.float64) + np.square(o).sum(axis=-1, dtype=np.float64)
-    return error, reference
+    return _squares(forecast - truth), _squares(forecast) + _squares(truth)
+
+
+def _squares(maps: Array) -> Array:
+    flat = maps.reshape(*maps.shape[:-2], -1)
+    total: Array = np.square(flat).sum(axis=-1)
+    return total
 
 
 @dataclass(frozen=True)
@@ -102,15 +111,21 @@ def _shape(rain: Array, points: int, spacing_km: tuple[float, float]) -> _Shape 
     if not wet.size:
         return None
     labels, count = ndimage.label(rain >= OBJECT_SHARE * np.quantile(wet, OBJECT_QUANTILE), np.ones((3, 3)))
-    index = np.arange(1, count + 1)
-    amounts = np.asarray(ndimage.sum_labels(rain, labels, index))
-    peaks = np.asarray(ndimage.maximum(rain, labels, index))
-    centres = np.reshape(ndimage.center_of_mass(rain, labels, index), (count, 2)) * spacing_km
-    centre = np.asarray(ndimage.center_of_mass(rain)) * spacing_km
-    distances = np.hypot(*(centres - centre).T)
+    inside = labels > 0
+    amount, of = rain[inside], labels[inside] - 1
+    total, peak = np.bincount(of, amount, count), np.zeros(count)
+    np.maximum.at(peak, of, amount)
+    centres = [np.bincount(of, amount * place, count) / total for place in _places(inside, spacing_km)]
+    centre = np.array([np.average(place, weights=rain[rain > 0]) for place in _places(rain > 0, spacing_km)])
+    distances = np.hypot(centres[0] - centre[0], centres[1] - centre[1])
     return _Shape(
         mean=float(rain.sum(dtype=np.float64)) / points,
         centre=centre,
-        scattering=float(np.average(distances, weights=amounts)),
-        volume=float(np.average(amounts / peaks, weights=amounts)),
+        scattering=float(np.average(distances, weights=total)),
+        volume=float(np.average(total / peak, weights=total)),
     )
+
+
+def _places(where: Array, spacing_km: tuple[float, float]) -> list[Array]:
+    """Return y and x in km of the points that are chosen."""
+    return [index * step for index, step in zip(np.nonzero(where), spacing_km, strict=True)]

@@ -238,23 +238,19 @@ def _add_events(
 
 
 def _add_fractions(own: Fields, lead: int, forecast: Fields, points: Fields, truth: Fields, valid: Fields) -> None:
-    for quantity in ("tp01", "tp03"):
-        places = [at for at, event in enumerate(RAIN_EVENTS) if event.quantity == quantity]
-        if quantity not in forecast or not valid[quantity].any():
+    for at, event in enumerate(RAIN_EVENTS):
+        if event.quantity not in forecast:
             continue
-        events, counts = [RAIN_EVENTS[at] for at in places], valid[quantity]
-        count = len(forecast[quantity])
-        given = np.stack([
-            [count * event.holds(points[quantity]) for event in events],
-            [np.count_nonzero(event.holds(forecast[quantity]), axis=0) for event in events],
-            [count * event.holds(truth[quantity]) for event in events],
-        ])  # fmt: skip
-        for at, window in enumerate(WINDOWS):
-            found = fractions(given, counts, window) / np.float32(count)
-            error, reference = fraction_errors(found[:2], found[2], counts)
-            own["fss_points"][:, places, at, lead] = np.count_nonzero(counts)
-            own["fss_error"][:, places, at, lead] = error
-            own["fss_reference"][:, places, at, lead] = reference
+        counts, members = valid[event.quantity], len(forecast[event.quantity])
+        own["fss_points"][:, at, :, lead] = np.count_nonzero(counts)
+        observed, holding = (event.holds(truth[event.quantity]), event.holds(forecast[event.quantity]).sum(axis=0))
+        given = [members * observed, members * event.holds(points[event.quantity]), holding]
+        if not any(np.any(events[counts]) for events in given):
+            continue
+        for window, found in enumerate(fractions(np.stack(given[: 1 + min(members, 2)]), counts)):
+            error, reference = fraction_errors(found[1:] / np.float32(members), found[0] / np.float32(members))
+            own["fss_error"][:, at, window, lead] = error
+            own["fss_reference"][:, at, window, lead] = reference
 
 
 def _add_spectra(own: Fields, lead: int, forecast: Fields, truth: Fields, valid: Fields, frame: Frame) -> None:
