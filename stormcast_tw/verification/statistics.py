@@ -116,8 +116,8 @@ def scores(total: xr.Dataset) -> xr.Dataset:
     """
     found = {name: score.formula(total).assign_attrs(long_name=score.words) for name, score in SCORES.items()}
     table = total["probability_table"]
-    curves = xr.merge([reliability(table, total["members"]), roc(table)[["hit_rate", "false_alarm_rate"]]])
-    return xr.Dataset(found).merge(curves).assign(cycles=total["cycles"]).assign_attrs(total.attrs)
+    curves = {**reliability(table, total["members"]), **roc(table)[["hit_rate", "false_alarm_rate"]]}
+    return xr.Dataset({**found, **curves, "cycles": total["cycles"]}, attrs=total.attrs)
 
 
 def total(cycles: Iterable[xr.Dataset]) -> xr.Dataset:
