@@ -10,7 +10,8 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.qpesums import Qpesums, address
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.qpesums import Qpesums, path
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
@@ -25,16 +26,16 @@ def raw() -> np.ndarray:
 
 
 def read(root: Path, *times: datetime):
-    source = Qpesums(str(root))
-    return source.read(source.find(times or (T,), RAIN))
+    source = Qpesums(Folder(str(root)))
+    return source.read(source.find(times or (T,), RAIN)).dataset
 
 
-def test_the_address_carries_the_end_of_the_hour():
-    assert address("s3://b/q", T) == "s3://b/q/20260611/CB_GC_PCP_1H_RAD.20260611.0600.gz"
+def test_the_path_carries_the_end_of_the_hour():
+    assert path(T) == "20260611/CB_GC_PCP_1H_RAD.20260611.0600.gz"
 
 
 def test_round_trip(raw, write_qpesums, tmp_path: Path):
-    write_qpesums(Path(address(str(tmp_path), T)), raw, T)
+    write_qpesums(tmp_path / path(T), raw, T)
     dataset = read(tmp_path)
     rain = dataset["tp01"]
     assert rain.dims == ("valid_time", "latitude", "longitude")
@@ -46,7 +47,7 @@ def test_round_trip(raw, write_qpesums, tmp_path: Path):
 
 
 def test_the_header_gives_the_north_west_corner_and_rows_run_south_to_north(raw, write_qpesums, tmp_path: Path):
-    write_qpesums(Path(address(str(tmp_path), T)), raw, T)
+    write_qpesums(tmp_path / path(T), raw, T)
     dataset = read(tmp_path)
     grid = Grid.of(dataset)
     south = 26.0 - 39 * 0.0125
@@ -59,25 +60,25 @@ def test_the_header_gives_the_north_west_corner_and_rows_run_south_to_north(raw,
 def test_several_hours(raw, write_qpesums, tmp_path: Path):
     for hours_ago in (1, 0):
         time = T - timedelta(hours=hours_ago)
-        write_qpesums(Path(address(str(tmp_path), time)), np.abs(raw) + hours_ago, time)
+        write_qpesums(tmp_path / path(time), np.abs(raw) + hours_ago, time)
     rain = read(tmp_path, T - timedelta(hours=1), T)["tp01"].values
     assert rain.shape == (2, 40, 30)
     assert rain[0, 0, 0] - rain[1, 0, 0] == 0.25
 
 
 def test_simulated_files_say_so(raw, write_qpesums, tmp_path: Path):
-    write_qpesums(Path(address(str(tmp_path), T)), raw, T, nradar=2, radars=b"RCWFSIMU")
+    write_qpesums(tmp_path / path(T), raw, T, nradar=2, radars=b"RCWFSIMU")
     assert read(tmp_path).attrs["simulated"] == 1
 
 
 def test_absent_is_not_ready(tmp_path: Path):
     with pytest.raises(NotReady, match=r"CB_GC_PCP_1H_RAD\.20260611\.0600\.gz: not there yet"):
-        Qpesums(str(tmp_path)).find((T,), RAIN)
+        Qpesums(Folder(str(tmp_path))).find((T,), RAIN)
 
 
 def test_other_variables_are_refused(tmp_path: Path):
     with pytest.raises(BadInput, match="qpesums: does not provide t2m; it provides tp01"):
-        Qpesums(str(tmp_path)).find((T,), variable_set("asked", "tp01", "t2m"))
+        Qpesums(Folder(str(tmp_path))).find((T,), variable_set("asked", "tp01", "t2m"))
 
 
 @pytest.mark.parametrize(
@@ -113,20 +114,20 @@ def test_other_variables_are_refused(tmp_path: Path):
 def test_every_header_number_is_checked(raw, write_qpesums, tmp_path: Path, header, message: str):
     raw[1, 1] = 9999 if "var_scale" in header else 1196
     raw[2, 2] = 0
-    write_qpesums(Path(address(str(tmp_path), T)), raw, T, **header)
+    write_qpesums(tmp_path / path(T), raw, T, **header)
     with pytest.raises(BadInput, match=r"CB_GC_PCP_1H_RAD\.20260611\.0600\.gz: (header's )?" + message):
         read(tmp_path)
 
 
 def test_what_is_not_a_whole_gzip_is_refused(raw, write_qpesums, truncate, tmp_path: Path):
-    path = write_qpesums(Path(address(str(tmp_path), T)), raw, T)
-    truncate(path, 20)
+    written = write_qpesums(tmp_path / path(T), raw, T)
+    truncate(written, 20)
     with pytest.raises(BadInput, match=r"\d+ bytes are not a whole gzip file \(Compressed file ended"):
         read(tmp_path)
-    path.write_bytes(b"<html>403 Forbidden</html>")
+    written.write_bytes(b"<html>403 Forbidden</html>")
     with pytest.raises(BadInput, match="26 bytes are not a whole gzip file"):
         read(tmp_path)
-    path.write_bytes(b"")
+    written.write_bytes(b"")
     with pytest.raises(BadInput, match="0 bytes unpacked; allowed no fewer than the header's 166"):
         read(tmp_path)
 
@@ -134,8 +135,8 @@ def test_what_is_not_a_whole_gzip_is_refused(raw, write_qpesums, truncate, tmp_p
 def test_a_bomb_is_not_unpacked(tmp_path: Path):
     import gzip
 
-    path = Path(address(str(tmp_path), T))
-    path.parent.mkdir(parents=True)
-    path.write_bytes(gzip.compress(b"\0" * (9 << 20)))
+    written = tmp_path / path(T)
+    written.parent.mkdir(parents=True)
+    written.write_bytes(gzip.compress(b"\0" * (9 << 20)))
     with pytest.raises(BadInput, match="unpacks to more than 8388608 bytes; allowed 8388608"):
         read(tmp_path)

@@ -35,7 +35,7 @@ DOMAIN = {"latitude": slice(21.6, 25.6), "longitude": slice(119.75, 122.25)}
 @pytest.fixture
 def soudelor(samples: Path, located):
     path = samples / "CB_GC_PCP_1H_RAD.20150808.0850.gz"
-    return Qpesums("").read(located("qpesums", [path], [SOUDELOR], ["tp01"]))
+    return Qpesums(Folder(str(samples))).read(located("qpesums", [path], [SOUDELOR], ["tp01"])).dataset
 
 
 def plain_rain(path: Path) -> tuple[list[float | None], int, int]:
@@ -91,7 +91,7 @@ def test_qpesums_regridded_keeps_the_typhoon_s_rain(soudelor):
 def test_qpesums_of_another_time_is_refused(samples: Path, located):
     path = samples / "CB_GC_PCP_1H_RAD.20150808.0850.gz"
     with pytest.raises(BadInput, match="header time is 2015-08-08 08:50:00 UTC; allowed 2015-08-08 09:00:00 UTC"):
-        Qpesums("").read(located("qpesums", [path], [SOUDELOR + timedelta(minutes=10)], ["tp01"]))
+        Qpesums(Folder(str(samples))).read(located("qpesums", [path], [SOUDELOR + timedelta(minutes=10)], ["tp01"]))
 
 
 @pytest.fixture
