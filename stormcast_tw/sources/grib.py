@@ -1,11 +1,11 @@
-"""GRIB files message by message: whole, of the right time, on a latitude/longitude grid in one orientation.
+"""One GRIB message: what it is, of which time, and its values on a latitude/longitude or Lambert grid.
 
-WMO Manual on Codes, FM 92: section 0 holds `GRIB`, the edition and the length; the message ends with `7777`.
+WMO Manual on Codes, FM 92. `grib_index` finds and reads messages, `grib_steps` makes lead times of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +15,14 @@ from typing import Any
 import eccodes
 import numpy as np
 import numpy.typing as npt
+from pyproj import Proj
+from pyproj.exceptions import ProjError
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+
+Key = tuple[str, int | None]
+"""A message's shortName in eccodes, and its pressure level in hPa, None elsewhere."""
 
 _SCAN_KEYS = ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive", "alternativeRowScanning")
 _AXIS_KEYS = (
@@ -29,9 +34,14 @@ _AXIS_KEYS = (
 
 SIMULATED_VERSION = "simu"
 """ECMWF experiment version of simulated messages."""
+SIMULATED_SECTION = b"SIMULATED"
+"""Local section (2) of simulated messages of other centres, with production status 2 (research products)."""
 
 LARGEST_FIELD = 8_000_000
 """Points of a field that is still decoded: a globe of 0.1 degree has 6.5 million."""
+
+_UNNAMED = {(0, 1, 8): "tp"}
+"""Parameters (discipline, category, number) that eccodes names for some centres and calls unknown for others."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,13 @@ class Box:
             float(longitude.max()) + margin,
         )
 
+    def edges(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return latitude and longitude of points along its four edges."""
+        steps = np.linspace(0.0, 1.0, 50)
+        y, x = self.south + (self.north - self.south) * steps, self.west + (self.east - self.west) * steps
+        south, north, west, east = (np.full_like(steps, e) for e in (self.south, self.north, self.west, self.east))
+        return np.concatenate([south, north, y, y]), np.concatenate([x, x, west, east])
+
 
 @dataclass(frozen=True)
 class Window:
@@ -64,24 +81,54 @@ class Window:
     grid: Grid
 
 
-def messages(data: bytes, address: str) -> Iterator[bytes]:
-    """Yield every message of a file; raises BadInput where one does not begin, end or fit as it says."""
-    if not data:
-        raise BadInput(f"{address}: 0 bytes; allowed at least one GRIB message")
-    start = 0
-    while start < len(data):
-        head = data[start : start + 16]
-        edition = head[7] if len(head) == 16 else 0
-        if head[:4] != b"GRIB" or edition not in (1, 2):
-            raise BadInput(f"{address}: byte {start} begins with {head[:8]!r}; allowed GRIB of edition 1 or 2")
-        length = int.from_bytes(head[8:16] if edition == 2 else head[4:7], "big")
-        message = data[start : start + length]
-        if length < 16 or len(message) < length:
-            raise BadInput(f"{address}: the message at byte {start} is {length} bytes long; found {len(message)}")
-        if message[-4:] != b"7777":
-            raise BadInput(f"{address}: the message at byte {start} ends with {message[-4:]!r}; allowed b'7777'")
-        yield message
-        start += length
+@dataclass(frozen=True)
+class Lambert:
+    """A conformal conic grid as a message describes it: degrees and metres, rows south to north, columns west to east.
+
+    `radius` is the header's; a provider may have computed on another.
+    """
+
+    ny: int
+    nx: int
+    latitude: float
+    longitude: float
+    lat_1: float
+    lat_2: float
+    lat_0: float
+    lon_0: float
+    dy: float
+    dx: float
+    radius: float
+
+    def grid(self, radius: float) -> Grid:
+        """Return the grid on a sphere of `radius` metres; raises ValueError where the projection is impossible."""
+        projection: dict[str, float | str] = {"proj": "lcc", "R": radius, "lat_0": self.lat_0, "lon_0": self.lon_0}
+        projection |= {"lat_1": self.lat_1, "lat_2": self.lat_2}
+        try:
+            x, y = Proj(projection)(self.longitude, self.latitude)
+        except ProjError as error:
+            raise ValueError(f"projection {projection} is none ({error})") from error
+        if not (np.isfinite([x, y]).all() and 1.0 <= self.dx <= 1e6 and 1.0 <= self.dy <= 1e6):
+            raise ValueError(f"begins at (x, y) = ({x}, {y}) m in steps of {self.dx}, {self.dy} m; allowed 1 to 1e6")
+        ends = y, y + (self.ny - 1) * self.dy, self.ny, x, x + (self.nx - 1) * self.dx, self.nx
+        return Grid("lambert", *ends, tuple(sorted(projection.items())))
+
+
+TrueRadius = Callable[[Lambert, str], float]
+"""What returns the radius in metres that a provider computed a grid on, given the header's word and an address."""
+
+
+def sections(message: bytes) -> list[tuple[int, int, int]]:
+    """Return (number, first byte, length) of the sections of a message of edition 2 that begin in these bytes."""
+    found: list[tuple[int, int, int]] = []
+    at = 16
+    while at + 5 <= len(message) and message[at : at + 4] != b"7777":
+        length, number = int.from_bytes(message[at : at + 4], "big"), message[at + 4]
+        if length < 5:
+            break
+        found.append((number, at, length))
+        at += length
+    return found
 
 
 @contextmanager
@@ -97,50 +144,99 @@ def opened(message: bytes, address: str) -> Iterator[int]:
         raise BadInput(f"{address}: eccodes cannot read a message of {len(message)} bytes ({error})") from error
 
 
-def identity(handle: int) -> tuple[str, int | None]:
-    """Return a message's shortName and its pressure level in hPa, None for the surface."""
+def identity(handle: int) -> Key:
+    """Return what a message is: its shortName and its pressure level."""
     on_pressure_level = eccodes.codes_get(handle, "typeOfLevel") == "isobaricInhPa"
-    return eccodes.codes_get(handle, "shortName"), eccodes.codes_get(handle, "level") if on_pressure_level else None
+    name = eccodes.codes_get(handle, "shortName")
+    if name == "unknown" and eccodes.codes_get(handle, "edition") == 2:
+        numbers = ("discipline", "parameterCategory", "parameterNumber")
+        name = _UNNAMED.get(tuple(eccodes.codes_get(handle, key) for key in numbers), name)
+    return name, eccodes.codes_get(handle, "level") if on_pressure_level else None
 
 
-def simulated(handle: int) -> bool:
-    """True if the message is of ECMWF's experiment version `simu`, as simulated files are (0001 is operational)."""
-    if not eccodes.codes_is_defined(handle, "experimentVersionNumber"):
+def simulated(handle: int, message: bytes) -> bool:
+    """True if a message says that it is simulated.
+
+    ECMWF's by experiment version `simu` (0001 is operational), others by production status 2 and the word SIMULATED in
+    the local section.
+    """
+    if eccodes.codes_is_defined(handle, "experimentVersionNumber"):
+        version = str(eccodes.codes_get_string(handle, "experimentVersionNumber")).lower()
+        if version == SIMULATED_VERSION:
+            return True
+    if message[7] != 2 or eccodes.codes_get(handle, "productionStatusOfProcessedData") != 2:
         return False
-    return str(eccodes.codes_get_string(handle, "experimentVersionNumber")).lower() == SIMULATED_VERSION
+    local = [message[at + 5 : at + length] for number, at, length in sections(message) if number == 2]
+    return SIMULATED_SECTION in local
+
+
+def init_time(handle: int) -> str:
+    """Return when a message's forecast began, as 20261122T0600Z."""
+    return _time(handle, "data")
 
 
 def check_time(handle: int, init_time: datetime, lead_time: timedelta, name: str, address: str) -> None:
     """Raise BadInput unless the message was initialised at `init_time` and is valid `lead_time` later."""
     for what, prefix, allowed in (("init", "data", init_time), ("valid", "validity", init_time + lead_time)):
-        date, time = eccodes.codes_get(handle, f"{prefix}Date"), eccodes.codes_get(handle, f"{prefix}Time")
-        found = f"{date:08d}T{time:04d}Z"
-        if found != f"{allowed:%Y%m%dT%H%MZ}":
+        if (found := _time(handle, prefix)) != f"{allowed:%Y%m%dT%H%MZ}":
             raise BadInput(f"{address}: {name} has {what} time {found}; allowed {allowed:%Y%m%dT%H%MZ}")
 
 
-def field(handle: int, box: Box, name: str, address: str) -> tuple[npt.NDArray[np.float64], Grid]:
-    """Decode a message's values inside `box`: (latitude, longitude), south to north, west to east, and their grid.
+def check_instant(handle: int, name: str, address: str) -> None:
+    """Raise BadInput for a mean, sum or extreme over a time where a value at a time is wanted."""
+    if (kind := eccodes.codes_get(handle, "stepType")) != "instant":
+        steps = eccodes.codes_get_string(handle, "stepRange")
+        raise BadInput(f"{address}: {name} is {kind} over hours {steps}; allowed instant")
 
-    Longitudes run from the box's west, whether the message counts from 0, 180 or -180. Raises BadInput for another
-    kind of grid, a message without points in the box, or one with missing values.
+
+def check_sum_since_init(handle: int, name: str, address: str) -> None:
+    """Raise BadInput unless a message is accumulated since the start of the forecast."""
+    kind, start = eccodes.codes_get(handle, "stepType"), eccodes.codes_get(handle, "startStep")
+    if (kind, start) != ("accum", 0):
+        raise BadInput(f"{address}: {name} is {kind} from hour {start}; allowed accum from hour 0")
+
+
+def relative_to_grid(handle: int) -> bool:
+    """True if wind components are along the grid's axes, not east and north (flag table 3.3, bit 5)."""
+    return bool(eccodes.codes_get(handle, "uvRelativeToGrid"))
+
+
+def field(
+    handle: int, box: Box, name: str, address: str, true_radius: TrueRadius | None = None
+) -> tuple[npt.NDArray[np.float64], Grid]:
+    """Decode a message's values around `box`: (y, x), south to north, west to east, and their grid.
+
+    Longitudes run from the box's west, whether the message counts from 0, 180 or -180. A Lambert grid is cut to the
+    rows and columns that hold the box; its sphere is the header's unless `true_radius` says another. Raises BadInput
+    for another kind of grid, a message without points in the box, or one with missing values.
     """
-    if (kind := eccodes.codes_get(handle, "gridType")) != "regular_ll":
-        raise BadInput(f"{address}: {name} is on a {kind} grid; allowed regular_ll")
+    kind = eccodes.codes_get(handle, "gridType")
+    if kind not in ("regular_ll", "lambert"):
+        raise BadInput(f"{address}: {name} is on a {kind} grid; allowed regular_ll, lambert")
     _check_packing(handle, name, address)
     if missing := eccodes.codes_get(handle, "numberOfMissing"):
         raise BadInput(f"{address}: {name} has {missing} missing values; allowed 0")
     ny, nx = eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni")
     scan = tuple(eccodes.codes_get(handle, key) for key in _SCAN_KEYS)
-    axes = tuple(float(eccodes.codes_get(handle, key)) for key in _AXIS_KEYS)
     try:
-        window = _window(ny, nx, scan, axes, box)
+        if kind == "regular_ll":
+            axes = tuple(float(eccodes.codes_get(handle, key)) for key in _AXIS_KEYS)
+            window = _latlon_window(ny, nx, scan, axes, box)
+        else:
+            lambert = _lambert(handle, ny, nx, scan)
+            radius = true_radius(lambert, address) if true_radius else lambert.radius
+            window = _lambert_window(lambert, radius, box)
     except ValueError as error:
         raise BadInput(f"{address}: {name}: {error}") from error
     values: npt.NDArray[Any] = eccodes.codes_get_array(handle, "values")
     if values.size != ny * nx:
         raise BadInput(f"{address}: {name} has {values.size} values; its grid of {ny} x {nx} allows {ny * nx}")
     return values.reshape(ny, nx)[np.ix_(window.rows, window.columns)].astype(np.float64), window.grid
+
+
+def _time(handle: int, prefix: str) -> str:
+    date, time = eccodes.codes_get(handle, f"{prefix}Date"), eccodes.codes_get(handle, f"{prefix}Time")
+    return f"{date:08d}T{time:04d}Z"
 
 
 def _check_packing(handle: int, name: str, address: str) -> None:
@@ -160,8 +256,34 @@ def _check_packing(handle: int, name: str, address: str) -> None:
         raise BadInput(f"{address}: {name} has {points} points; allowed 4 to {LARGEST_FIELD}")
 
 
+def _lambert(handle: int, ny: int, nx: int, scan: tuple[int, ...]) -> Lambert:
+    if scan != (0, 1, 0, 0):
+        raise ValueError(f"scanning (-i, +j, columns first, alternating rows) is {scan}; allowed (0, 1, 0, 0)")
+    keys = ("latitudeOfFirstGridPoint", "longitudeOfFirstGridPoint", "Latin1", "Latin2", "LaD", "LoV")
+    degrees = [float(eccodes.codes_get(handle, f"{key}InDegrees")) for key in keys]
+    metres = [float(eccodes.codes_get(handle, key)) for key in ("DyInMetres", "DxInMetres", "radius")]
+    return Lambert(ny, nx, *degrees, *metres)
+
+
 @lru_cache(maxsize=16)
-def _window(ny: int, nx: int, scan: tuple[int, ...], axes: tuple[float, ...], box: Box) -> Window:
+def _lambert_window(lambert: Lambert, radius: float, box: Box) -> Window:
+    """Return the points of a Lambert grid between which `box` lies, as far as the grid reaches."""
+    whole = lambert.grid(radius)
+    indices = whole.index_of(*box.edges())
+    if not np.isfinite(indices).all():
+        raise ValueError(f"projection {dict(whole.projection)} cannot show {box}")
+    rows, columns = (
+        np.arange(max(int(np.floor(index.min())), 0), min(int(np.ceil(index.max())) + 1, count))
+        for index, count in zip(indices, whole.shape, strict=True)
+    )
+    if rows.size < 2 or columns.size < 2:
+        raise ValueError(f"has {rows.size} x {columns.size} points in {box}; allowed 2 x 2 or more")
+    grid = Grid.from_axes("lambert", whole.y[rows], whole.x[columns], dict(whole.projection))
+    return Window(tuple(rows.tolist()), tuple(columns.tolist()), grid)
+
+
+@lru_cache(maxsize=16)
+def _latlon_window(ny: int, nx: int, scan: tuple[int, ...], axes: tuple[float, ...], box: Box) -> Window:
     if scan[2:] != (0, 0):
         raise ValueError(f"scanning (columns first, alternating rows) is {scan[2:]}; allowed (0, 0)")
     first_latitude, last_latitude, first_longitude, step = axes
@@ -173,5 +295,5 @@ def _window(ny: int, nx: int, scan: tuple[int, ...], axes: tuple[float, ...], bo
     columns = columns[longitude[columns] <= box.east]
     if rows.size < 2 or columns.size < 2:
         raise ValueError(f"has {rows.size} x {columns.size} points in {box}; allowed 2 x 2 or more")
-    grid = Grid.from_axes("global_ai", latitude[rows], longitude[columns])
+    grid = Grid.from_axes("regular_ll", latitude[rows], longitude[columns])
     return Window(tuple(rows.tolist()), tuple(columns.tolist()), grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources.global_ai import GlobalAI, address, bracketing_leads
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.global_ai import GlobalAI, path
+from stormcast_tw.sources.steps import bracketing_leads
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
+from tests.sources.conftest import grib_message
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -22,12 +26,24 @@ T500 = variable_set("asked", "t500")
 
 def write_run(pangu, root: Path, init_time: datetime, *leads: int, **more) -> None:
     for lead in leads:
-        pangu.write(Path(address(str(root), init_time, lead)), init_time, lead, **more)
+        pangu.write(root / path(init_time, lead), init_time, lead, **more)
 
 
-def read(root: Path, variables=BACKGROUND, times=HOURS, grid: Grid = TAIWAN_2KM):
-    source = GlobalAI(str(root), grid)
-    return source.read(source.find(times, variables))
+def write(root: Path, data: bytes) -> Path:
+    """Write the file of the run of T-6 that is valid at T."""
+    file = root / path(T - 6 * HOUR, 6)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def reading(root: Path, variables=BACKGROUND, times=HOURS, grid: Grid = TAIWAN_2KM):
+    source = GlobalAI(Folder(str(root)), grid)
+    return source.read(source.find(times, variables, T - 6 * HOUR))
+
+
+def read(*args):
+    return reading(*args).dataset
 
 
 def expected(pangu, key, hour: float, dataset) -> np.ndarray:
@@ -36,28 +52,23 @@ def expected(pangu, key, hour: float, dataset) -> np.ndarray:
 
 
 def test_leads_bracket_every_time():
-    assert bracketing_leads(T - 6 * HOUR, HOURS) == (6, 12, 18)
-    assert bracketing_leads(T - 6 * HOUR, (T + HOUR,)) == (6, 12)
-    assert bracketing_leads(T - 6 * HOUR, (T,)) == (6,)
-    assert bracketing_leads(T - 12 * HOUR, (T, T + 30 * HOUR)) == (12, 42)
+    assert bracketing_leads(T - 6 * HOUR, HOURS, 6) == (6, 12, 18)
+    assert bracketing_leads(T - 6 * HOUR, (T + HOUR,), 6) == (6, 12)
+    assert bracketing_leads(T - 6 * HOUR, (T,), 6) == (6,)
+    assert bracketing_leads(T - 12 * HOUR, (T, T + 30 * HOUR), 6) == (12, 42)
 
 
-def test_the_newest_run_that_brackets_all_times_serves(pangu, tmp_path: Path):
-    source = GlobalAI(str(tmp_path))
-    write_run(pangu, tmp_path, T, 0, 6, 12)  # the run of T is not out at T
-    with pytest.raises(
-        NotReady, match=r"no run brackets 20260611T0600Z to 20260611T1800Z; absent: .*2026061100-6\.grb and 2 more"
-    ):
-        source.find(HOURS, BACKGROUND)
-    write_run(pangu, tmp_path, T - 18 * HOUR, 18, 24, 30)
-    assert source.find(HOURS, BACKGROUND).init_time == T - 18 * HOUR
+def test_a_run_serves_when_all_leads_that_bracket_the_times_are_there(pangu, tmp_path: Path):
+    source = GlobalAI(Folder(str(tmp_path)))
     write_run(pangu, tmp_path, T - 6 * HOUR, 6, 12)
-    assert source.find(HOURS, BACKGROUND).init_time == T - 18 * HOUR
-    assert source.find(HOURS[:7], BACKGROUND).init_time == T - 6 * HOUR
+    with pytest.raises(NotReady, match=r"2026061100/EC-pangu_2026061100-18\.grb: not there yet"):
+        source.find(HOURS, BACKGROUND, T - 6 * HOUR)
+    assert source.find(HOURS[:7], BACKGROUND, T - 6 * HOUR).init_time == T - 6 * HOUR
     write_run(pangu, tmp_path, T - 6 * HOUR, 18)
-    found = source.find(HOURS, BACKGROUND)
-    assert found.init_time == T - 6 * HOUR
+    found = source.find(HOURS, BACKGROUND, T - 6 * HOUR)
     assert [file.address.rsplit("-", 1)[1] for file in found.files] == ["6.grb", "12.grb", "18.grb"]
+    with pytest.raises(NotReady, match=r"2026061106-0\.grb"):
+        source.find(HOURS, BACKGROUND, T)
 
 
 def test_every_hour_is_the_straight_line_between_leads(pangu, tmp_path: Path):
@@ -100,10 +111,8 @@ def test_only_the_surroundings_of_the_grid_are_kept(pangu, tmp_path: Path):
 )
 @pytest.mark.parametrize("edition", [1, 2])
 def test_any_orientation_comes_out_the_same(pangu, tmp_path: Path, latitude, longitude, edition: int):
-    path = Path(address(str(tmp_path), T - 6 * HOUR, 6))
-    path.parent.mkdir(parents=True)
     keys = {"latitude": latitude, "longitude": longitude, "edition": edition}
-    path.write_bytes(pangu.message(("t", 500), T - 6 * HOUR, 6, **keys))
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, **keys))
     dataset = read(tmp_path, T500, (T,))
     np.testing.assert_array_equal(dataset["latitude"], np.arange(21.0, 27.0))
     np.testing.assert_array_equal(dataset["longitude"], np.arange(119.0, 124.0))
@@ -111,19 +120,15 @@ def test_any_orientation_comes_out_the_same(pangu, tmp_path: Path, latitude, lon
 
 
 def test_rows_that_run_east_to_west_are_turned(pangu, tmp_path: Path):
-    path = Path(address(str(tmp_path), T - 6 * HOUR, 6))
-    path.parent.mkdir(parents=True)
-    path.write_bytes(pangu.message(("t", 500), T - 6 * HOUR, 6, longitude=pangu.longitude[::-1], iScansNegatively=1))
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, longitude=pangu.longitude[::-1], iScansNegatively=1))
     dataset = read(tmp_path, T500, (T,))
     np.testing.assert_array_equal(dataset["longitude"], np.arange(119.0, 124.0))
     np.testing.assert_allclose(dataset["t500"].values[0], expected(pangu, ("t", 500), 0, dataset), atol=1e-3)
 
 
 def test_a_grid_across_the_date_line_is_whole(pangu, tmp_path: Path):
-    path = Path(address(str(tmp_path), T - 6 * HOUR, 6))
-    path.parent.mkdir(parents=True)
     keys = {"latitude": np.arange(90.0, -91.0, -1.0), "longitude": np.arange(180.0, 540.0)}
-    path.write_bytes(pangu.message(("t", 500), T - 6 * HOUR, 6, factor=0.9, **keys))
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, factor=0.9, **keys))
     dataset = read(tmp_path, T500, (T,), Grid("PACIFIC", 20.0, 24.0, 5, 178.0, 183.0, 6))
     np.testing.assert_array_equal(dataset["longitude"], np.arange(177.0, 185.0))
 
@@ -150,19 +155,15 @@ def test_small_negative_humidity_becomes_zero_and_large_is_refused(pangu, tmp_pa
 
 
 def test_simulated_messages_say_so(pangu, tmp_path: Path):
-    path = Path(address(str(tmp_path), T - 6 * HOUR, 6))
-    path.parent.mkdir(parents=True)
     marks = {"setLocalDefinition": 1, "experimentVersionNumber": "simu"}
-    path.write_bytes(pangu.message(("t", 500), T - 6 * HOUR, 6, **marks))
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, **marks))
     assert read(tmp_path, T500, (T,)).attrs["simulated"] == 1
-    path.write_bytes(pangu.message(("t", 500), T - 6 * HOUR, 6))
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6))
     assert read(tmp_path, T500, (T,)).attrs["simulated"] == 0
 
 
 def test_bad_files_are_refused(pangu, tmp_path: Path):
     init_time = T - 6 * HOUR
-    path = Path(address(str(tmp_path), init_time, 6))
-    path.parent.mkdir(parents=True)
     good = pangu.message(("t", 500), init_time, 6)
     warm = pangu.message(("t", 500), init_time, 6, factor=0.5)
     other = pangu.message(("t", 850), init_time, 6, longitude=pangu.longitude + 0.5)
@@ -175,7 +176,7 @@ def test_bad_files_are_refused(pangu, tmp_path: Path):
         good[:-4] + b"0000": r"the message at byte 0 ends with b'0000'; allowed b'7777'",
         good + b"\0\0": rf"byte {end} begins with b'\\x00\\x00'",
         good[:8] + b"\0" * 7 + b"\x05" + good[16:]: r"the message at byte 0 is 5 bytes long",
-        good + good: r"t500 appears twice; allowed once",
+        good + good: rf"t500 appears twice, at bytes 0 and {end}; allowed once",
         pangu.message(("2t", None), init_time, 6): r"has no message for t500; found 0, allowed 1",
         pangu.message(("t", 500), init_time, 12): r"t500 has valid time 20260611T1200Z; allowed 20260611T0600Z",
         pangu.message(
@@ -185,32 +186,89 @@ def test_bad_files_are_refused(pangu, tmp_path: Path):
         far: r"t500: has \d+ x 0 points in Box\(.*; allowed 2 x 2 or more",
     }
     for data, message in cases.items():
-        path.write_bytes(data)
+        write(tmp_path, data)
         with pytest.raises(BadInput, match=r"EC-pangu_2026061100-6\.grb: " + message):
             read(tmp_path, T500, (T,))
-    path.write_bytes(good + other)
+    write(tmp_path, good + other)
     with pytest.raises(BadInput, match=r"t850 is on .*119\.5.*; allowed .*119\.0"):
         read(tmp_path, variable_set("asked", "t500", "t850"), (T,))
 
 
 def test_a_message_with_holes_is_refused(pangu, tmp_path: Path):
-    path = Path(address(str(tmp_path), T - 6 * HOUR, 6))
-    path.parent.mkdir(parents=True)
-    path.write_bytes(pangu.message(("t", 500), T - 6 * HOUR, 6, holes=3))
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, holes=3))
     with pytest.raises(BadInput, match=r"t500 has 3 missing values; allowed 0"):
         read(tmp_path, T500, (T,))
 
 
 def test_damage_inside_a_message_is_refused(pangu, tmp_path: Path):
-    path = Path(address(str(tmp_path), T - 6 * HOUR, 6))
-    path.parent.mkdir(parents=True)
     good = bytearray(pangu.message(("t", 500), T - 6 * HOUR, 6))
     good[16:21] = b"\xff" * 5  # length and number of section 1
-    path.write_bytes(bytes(good))
+    write(tmp_path, bytes(good))
     with pytest.raises(BadInput, match=r"-6\.grb: eccodes cannot read a message of \d+ bytes"):
         read(tmp_path, T500, (T,))
 
 
+def test_only_the_wanted_messages_are_read_and_only_heads_of_the_others(pangu, tmp_path: Path):
+    wide = {"latitude": np.arange(60.0, -30.0, -1.0), "longitude": np.arange(80.0, 160.0)}
+    messages = [pangu.message((name, 500), T - 6 * HOUR, 6, **wide) for name in "utv"]
+    file = write(tmp_path, b"".join(messages))
+    (used,) = reading(tmp_path, T500, (T,)).used
+    assert used.address == str(file)
+    assert (used.bytes_used, used.bytes_of_index) == (len(messages[1]), 3 * 512)
+    part = f"{len(messages[0])} {len(messages[1])} {hashlib.sha256(messages[1]).hexdigest()}"
+    assert used.digest == "ranges:" + hashlib.sha256(part.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("edition", [1, 2])
+def test_a_message_whose_bitmap_is_longer_than_a_head_is_known_all_the_same(pangu, tmp_path: Path, edition: int):
+    """Read whole to know what it is, as nothing tells where its data begin; refused only if it is asked for."""
+    wide = {"latitude": np.arange(60.0, -30.0, -1.0), "longitude": np.arange(80.0, 160.0), "edition": edition}
+    holes = pangu.message(("u", 500), T - 6 * HOUR, 6, holes=3, **wide)
+    good = pangu.message(("t", 500), T - 6 * HOUR, 6, **wide)
+    write(tmp_path, holes + good)
+    (used,) = reading(tmp_path, T500, (T,)).used
+    assert (used.bytes_used, used.bytes_of_index) == (len(good), len(holes) + 512)
+    with pytest.raises(BadInput, match=r"-6\.grb: u500 has 3 missing values; allowed 0"):
+        read(tmp_path, variable_set("asked", "u500"), (T,))
+
+
+def test_a_mean_over_hours_is_not_an_instant(pangu, tmp_path: Path):
+    """Edition 1 has one name for both; edition 2 names them apart, so that there is no t500."""
+    mean = {"edition": 1, "timeRangeIndicator": 3, "stepRange": "0-6"}
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, **mean))
+    with pytest.raises(BadInput, match=r"-6\.grb: t500 is avg over hours 0-6; allowed instant"):
+        read(tmp_path, T500, (T,))
+    mean = {"productDefinitionTemplateNumber": 8, "typeOfStatisticalProcessing": 0, "stepRange": "0-6"}
+    write(tmp_path, pangu.message(("t", 500), T - 6 * HOUR, 6, **mean))
+    with pytest.raises(BadInput, match=r"-6\.grb: has no message for t500; found 0, allowed 1"):
+        read(tmp_path, T500, (T,))
+
+
+def test_celsius_and_hectopascals_are_refused(pangu, tmp_path: Path):
+    write_run(pangu, tmp_path, T - 6 * HOUR, 6, factors={"t": 0.05, "msl": 0.01})
+    for variable_id, message in (
+        ("t850", r"t850 spans 14\.\d+ to 14\.\d+ K; allowed 230 to 330"),
+        ("msl", r"msl spans 100\d\.\d* to 101\d\.\d* Pa; allowed 86000 to 106000"),
+    ):
+        with pytest.raises(BadInput, match=r"-6\.grb: " + message):
+            read(tmp_path, variable_set("asked", variable_id), (T,))
+
+
+def test_what_a_file_lacks_is_derived_where_physics_allows(pangu, tmp_path: Path):
+    """Constant q up to 250 hPa and none asked above: the column is q (sp - 250 hPa) / g."""
+    run = [pangu.message(("sp", None), T - 6 * HOUR, 6)]
+    for level in (1000, 925, 850, 700, 600, 500, 400, 300, 250):
+        values = np.full((13, 13), 0.004)
+        run.append(grib_message(("q", level), values, pangu.latitude, pangu.longitude, T - 6 * HOUR, 6))
+    write(tmp_path, b"".join(run))
+    dataset = read(tmp_path, variable_set("asked", "tcwv"), (T,))
+    pressure = expected(pangu, ("sp", None), 0, dataset)
+    np.testing.assert_allclose(dataset["tcwv"].values[0], 0.004 * (pressure - 25000) / 9.80665, rtol=1e-5)
+    write(tmp_path, b"".join(run[:1]))
+    with pytest.raises(BadInput, match=r"-6\.grb: has no message for tcwv; found 0, allowed 1"):
+        read(tmp_path, variable_set("asked", "tcwv"), (T,))
+
+
 def test_what_the_model_does_not_have_is_refused(tmp_path: Path):
-    with pytest.raises(BadInput, match="global_ai: does not provide refc, tp01; it provides t2m, u10m"):
-        GlobalAI(str(tmp_path)).find(HOURS, variable_set("asked", "refc", "tp01"))
+    with pytest.raises(BadInput, match="source global_ai is refused for this package: cannot give refc; tp01"):
+        GlobalAI(Folder(str(tmp_path))).find(HOURS, variable_set("asked", "refc", "tp01"), T)
