@@ -1,10 +1,12 @@
 """RWRP, the radar-assimilating WRF: raw `wrfout_d02` files on WRF's own projected grid.
 
-Two sources of one provider: the state at a time, and the rain of the hour before it. data-formats.md 2.2, 2.3.
+Two sources of one provider: the state at a time, and the rain of the hour before it. data-formats.md 2.2, 2.3. The
+training archive has another form: rwrp_training.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,13 +26,21 @@ from stormcast_tw.sources.base import (
     require_variables,
 )
 from stormcast_tw.sources.files import Folder, Used
+from stormcast_tw.sources.pressure_levels import mean_sea_level_pressure, on_pressure_levels
+from stormcast_tw.sources.steps import vouched
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
-from stormcast_tw.variables import VARIABLES, VariableSet
+from stormcast_tw.sources.wrfout_upper import read_atmosphere
+from stormcast_tw.variables import LEVELS_HPA, VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]
+FieldsOf = Callable[[Wrfout, int, VariableSet], tuple[Grid, dict[str, FloatArray]]]
+"""What a file gives at the index of a time: its grid, and at least the wanted variables by id, (ny, nx), our units."""
 
-STATE_VARIABLES = {"t2m": "T2", "sp": "PSFC", "orog": "HGT", "lsm": "LANDMASK", "u10m": "U10", "v10m": "V10"}
-"""What a wrfout file says about the state, and under which name."""
+SURFACE_VARIABLES = {"t2m": "T2", "sp": "PSFC", "orog": "HGT", "lsm": "LANDMASK", "u10m": "U10", "v10m": "V10"}
+"""What a wrfout file says about the ground, and under which name."""
+
+UPPER_VARIABLES = ("msl", "tcwv", *(f"{letter}{level}" for letter in "uvtqz" for level in LEVELS_HPA))
+"""What is worked out from its three-dimensional fields, which are read only if one of these is asked for."""
 
 
 def path(init_time: datetime, valid_time: datetime) -> str:
@@ -40,7 +50,10 @@ def path(init_time: datetime, valid_time: datetime) -> str:
 
 @dataclass(frozen=True)
 class RwrpState:
-    """The atmosphere at a time: t2m (K), u10m and v10m (m s-1, earth-relative), sp (Pa), orog (m), lsm (1)."""
+    """The atmosphere at a time, winds earth-relative: SURFACE_VARIABLES and UPPER_VARIABLES.
+
+    Pressure levels below the ground are continued as pressure_levels says, whose `above_ground` tells them from `sp`.
+    """
 
     folder: Folder
     name: str = "rwrp"
@@ -53,29 +66,37 @@ class RwrpState:
         Raises NotReady while one is absent, BadInput for a variable RWRP does not have, ValueError for naive or
         unsorted times.
         """
-        require_variables(self.name, STATE_VARIABLES, variables)
+        require_variables(self.name, (*SURFACE_VARIABLES, *UPPER_VARIABLES), variables)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
         return Located(self.name, tuple(self.folder.find(path(start, t)) for t in times), times, variables, start)
 
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, y, x) float32 on WRF's grid. Raises BadInput or NotReady."""
-        grids: list[Grid] = []
-        used: list[Used] = []
-        fields: dict[str, list[FloatArray]] = {variable_id: [] for variable_id in located.variables.ids}
-        simulated = False
-        for file, valid_time in zip(located.files, located.valid_times, strict=True):
-            with self.folder.open(file) as reader, open_wrfout(reader) as wrfout:
-                wrfout.require_run(located.forecast_from())
-                index = wrfout.index_at(valid_time)
-                grids.append(wrfout.grid(index))
-                simulated |= wrfout.simulated
-                for variable_id, values in _state(wrfout, index, grids[-1], located.variables).items():
-                    quality.check(values, VARIABLES[variable_id], file.address)
-                    fields[variable_id].append(values)
-                used.append(reader.used)
-        stacked = {VARIABLES[variable_id]: np.stack(values) for variable_id, values in fields.items()}
-        dataset = on_grid(_one(grids, located), located.valid_times, stacked, _attributes(located, simulated))
-        return Reading(dataset, tuple(used))
+        return read_files(self.folder, located, _state)
+
+
+def read_files(folder: Folder, located: Located, fields_of: FieldsOf) -> Reading:
+    """Read one wrfout file a valid time into (valid_time, y, x) float32; `fields_of` says what each gives.
+
+    Raises BadInput for the file of another run or time, a grid that moves, or unbelievable values.
+    """
+    grids: list[Grid] = []
+    used: list[Used] = []
+    fields: dict[str, list[FloatArray]] = {variable_id: [] for variable_id in located.variables.ids}
+    simulated = False
+    for file, valid_time in zip(located.files, located.valid_times, strict=True):
+        with folder.open(file) as reader, open_wrfout(reader) as wrfout:
+            if located.init_time is not None:
+                wrfout.require_run(located.init_time)
+            grid, found = fields_of(wrfout, wrfout.index_at(valid_time), located.variables)
+            grids.append(grid)
+            simulated |= wrfout.simulated
+            for variable_id, values in fields.items():
+                values.append(vouched(found[variable_id], VARIABLES[variable_id], 1.0, file.address))
+            used.append(reader.used)
+    stacked = {VARIABLES[variable_id]: np.stack(values) for variable_id, values in fields.items()}
+    dataset = on_grid(_one(grids, located), located.valid_times, stacked, _attributes(located, simulated))
+    return Reading(dataset, tuple(used))
 
 
 @dataclass(frozen=True)
@@ -136,15 +157,26 @@ def _ends(valid_times: tuple[datetime, ...]) -> tuple[datetime, ...]:
     return tuple(sorted({end for time in valid_times for end in (time - hours(1), time)}))
 
 
-def _state(wrfout: Wrfout, index: int, grid: Grid, variables: VariableSet) -> dict[str, FloatArray]:
+def _state(wrfout: Wrfout, index: int, variables: VariableSet) -> tuple[Grid, dict[str, FloatArray]]:
+    grid, wanted = wrfout.grid(index), set(variables.ids)
     fields: dict[str, FloatArray] = {}
-    if {"u10m", "v10m"} & set(variables.ids):
+    if {"u10m", "v10m"} & wanted:
         fields["u10m"], fields["v10m"] = wrfout.earth_relative_wind(index, grid)
+    if set(UPPER_VARIABLES) & wanted:
+        fields |= _upper(wrfout, index, grid)
+    for variable_id in wanted - set(fields):
+        fields[variable_id] = wrfout.field(SURFACE_VARIABLES[variable_id], index)
+    return grid, fields
 
-    for variable_id in variables.ids:
-        if variable_id not in fields:
-            fields[variable_id] = wrfout.field(STATE_VARIABLES[variable_id], index)
-    return {variable_id: fields[variable_id] for variable_id in variables.ids}
+
+def _upper(wrfout: Wrfout, index: int, grid: Grid) -> dict[str, FloatArray]:
+    """Return all of UPPER_VARIABLES."""
+    surface_pressure = wrfout.field("PSFC", index)
+    quality.check(surface_pressure, VARIABLES["sp"], wrfout.address)
+    atmosphere = read_atmosphere(wrfout, index, grid)
+    levels = on_pressure_levels(atmosphere.levels(), surface_pressure, LEVELS_HPA, wrfout.address)
+    msl = mean_sea_level_pressure(atmosphere.level(0))
+    return {"msl": msl, "tcwv": atmosphere.water_vapour(), **levels}
 
 
 def _one(grids: list[Grid], located: Located) -> Grid:
@@ -162,5 +194,5 @@ def _corner(grid: Grid) -> str:
 
 
 def _attributes(located: Located, simulated: bool) -> dict[str, str | int | float]:
-    init_time = f"{located.forecast_from():%Y-%m-%dT%H:%M:%SZ}"
-    return {"source": located.source, "init_time": init_time, "simulated": int(simulated)}
+    run = {} if located.init_time is None else {"init_time": f"{located.init_time:%Y-%m-%dT%H:%M:%SZ}"}
+    return {"source": located.source, **run, "simulated": int(simulated)}

@@ -6,7 +6,7 @@ Format: WRF Users' Guide, "WRF output fields"; data-formats.md 2.2 and 2.3. WRF 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 from pyproj import Proj
+from pyproj.exceptions import ProjError
 
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
@@ -33,7 +34,11 @@ ROTATION_TOLERANCE = 1e-3
 RAIN_TOTAL_RANGE = (-0.1, 20_000.0)
 """mm since the start of a run that can be believed; fill values would cancel in a difference."""
 
-_LAMBERT, _MERCATOR = 1, 3
+_LAMBERT, _POLAR, _MERCATOR, _LATITUDE_LONGITUDE = 1, 2, 3, 6
+_PROJECTIONS = {_LAMBERT: "lcc", _POLAR: "stere", _MERCATOR: "merc"}
+"""MAP_PROJ (WPS, module_llxy) and PROJ's name of it."""
+_TRUE_NORTH = (_MERCATOR, _LATITUDE_LONGITUDE)
+"""Projections whose y axis points north everywhere."""
 _TIME_FORM = "%Y-%m-%d_%H:%M:%S"
 
 
@@ -75,9 +80,10 @@ class Wrfout:
 
     def index_at(self, valid_time: datetime) -> int:
         """Return the index of `valid_time` in `Times`; raises BadInput unless it is there exactly once."""
-        times = [
-            bytes(row.tobytes()).decode("ascii", "replace").strip("\0 ") for row in self.file.variable("Times").read()
-        ]
+        stamps = self.file.variable("Times")
+        if stamps.dtype.kind != "S" or not stamps.shape:
+            raise BadInput(f"{self.address}: Times is of type {stamps.dtype} and shape {stamps.shape}; allowed text")
+        times = [bytes(row.tobytes()).decode("ascii", "replace").strip("\0 ") for row in stamps.read()]
         wanted = f"{as_utc(valid_time):{_TIME_FORM}}"
         if times.count(wanted) != 1:
             raise BadInput(
@@ -85,16 +91,49 @@ class Wrfout:
             )
         return times.index(wanted)
 
-    def grid(self, index: int) -> Grid:
+    def grid(self, index: int, declared: Mapping[str, float | str] | None = None) -> Grid:
         """Return the file's grid at time `index`.
 
         The origin is the south-west point of XLAT and XLONG (a crop's CEN_LAT is not its centre); every other point
-        must then lie where DX and DY put it. Raises BadInput for another map projection or a point out of place.
+        must then lie where DX and DY put it. `declared` is the projection of a file that has no MAP_PROJ; its points
+        must be evenly spaced in it. Raises BadInput for another map projection or a point out of place.
         """
+        if declared is not None and "MAP_PROJ" not in self.file.attributes:
+            return self._even_grid(index, declared)
+        if int(self.number("MAP_PROJ")) == _LATITUDE_LONGITUDE:
+            if (pole := self.number("POLE_LAT", 90.0)) != 90.0:
+                raise BadInput(f"{self.address}: POLE_LAT is {pole:g}; allowed 90: the grid is rotated")
+            return self._even_grid(index, {})
         projection = self._projection()
-        x, y = Proj(projection)(self.field("XLONG", index), self.field("XLAT", index))
-        dx, dy = float(self.file.attribute("DX")), float(self.file.attribute("DY"))
+        x, y = self._projected(index, projection)
+        return self._closed(x, y, self.number("DX"), self.number("DY"), projection)
+
+    def _even_grid(self, index: int, projection: Mapping[str, float | str]) -> Grid:
+        """Return the grid whose spacing only XLAT and XLONG say."""
+        x, y = self._projected(index, projection)
+        dx, dy = (x[0, -1] - x[0, 0]) / (x.shape[1] - 1), (y[-1, 0] - y[0, 0]) / (y.shape[0] - 1)
+        return self._closed(x, y, float(dx), float(dy), projection)
+
+    def _projected(self, index: int, projection: Mapping[str, float | str]) -> tuple[FloatArray, FloatArray]:
+        """Return x and y of every point, (ny, nx): metres, or degrees where there is no projection."""
+        longitude, latitude = self.field("XLONG", index), self.field("XLAT", index)
+        if min(longitude.shape) < 2:
+            raise BadInput(f"{self.address}: XLONG is {longitude.shape}; allowed at least 2 by 2 points")
+        if not projection:
+            return longitude, latitude
+        try:
+            x, y = Proj(dict(projection))(longitude, latitude)
+        except ProjError as error:
+            raise BadInput(f"{self.address}: there is no projection {projection} ({error})") from None
+        return x, y
+
+    def _closed(
+        self, x: FloatArray, y: FloatArray, dx: float, dy: float, projection: Mapping[str, float | str]
+    ) -> Grid:
+        """Return the grid from the first point on; raises BadInput unless every point lies where dx and dy put it."""
         ny, nx = x.shape
+        if not (dx > 0 and dy > 0):
+            raise BadInput(f"{self.address}: grid spacing is {dx:g} by {dy:g}; allowed above 0")
         error = max(
             float(np.max(np.abs(x - (x[0, 0] + dx * np.arange(nx))))) / dx,
             float(np.max(np.abs(y - (y[0, 0] + dy * np.arange(ny)[:, None])))) / dy,
@@ -102,47 +141,67 @@ class Wrfout:
         if not error <= GRID_TOLERANCE:
             raise BadInput(
                 f"{self.address}: XLAT and XLONG lie up to {error:.3g} cells from the projection"
-                f" {projection}; allowed {GRID_TOLERANCE}"
+                f" {projection or 'latitude-longitude'}; allowed {GRID_TOLERANCE}"
             )
         y0, x0 = float(y[0, 0]), float(x[0, 0])
         pairs = tuple(sorted(projection.items()))
         return Grid("wrfout", y0, y0 + dy * (ny - 1), ny, x0, x0 + dx * (nx - 1), nx, pairs)
 
     def _projection(self) -> dict[str, float | str]:
-        number = int(self.file.attribute("MAP_PROJ"))
-        central, first = float(self.file.attribute("STAND_LON")), float(self.file.attribute("TRUELAT1"))
-        sphere: dict[str, float | str] = {"lon_0": central, "R": EARTH_RADIUS_WRF}
+        number = int(self.number("MAP_PROJ"))
+        if number not in _PROJECTIONS:
+            allowed = ", ".join(f"{code} ({name})" for code, name in _PROJECTIONS.items())
+            raise BadInput(
+                f"{self.address}: MAP_PROJ is {number}; allowed {allowed}, {_LATITUDE_LONGITUDE} (latitude-longitude)"
+            )
+        central, first = self.number("STAND_LON"), self.number("TRUELAT1")
+        sphere: dict[str, float | str] = {"proj": _PROJECTIONS[number], "lon_0": central, "R": EARTH_RADIUS_WRF}
         if number == _LAMBERT:
-            second, origin = float(self.file.attribute("TRUELAT2")), float(self.file.attribute("MOAD_CEN_LAT"))
-            return {"proj": "lcc", "lat_1": first, "lat_2": second, "lat_0": origin, **sphere}
-        if number == _MERCATOR:
-            return {"proj": "merc", "lat_ts": first, **sphere}
-        raise BadInput(f"{self.address}: MAP_PROJ is {number}; allowed {_LAMBERT} (Lambert) and {_MERCATOR} (Mercator)")
+            second, origin = self.number("TRUELAT2"), self.number("MOAD_CEN_LAT")
+            return {**sphere, "lat_1": first, "lat_2": second, "lat_0": origin}
+        if number == _POLAR:
+            return {**sphere, "lat_ts": first, "lat_0": float(np.copysign(90.0, first))}
+        return {**sphere, "lat_ts": first}
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """Return a global attribute that is one number; raises BadInput if it is another thing, or absent without a
+        default.
+        """
+        value = default if default is not None and name not in self.file.attributes else self.file.attribute(name)
+        if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number) or not np.isfinite(value):
+            raise BadInput(f"{self.address}: {name} is {str(value)[:40]!r}; allowed one number")
+        return float(value)
 
     def earth_relative_wind(self, index: int, grid: Grid) -> tuple[FloatArray, FloatArray]:
-        """Return the eastward and northward 10 m wind, m s-1, each (ny, nx).
+        """Return the eastward and northward 10 m wind, m s-1, each (ny, nx). Raises BadInput as `rotation` does."""
+        return to_earth_relative(self.field("U10", index), self.field("V10", index), *self.rotation(index, grid))
 
-        Raises BadInput when a Lambert file lacks COSALPHA and SINALPHA, or when they contradict its projection.
+    def rotation(self, index: int, grid: Grid) -> tuple[FloatArray, FloatArray]:
+        """Return COSALPHA and SINALPHA, (ny, nx), by which `to_earth_relative` turns winds along the grid.
+
+        Raises BadInput when they contradict the projection, or are absent where grid north is not true north.
         """
-        u, v = self.field("U10", index), self.field("V10", index)
-        if "COSALPHA" not in self.file.variables and "SINALPHA" not in self.file.variables:
-            if int(self.file.attribute("MAP_PROJ")) == _MERCATOR:
-                return u, v
-            raise BadInput(f"{self.address}: COSALPHA and SINALPHA are absent; allowed only on Mercator (MAP_PROJ 3)")
-        cos_alpha, sin_alpha = self.field("COSALPHA", index), self.field("SINALPHA", index)
         north = grid.grid_north()
+        if "COSALPHA" not in self.file.variables and "SINALPHA" not in self.file.variables:
+            if int(self.number("MAP_PROJ")) in _TRUE_NORTH:
+                return np.ones(grid.shape), np.zeros(grid.shape)
+            raise BadInput(
+                f"{self.address}: COSALPHA and SINALPHA are absent; allowed only on Mercator (MAP_PROJ 3) and"
+                " latitude-longitude (6)"
+            )
+        cos_alpha, sin_alpha = self.field("COSALPHA", index), self.field("SINALPHA", index)
         error = float(max(np.max(np.abs(sin_alpha + np.sin(north))), np.max(np.abs(cos_alpha - np.cos(north)))))
         if not error <= ROTATION_TOLERANCE:
             raise BadInput(
                 f"{self.address}: COSALPHA and SINALPHA differ by up to {error:.3g} from the projection's north;"
                 f" allowed {ROTATION_TOLERANCE}"
             )
-        return to_earth_relative(u, v, cos_alpha, sin_alpha)
+        return cos_alpha, sin_alpha
 
     def accumulated_rain(self, index: int) -> FloatArray:
         """Return all rain since the start of the run, mm, (ny, nx), bucket tips included. Raises BadInput."""
         total = self.field("RAINC", index) + self.field("RAINNC", index) + self.field("RAINSH", index)
-        bucket = float(self.file.attributes.get("BUCKET_MM", 0.0))
+        bucket = self.number("BUCKET_MM", 0.0)
         if bucket > 0:
             total = total + bucket * (self.field("I_RAINC", index) + self.field("I_RAINNC", index))
         low, high = RAIN_TOTAL_RANGE
@@ -155,9 +214,21 @@ class Wrfout:
 
     def field(self, name: str, index: int) -> FloatArray:
         """Return a surface field at time `index` as float64 (ny, nx); raises BadInput if it is not in the file."""
+        return self.array(name, index, ("south_north", "west_east")).astype(np.float64)
+
+    def array(self, name: str, index: int, dimensions: tuple[str, ...], *leading: int) -> npt.NDArray[np.float32]:
+        """Return a variable of these dimensions after Time, at time `index`, as float32.
+
+        `leading` fixes the first of these dimensions, so that one level is read alone. Raises BadInput for a variable
+        that is absent, of other dimensions, empty, or not of numbers.
+        """
         variable = self.file.variable(name)
-        if variable.dimensions != ("Time", "south_north", "west_east"):
+        if variable.dimensions != ("Time", *dimensions):
             raise BadInput(
-                f"{self.address}: {name} has dimensions {variable.dimensions}; allowed Time, south_north, west_east"
+                f"{self.address}: {name} has dimensions {variable.dimensions}; allowed Time, {', '.join(dimensions)}"
             )
-        return np.asarray(variable.read(index), dtype=np.float64)
+        if not np.issubdtype(variable.dtype, np.number) or 0 in variable.shape:
+            raise BadInput(
+                f"{self.address}: {name} is of type {variable.dtype} and shape {variable.shape}; allowed numbers, some"
+            )
+        return np.asarray(variable.read(index, *leading), dtype=np.float32)

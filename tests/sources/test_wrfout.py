@@ -65,9 +65,9 @@ def test_another_earth_radius_is_refused(lambert, tmp_path: Path):
 
 
 def test_an_unknown_projection_is_refused(lambert, tmp_path: Path):
-    path = lambert.write(tmp_path / "w", T, [T], attributes={"MAP_PROJ": np.int32(2)})
+    path = lambert.write(tmp_path / "w", T, [T], attributes={"MAP_PROJ": np.int32(4)})
     with (
-        pytest.raises(BadInput, match=r"MAP_PROJ is 2; allowed 1 \(Lambert\) and 3 \(Mercator\)"),
+        pytest.raises(BadInput, match=r"MAP_PROJ is 4; allowed 1 \(lcc\), 2 \(stere\), 3 \(merc\), 6 \(lat"),
         wrfout_at(path) as wrfout,
     ):
         wrfout.grid(0)

@@ -1,0 +1,129 @@
+"""RWRP's training archive: `wrfout_d01_YYYY-MM-DD_HH_interp`, already on pressure levels with earth-relative winds.
+
+One hour a file (data-formats.md 2.3): `slp` in hPa, `z_p` height in m, `QVAPOR_p` mixing ratio, 31 `pres_levels` in
+hPa. Rain is not in it. Which run an hour comes from is not in its name, so that it is read like an analysis. What it
+holds below the ground is not known and not used: it is made as for raw files, from the lowest level above ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from stormcast_tw import quality
+from stormcast_tw.errors import BadInput
+from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid
+from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.pressure_levels import GRAVITY, Level, on_pressure_levels
+from stormcast_tw.sources.rwrp import read_files
+from stormcast_tw.sources.wrfout import Wrfout
+from stormcast_tw.variables import LEVELS_HPA, VARIABLES, VariableSet
+
+FloatArray = npt.NDArray[np.float64]
+
+SURFACE_VARIABLES = {
+    # ours: theirs, and the factor to our units
+    "t2m": ("T2", 1.0),
+    "u10m": ("umet10", 1.0),
+    "v10m": ("vmet10", 1.0),
+    "sp": ("PSFC", 1.0),
+    "msl": ("slp", 100.0),
+    "tcwv": ("pw", 1.0),
+    "orog": ("HGT", 1.0),
+    "lsm": ("LANDMASK", 1.0),
+}
+LEVEL_VARIABLES = tuple(f"{letter}{level}" for letter in "uvtqz" for level in LEVELS_HPA)
+_ON_LEVELS = ("umet_p", "vmet_p", "tk_p", "QVAPOR_p", "z_p")
+
+TAIWAN_LAMBERT: tuple[tuple[str, float | str], ...] = tuple(
+    {"R": EARTH_RADIUS_WRF, "lat_0": 23.8, "lat_1": 10.0, "lat_2": 40.0, "lon_0": 120.0, "proj": "lcc"}.items()
+)
+"""The projection of public 2-km WRF grids of Taiwan (data-formats.md 2.2), for files that do not say theirs; every
+point of XLAT and XLONG must then be evenly spaced in it."""
+
+
+def path(valid_time: datetime) -> str:
+    """Return where the archive keeps the hour of `valid_time`, below its root."""
+    return f"wrfout_d01_{valid_time:%Y-%m-%d_%H}_interp"
+
+
+@dataclass(frozen=True)
+class RwrpTraining:
+    """The atmosphere of past hours: SURFACE_VARIABLES and LEVEL_VARIABLES, so both state sets but for the rain.
+
+    `projection` is what the points lie evenly in where a file has no MAP_PROJ, PROJ parameters as sorted pairs.
+    """
+
+    folder: Folder
+    projection: tuple[tuple[str, float | str], ...] = field(default=TAIWAN_LAMBERT)
+    name: str = "rwrp_training"
+
+    def find(
+        self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
+    ) -> Located:
+        """Find the file of every valid time, in their order.
+
+        Raises NotReady while one is absent, BadInput for a variable that the archive does not have, ValueError for
+        naive or unsorted times, or an init_time: the archive has none.
+        """
+        require_variables(self.name, (*SURFACE_VARIABLES, *LEVEL_VARIABLES), variables)
+        if init_time is not None:
+            raise ValueError(f"{self.name}: has no runs; asked for the one of {init_time}")
+        times = require_times(self.name, valid_times)
+        return Located(self.name, tuple(self.folder.find(path(time)) for time in times), times, variables)
+
+    def read(self, located: Located) -> Reading:
+        """Read what `find` found: (valid_time, y, x) float32 on WRF's grid. Raises BadInput or NotReady."""
+        return read_files(self.folder, located, self._fields)
+
+    def _fields(self, wrfout: Wrfout, index: int, variables: VariableSet) -> tuple[Grid, dict[str, FloatArray]]:
+        fields: dict[str, FloatArray] = {}
+        if set(LEVEL_VARIABLES) & set(variables.ids):
+            fields |= _on_levels(wrfout, index)
+        for variable_id in set(variables.ids) - set(fields):
+            name, factor = SURFACE_VARIABLES[variable_id]
+            fields[variable_id] = factor * wrfout.field(name, index)
+        return wrfout.grid(index, dict(self.projection)), fields
+
+
+def _on_levels(wrfout: Wrfout, index: int) -> dict[str, FloatArray]:
+    surface_pressure = wrfout.field("PSFC", index)
+    quality.check(surface_pressure, VARIABLES["sp"], wrfout.address)
+    found = _pressure_levels(wrfout, index)
+    if absent := [level for level in LEVELS_HPA if level not in found]:
+        raise BadInput(f"{wrfout.address}: pres_levels lacks {absent} hPa; found {[f'{level:g}' for level in found]}")
+    # the lowest level above every ground, and those below it, continue the air down
+    clear = max((level for level in found if 100.0 * level <= surface_pressure.min()), default=min(found))
+    chosen = sorted((level for level in found if level >= clear or level in LEVELS_HPA), reverse=True)
+    levels = _levels(wrfout, index, {level: found.index(level) for level in chosen}, surface_pressure.shape)
+    return dict(on_pressure_levels(levels, surface_pressure, LEVELS_HPA, wrfout.address))
+
+
+def _pressure_levels(wrfout: Wrfout, index: int) -> list[float]:
+    """Return `pres_levels` in hPa, which may or may not have a time."""
+    variable = wrfout.file.variable("pres_levels")
+    timed = variable.dimensions[:1] == ("Time",)
+    if variable.dimensions[int(timed) :] != ("pres_bottom_top",) or variable.dtype.kind not in "fiu":
+        raise BadInput(
+            f"{wrfout.address}: pres_levels has dimensions {variable.dimensions} and type {variable.dtype};"
+            " allowed pres_bottom_top, numbers"
+        )
+    levels = [float(level) for level in (variable.read(index) if timed else variable.read())]
+    if not all(0.0 < level < 1100.0 for level in levels) or len(set(levels)) != len(levels):
+        raise BadInput(f"{wrfout.address}: pres_levels is {levels}; allowed hPa, each once")
+    return levels
+
+
+def _levels(wrfout: Wrfout, index: int, chosen: dict[float, int], shape: tuple[int, ...]) -> Iterator[Level]:
+    """Yield the chosen levels, hPa: place in the file, each read when its turn comes."""
+    for level, number in chosen.items():
+        u, v, t, ratio, height = (
+            wrfout.array(name, index, ("pres_bottom_top", "south_north", "west_east"), number).astype(np.float64)
+            for name in _ON_LEVELS
+        )
+        yield Level(np.full(shape, 100.0 * level), u, v, t, ratio / (1.0 + ratio), GRAVITY * height)
