@@ -1,7 +1,7 @@
-"""QPESUMS: radar-and-gauge rain of the past hour, binary `.gz`.
+"""QPESUMS binary `.gz`: radar-and-gauge rain of the past hour, and composite reflectivity.
 
 Layout: data-formats.md 1.3, verified there on real files. The header gives the north-west corner, the rows run
-from south to north; points are cell centres; the time stamp is UTC and the end of the hour.
+from south to north; points are cell centres; the time stamp is UTC and, of rain, the end of the hour.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from stormcast_tw import quality
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.base import Located, Reading, on_grid, require_times, require_variables
-from stormcast_tw.sources.files import Folder, Used
-from stormcast_tw.variables import VARIABLES, VariableSet
+from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
+from stormcast_tw.sources.datum import Datum
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.observation import NO_ECHO_DBZ, Field, even_grid, read_fields
+from stormcast_tw.variables import VariableSet
 
 LARGEST_BYTES = 8 << 20
 """Uncompressed bytes beyond which a file is not read on: 16 times the 441 x 561 product."""
@@ -68,16 +68,39 @@ class Header(NamedTuple):
     radars: int
 
 
-def path(valid_time: datetime) -> str:
-    """Return where the rain of the hour ending at `valid_time` is kept below the provider's root."""
-    return f"{valid_time:%Y%m%d}/CB_GC_PCP_1H_RAD.{valid_time:%Y%m%d.%H%M}.gz"
+@dataclass(frozen=True)
+class Product:
+    """One product: the name its files begin with, our variable, its unit, and what physical value says "no echo".
+
+    The header says what is missing: -1 mm of rain; -999 dBZ outside coverage. In the reflectivity -99 is an
+    observation: no echo. (The open data O-A0059-001 use -99 for "missing or invalid": `opendata.py`.)
+    """
+
+    file_name: str
+    variable_id: str
+    unit: bytes
+    no_echo: int | None = None
+
+
+RAIN = Product("CB_GC_PCP_1H_RAD", "tp01", b"mm")
+REFLECTIVITY = Product("COMPREF", "refc", b"dBZ", -99)
+
+
+def path(valid_time: datetime, product: Product = RAIN) -> str:
+    """Return where the product of a valid time (of rain: the end of the hour) is kept below the provider's root."""
+    return f"{valid_time:%Y%m%d}/{product.file_name}.{valid_time:%Y%m%d.%H%M}.gz"
 
 
 @dataclass(frozen=True)
 class Qpesums:
-    """Observed rain of the hour ending at a time: tp01, mm, NaN where there is no observation."""
+    """Observed rain of the hour ending at a time: tp01, mm; or, by `product`, composite reflectivity: refc, dBZ.
+
+    NaN where there is no observation; NO_ECHO_DBZ where the radars saw no echo.
+    """
 
     folder: Folder
+    product: Product = RAIN
+    datum: Datum = "wgs84"
     name: str = "qpesums"
 
     def find(
@@ -85,39 +108,28 @@ class Qpesums:
     ) -> Located:
         """Find one file a valid time, in their order.
 
-        Raises NotReady while one is absent, BadInput for a variable other than tp01, ValueError for naive or
+        Raises NotReady while one is absent, BadInput for a variable that the product is not, ValueError for naive or
         unsorted times.
         """
-        require_variables(self.name, ("tp01",), variables)
+        require_variables(self.name, (self.product.variable_id,), variables)
         times = require_times(self.name, valid_times)
-        return Located(self.name, tuple(self.folder.find(path(time)) for time in times), times, variables)
+        files = tuple(self.folder.find(path(time, self.product)) for time in times)
+        return Located(self.name, files, times, variables)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: tp01 (valid_time, latitude, longitude) float32, mm, NaN where missing.
+        """Read what `find` found: (valid_time, latitude, longitude) float32, NaN where missing.
 
         Raises NotReady if a file changed since, BadInput for anything that is not this product at this time.
         """
-        grids: list[Grid] = []
-        fields = []
-        used: list[Used] = []
-        simulated = False
-        for file, valid_time in zip(located.files, located.valid_times, strict=True):
-            with self.folder.open(file) as reader:
-                rain, grid, marked = decode(reader.all(), file.address, valid_time)
-                used.append(reader.used)
-            quality.check(rain, VARIABLES["tp01"], file.address, missing_allowed=True)
-            if grids and grid != grids[0]:
-                raise BadInput(f"{file.address}: grid {grid.describe()} differs from {grids[0].describe()}")
-            grids.append(grid)
-            fields.append(rain)
-            simulated |= marked
-        attributes: dict[str, str | int | float] = {"source": located.source, "simulated": int(simulated)}
-        dataset = on_grid(grids[0], located.valid_times, {VARIABLES["tp01"]: np.stack(fields)}, attributes)
-        return Reading(dataset, tuple(used))
+
+        def decode_product(packed: bytes, address: str, valid_time: datetime) -> Field:
+            return decode(packed, address, valid_time, self.product)
+
+        return read_fields(located, lambda file: self.folder, decode_product, LARGEST_BYTES, self.datum)
 
 
-def decode(packed: bytes, address: str, valid_time: datetime) -> tuple[npt.NDArray[np.float32], Grid, bool]:
-    """Decode the bytes of one `.gz`: rain in mm (ny, nx), south to north, NaN where missing; its grid; is it simulated.
+def decode(packed: bytes, address: str, valid_time: datetime, product: Product = RAIN) -> Field:
+    """Decode the bytes of one `.gz`.
 
     A simulated file names the radar `SIMU`, which no network has.
     Raises BadInput when it is not a whole gzip, or a number of its header is not what the product allows.
@@ -128,7 +140,7 @@ def decode(packed: bytes, address: str, valid_time: datetime) -> tuple[npt.NDArr
     values = _HEADER.unpack_from(data)
     header = Header._make((*values[:23], values[23:32], *values[32:]))
     _check_time(header, address, valid_time)
-    grid = _grid(header, address)
+    grid = _grid(header, address, product)
     offset = _HEADER.size + 4 * header.radars
     expected = offset + 2 * header.nx * header.ny
     if len(data) != expected:
@@ -136,9 +148,11 @@ def decode(packed: bytes, address: str, valid_time: datetime) -> tuple[npt.NDArr
             f"{address}: {len(data)} bytes unpacked; its header ({header.nx} x {header.ny}) allows {expected}"
         )
     raw = np.frombuffer(data, "<i2", offset=offset).reshape(header.ny, header.nx)
-    rain = raw.astype(np.float32) / np.float32(header.var_scale)
-    rain[raw == header.missing * header.var_scale] = np.nan
-    return rain, grid, SIMULATED_RADAR in data[_HEADER.size : offset]
+    physical = raw.astype(np.float32) / np.float32(header.var_scale)
+    if product.no_echo is not None:
+        physical[raw == product.no_echo * header.var_scale] = NO_ECHO_DBZ
+    physical[raw == header.missing * header.var_scale] = np.nan
+    return Field(physical, grid, SIMULATED_RADAR in data[_HEADER.size : offset])
 
 
 def _unpack(packed: bytes, address: str) -> bytes:
@@ -164,7 +178,7 @@ def _check_time(header: Header, address: str, valid_time: datetime) -> None:
         )
 
 
-def _grid(header: Header, address: str) -> Grid:
+def _grid(header: Header, address: str, product: Product) -> Grid:
     """Check every number that places or scales the data; return the grid."""
     for name, found, allowed, good in (
         ("nz", header.nz, "1", header.nz == 1),
@@ -176,16 +190,13 @@ def _grid(header: Header, address: str) -> Grid:
         ("dxy_scale", header.dxy_scale, "above 0", header.dxy_scale > 0),
         ("dx", header.dx, "above 0", header.dx > 0),
         ("dy", header.dy, "above 0", header.dy > 0),
-        ("varunit", header.unit, "b'mm'", header.unit.split(b"\0")[0].strip() == b"mm"),
+        ("varunit", header.unit, f"{product.unit!r}", header.unit.split(b"\0")[0].strip() == product.unit),
         ("var_scale", header.var_scale, "1 to 1000", 1 <= header.var_scale <= 1000),
         ("missing", header.missing, "below 0", header.missing < 0),
         ("nradar", header.radars, "0 to 1000", 0 <= header.radars <= 1000),
     ):
         if not good:
             raise BadInput(f"{address}: header's {name} is {found!r}; allowed {allowed}")
-    west, north = header.west / header.map_scale, header.north / header.map_scale
-    south = north - (header.ny - 1) * header.dy / header.dxy_scale
-    east = west + (header.nx - 1) * header.dx / header.dxy_scale
-    if south < -90 or north > 90 or west < -180 or east > 360:
-        raise BadInput(f"{address}: covers {south:g} to {north:g} N, {west:g} to {east:g} E; allowed on the globe")
-    return Grid("QPESUMS", south, north, header.ny, west, east, header.nx)
+    dx, dy = header.dx / header.dxy_scale, header.dy / header.dxy_scale
+    south = header.north / header.map_scale - (header.ny - 1) * dy
+    return even_grid(address, header.west / header.map_scale, south, header.nx, header.ny, dx, dy)

@@ -43,7 +43,8 @@ def test_round_trip(raw, write_qpesums, tmp_path: Path):
     assert rain.attrs["cell_methods"] == "time: sum"
     expected = np.where(raw == -4, np.nan, raw / 4)
     np.testing.assert_array_equal(rain.values[0], expected.astype(np.float32))
-    assert dataset.attrs == {"source": "qpesums", "simulated": 0}
+    assert dataset.attrs == {"source": "qpesums", "simulated": 0, "datum": "wgs84"}
+    assert rain.attrs["clipped_negatives"] == 0
 
 
 def test_the_header_gives_the_north_west_corner_and_rows_run_south_to_north(raw, write_qpesums, tmp_path: Path):
@@ -106,7 +107,7 @@ def test_other_variables_are_refused(tmp_path: Path):
         ({"var_scale": 0}, r"var_scale is 0; allowed 1 to 1000"),
         ({"var_scale": 1, "missing": -4}, r"tp01 spans 0 to 9999 kg m-2; allowed 0 to 300"),
         ({"missing": 0}, r"missing is 0; allowed below 0"),
-        ({"missing": -99}, r"tp01 spans -1 to 299 kg m-2; allowed 0 to 300"),
+        ({"missing": -99}, r"tp01 falls to -1 kg m-2; allowed no lower than -0\.1"),
         ({"nradar": -1}, r"nradar is -1; allowed 0 to 1000"),
         ({"unit": b"dBZ\0\0\0"}, r"varunit is b'dBZ.*; allowed b'mm'"),
     ],
