@@ -18,7 +18,7 @@ import pytest
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.regrid import cell_areas, conservative
-from stormcast_tw.sources import grib
+from stormcast_tw.sources import grib, grib_index
 from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.global_ai import GlobalAI
 from stormcast_tw.sources.qpesums import Qpesums
@@ -178,10 +178,16 @@ def aifs(samples: Path) -> Path:
 
 
 def test_aifs_global_mean_and_orientation(aifs: Path):
-    (message,) = grib.messages(aifs.read_bytes(), "aifs")
+    folder = Folder(str(aifs.parent))
+    with folder.open(folder.find(aifs.name)) as reader:
+        (entry,) = grib_index.scan(reader)
+        assert entry == grib_index.Entry(("t", 500), 0, 599680)
+        assert reader.used.bytes_used == 0
+        assert reader.used.bytes_of_index == 512
+        message = grib_index.message(reader, entry)
     with grib.opened(message, "aifs") as handle:
         assert grib.identity(handle) == ("t", 500)
-        assert not grib.simulated(handle)
+        assert not grib.simulated(handle, message)
         grib.check_time(handle, datetime(2026, 3, 10, 12, tzinfo=UTC), timedelta(0), "t500", "aifs")
         values, grid = grib.field(handle, grib.Box(-90, 90, 0, 359.99), "t500", "aifs")
     assert grid.shape == (721, 1440)
@@ -194,7 +200,7 @@ def test_aifs_global_mean_and_orientation(aifs: Path):
 
 def test_aifs_around_taiwan_is_the_nearest_point_of_eccodes(aifs: Path, located):
     time = datetime(2026, 3, 10, 12, tzinfo=UTC)
-    dataset = GlobalAI("").read(located("global_ai", [aifs], [time], ["t500"], time))
+    dataset = GlobalAI(Folder(str(aifs.parent))).read(located("global_ai", [aifs], [time], ["t500"], time)).dataset
     assert float(dataset["longitude"].min()) == pytest.approx(118.75)
     assert float(dataset["latitude"].max()) == pytest.approx(26.5)
     with aifs.open("rb") as stream:
@@ -216,4 +222,4 @@ def test_aifs_with_a_flipped_byte_is_refused_before_it_can_crash(aifs: Path, loc
     path.write_bytes(bytes(data))
     time = datetime(2026, 3, 10, 12, tzinfo=UTC)
     with pytest.raises(BadInput, match=r"t500's ccsdsBlockSize is 245; allowed \(8, 16, 32, 64\)"):
-        GlobalAI("").read(located("global_ai", [path], [time], ["t500"], time))
+        GlobalAI(Folder(str(tmp_path))).read(located("global_ai", [path], [time], ["t500"], time))
