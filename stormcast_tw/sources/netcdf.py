@@ -11,6 +11,7 @@ import io
 import itertools
 import math
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ BLOCK = 1 << 16
 
 LARGEST_SLAB = 1 << 30
 """Bytes of one read beyond which a header is not believed."""
+
+_GZIP, _SHUFFLE, _CHECKSUM = 1, 2, 3
+"""HDF5's numbers of the filters that NetCDF-4 writes: deflate, shuffle, Fletcher's 32-bit checksum."""
+_CHECKSUM_BYTES = 4
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -251,7 +256,7 @@ def _open_hdf5(reader: Reader) -> Iterator[NetCDF]:
             arrays = {str(name): _hdf5_array(reader, str(name), v) for name, v in file.variables.items()}
             sizes = {str(name): int(dimension.size) for name, dimension in file.dimensions.items()}
             yield NetCDF(reader.address, _plain(file.attrs), sizes, arrays)
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError, zlib.error) as error:
         what = " ".join(str(error).split())
         raise BadInput(f"{reader.address}: not a whole NetCDF-4 file ({what})") from error
 
@@ -308,18 +313,20 @@ def _unpacker(address: str, name: str, raw: Any) -> Callable[[bytes, int], npt.N
     """Return what turns a stored chunk into values: gzip and shuffle, the filters of NetCDF-4, undone in reverse."""
     properties = raw.id.get_create_plist()
     filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
-    codecs = {1: numcodecs.Zlib(), 2: numcodecs.Shuffle(elementsize=raw.dtype.itemsize), 3: None}
-    if unknown := [number for number in filters if number not in codecs]:
+    shuffle = numcodecs.Shuffle(elementsize=raw.dtype.itemsize)
+    if unknown := [number for number in filters if number not in (_GZIP, _SHUFFLE, _CHECKSUM)]:
         raise BadInput(f"{address}: {name} is packed by HDF5 filter {unknown}; allowed 1 (gzip), 2 (shuffle), 3")
     size = math.prod(raw.chunks) * raw.dtype.itemsize
 
     def unpack(data: bytes, skipped: int) -> npt.NDArray[Any]:
-        values: Any = data
+        values = data
         for place, number in reversed(list(enumerate(filters))):
             if skipped >> place & 1:
                 continue
-            codec = codecs[number]
-            values = bytes(values)[:-4] if codec is None else codec.decode(values)
+            if number == _GZIP:  # no more than fits: a few bytes can unpack to gigabytes
+                values = zlib.decompressobj().decompress(values, size + 8 * raw.dtype.itemsize)
+            else:
+                values = values[:-_CHECKSUM_BYTES] if number == _CHECKSUM else bytes(shuffle.decode(values))
         found = np.frombuffer(values, raw.dtype)
         if found.nbytes != size:
             raise BadInput(f"{address}: a chunk of {name} unpacks to {found.nbytes} bytes; allowed {size}")

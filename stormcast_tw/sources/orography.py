@@ -9,7 +9,7 @@ import numpy as np
 from stormcast_tw import quality
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources import cf, grib
+from stormcast_tw.sources import cf, grib, grib_index
 from stormcast_tw.sources.derive import GRAVITY, FloatArray
 from stormcast_tw.sources.files import Folder, Reader, SourceFile, Used
 from stormcast_tw.sources.netcdf import NetCDF, open_netcdf
@@ -17,7 +17,7 @@ from stormcast_tw.sources.steps import MARGIN_DEGREES
 from stormcast_tw.variables import VARIABLES
 
 _TO_METRES = {"m**2 s**-2": 1 / GRAVITY, "m2 s-2": 1 / GRAVITY, "m^2 s^-2": 1 / GRAVITY, "m": 1.0}
-_GRIB_NAMES = {"z": 1 / GRAVITY, "orog": 1.0}
+_GRIB_KEYS: dict[grib.Key, float] = {("z", None): 1 / GRAVITY, ("orog", None): 1.0}
 _NETCDF_NAMES = ("z", "geopotential_at_surface", "orog")
 
 
@@ -48,14 +48,13 @@ class Orography:
 
 
 def _from_grib(reader: Reader, around: Grid) -> tuple[FloatArray, Grid]:
+    found = [entry for entry in grib_index.scan(reader) if entry.key in _GRIB_KEYS]
+    if len(found) != 1:
+        raise BadInput(f"{reader.address}: has {len(found)} messages of z or orog at the surface; allowed one")
     box = grib.Box.around(around, MARGIN_DEGREES)
-    for message in grib.messages(reader.all(), reader.address):
-        with grib.opened(message, reader.address) as handle:
-            name, level = grib.identity(handle)
-            if name in _GRIB_NAMES and level is None:
-                values, grid = grib.field(handle, box, "orog", reader.address)
-                return values * _GRIB_NAMES[name], grid
-    raise BadInput(f"{reader.address}: has no message of {' or '.join(_GRIB_NAMES)} at the surface")
+    with grib.opened(grib_index.message(reader, found[0]), reader.address) as handle:
+        values, grid = grib.field(handle, box, "orog", reader.address)
+    return values * _GRIB_KEYS[found[0].key], grid
 
 
 def _from_netcdf(file: NetCDF, around: Grid) -> tuple[FloatArray, Grid]:
