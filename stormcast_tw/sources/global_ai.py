@@ -13,7 +13,7 @@ from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
 from stormcast_tw.sources.files import Folder, SourceFile
-from stormcast_tw.sources.steps import MARGIN_DEGREES, Step, bracketing_leads, hourly
+from stormcast_tw.sources.steps import Step, bracketing_leads, hourly
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS = 6
@@ -61,20 +61,10 @@ class GlobalAI:
         physics allows. Raises NotReady if a file changed since, BadInput for a missing, repeated or damaged message,
         another date or step, or unbelievable values.
         """
-        init_time = located.forecast_from()
-        leads = bracketing_leads(init_time, located.valid_times, STEP_HOURS)
-        steps = [
-            self._step(file, init_time, lead, located.variables)
-            for file, lead in zip(located.files, leads, strict=True)
-        ]
-        return hourly(steps, located)
+        leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
+        return hourly([self._step(*found, located) for found in zip(leads, located.files, strict=True)], located)
 
-    def _step(self, file: SourceFile, init_time: datetime, lead_hours: int, variables: VariableSet) -> Step:
+    def _step(self, lead_hours: int, file: SourceFile, located: Located) -> Step:
         with self.folder.open(file) as reader:
             entries = grib_index.scan(reader)
-            present = {PROVIDED[entry.key] for entry in entries if entry.key in PROVIDED}
-            wanted = grib_steps.to_read(present, variables, file.address)
-            chosen = grib_index.choose(entries, PROVIDED, wanted, file.address)
-            box = grib.Box.around(self.grid, MARGIN_DEGREES)
-            decoded = grib_steps.decode(reader, chosen, init_time, lead_hours, box)
-            return grib_steps.finished(decoded, lead_hours, variables, reader)
+            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid)

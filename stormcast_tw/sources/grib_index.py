@@ -76,6 +76,13 @@ def message(reader: Reader, entry: Entry) -> bytes:
     return data
 
 
+def read(reader: Reader) -> bytes:
+    """Return an index file whole; raises BadInput if it is empty or too large for one."""
+    if not 0 < reader.size <= LARGEST_INDEX:
+        raise BadInput(f"{reader.address}: {reader.size} bytes; allowed an index of 1 to {LARGEST_INDEX}")
+    return reader.read(0, reader.size, index=True)
+
+
 def ecmwf(data: bytes, address: str, size: int) -> tuple[Entry, ...]:
     """Return what an ECMWF `.index` says of surface and pressure-level fields of a GRIB file of `size` bytes.
 
@@ -177,8 +184,6 @@ def _reaches_the_data(head: bytes) -> bool:
 
 
 def _lines(data: bytes, address: str) -> Iterator[str]:
-    if not data or len(data) > LARGEST_INDEX:
-        raise BadInput(f"{address}: {len(data)} bytes; allowed an index of 1 to {LARGEST_INDEX}")
     try:
         text = data.decode("ascii")
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,8 +14,9 @@ from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid, to_earth_relative
 from stormcast_tw.sources import derive, grib, grib_index
-from stormcast_tw.sources.files import Reader
-from stormcast_tw.sources.steps import Step, geopotential_factor, vouched
+from stormcast_tw.sources.base import Located
+from stormcast_tw.sources.files import Reader, Used
+from stormcast_tw.sources.steps import MARGIN_DEGREES, Step, geopotential_factor, vouched
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]
@@ -33,6 +34,33 @@ class Decoded:
     grid: Grid
     relative_to_grid: frozenset[str]
     simulated: bool
+
+
+def read_step(
+    reader: Reader,
+    entries: Sequence[grib_index.Entry],
+    ids: Mapping[grib.Key, str],
+    located: Located,
+    lead_hours: int,
+    grid: Grid,
+    *,
+    index: tuple[Used, ...] = (),
+    true_radius: grib.TrueRadius | None = None,
+) -> Step:
+    """Return the located variables at a lead, cut to `grid` and a margin, in our units.
+
+    `entries` are the messages of the file, `ids` our id of each that a source knows, `index` the account of the index
+    file if there is one. Raises BadInput as `grib_index.choose`, `decode` and `finished` do.
+    """
+    where = index[0].address if index else reader.address
+    present = {ids[entry.key] for entry in entries if entry.key in ids}
+    wanted = to_read(present, located.variables, where)
+    if true_radius is not None:
+        wanted = _with_other_component(wanted)
+    chosen = grib_index.choose(entries, ids, wanted, where)
+    box = grib.Box.around(grid, MARGIN_DEGREES)
+    decoded = decode(reader, chosen, located.forecast_from(), lead_hours, box, true_radius)
+    return finished(decoded, lead_hours, located.variables, reader.address, (reader.used, *index))
 
 
 def to_read(present: Collection[str], wanted: VariableSet, address: str) -> tuple[str, ...]:
@@ -56,11 +84,12 @@ def decode(
     lead_hours: int,
     box: grib.Box,
     true_radius: grib.TrueRadius | None = None,
+    check_step: Callable[[int, str, str], None] = grib.check_instant,
 ) -> Decoded:
     """Read the messages `entries` (by id) whole and decode them around `box`.
 
-    Raises BadInput for a message that is damaged, not what the index names, of another time, not an instant, with
-    missing values, or on a grid other than the first's.
+    Raises BadInput for a message that is damaged, not what the index names, of another time, not an instant (or what
+    `check_step` asks for), with missing values, or on a grid other than the first's.
     """
     fields: dict[str, FloatArray] = {}
     grids: dict[str, Grid] = {}
@@ -75,7 +104,7 @@ def decode(
                     f" the index says {_spoken(entry.key)}"
                 )
             grib.check_time(handle, init_time, hours(lead_hours), variable_id, reader.address)
-            grib.check_instant(handle, variable_id, reader.address)
+            check_step(handle, variable_id, reader.address)
             fields[variable_id], grids[variable_id] = grib.field(handle, box, variable_id, reader.address, true_radius)
             simulated |= grib.simulated(handle, message)
             relative |= {variable_id} if grib.relative_to_grid(handle) else set()
@@ -87,19 +116,18 @@ def decode(
     return Decoded(fields, names, grid, frozenset(relative), simulated)
 
 
-def finished(decoded: Decoded, lead_hours: int, wanted: VariableSet, reader: Reader) -> Step:
+def finished(decoded: Decoded, lead_hours: int, wanted: VariableSet, address: str, used: tuple[Used, ...]) -> Step:
     """Return all of `wanted` in our units: heights made geopotential, winds turned to north, the rest derived.
 
     Raises BadInput for unbelievable values, or a wind of which one component is relative to the grid.
     """
-    address, fields = reader.address, dict(decoded.fields)
+    fields = dict(decoded.fields) | earth_relative_winds(decoded, address)
     factor = _geopotential_factor(decoded, address)
-    fields |= earth_relative_winds(decoded, address)
     fields = {i: vouched(f, VARIABLES[i], factor, address) if i in VARIABLES else f for i, f in fields.items()}
     complete = derive.complete(fields, wanted, address)
     for variable_id in complete.keys() - fields.keys():
         quality.check(complete[variable_id], VARIABLES[variable_id], address)
-    return Step(lead_hours, complete, decoded.grid, decoded.simulated, (reader.used,))
+    return Step(lead_hours, complete, decoded.grid, decoded.simulated, used)
 
 
 def earth_relative_winds(decoded: Decoded, address: str) -> dict[str, FloatArray]:
@@ -117,6 +145,12 @@ def earth_relative_winds(decoded: Decoded, address: str) -> dict[str, FloatArray
                 decoded.fields[u], decoded.fields[v], np.cos(alpha), -np.sin(alpha)
             )
     return turned
+
+
+def _with_other_component(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids and, with a wind component that a grid may have turned, the other one."""
+    other = {"u": "v", "v": "u"}
+    return tuple(dict.fromkeys((*wanted, *(other[i[0]] + i[1:] for i in wanted if i[0] in other))))
 
 
 def _geopotential_factor(decoded: Decoded, address: str) -> float:

@@ -1,0 +1,90 @@
+"""ECMWF's AIFS-single from its open data: GRIB 2 (CCSDS) every six hours, read by the byte ranges of its `.index`.
+
+Total column water (`tcw`) holds cloud too and is not vapour (`tcwv`), which is integrated from humidity instead.
+data-formats.md 3.3 to 3.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.sources import derive, grib, grib_index, grib_steps
+from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
+from stormcast_tw.sources.files import Folder, SourceFile
+from stormcast_tw.sources.steps import Step, bracketing_leads, hourly
+from stormcast_tw.variables import VARIABLES, VariableSet
+
+STEP_HOURS = 6
+"""Hours between the files of a run, to 360 h."""
+
+_PLACES = (
+    (datetime(2025, 2, 25, 6, tzinfo=UTC), "aifs-single/0p25/oper"),
+    (datetime(2025, 2, 9, 12, tzinfo=UTC), "aifs-single/0p25/experimental/oper"),
+    (datetime(2024, 2, 29, tzinfo=UTC), "aifs/0p25/oper"),
+)
+"""Where runs from an init_time on are kept, newest first (Herbie's ECMWF template; ECMWF's news of the renaming)."""
+
+_SURFACE = {"2t": "t2m", "10u": "u10m", "10v": "v10m", "msl": "msl", "sp": "sp"}
+_ON_LEVELS = {"q": "q", "t": "t", "u": "u", "v": "v", "z": "z", "gh": "z"}
+"""Our letter of a pressure-level field. AIFS gives geopotential, IFS its height; told apart by magnitude too."""
+PROVIDED: dict[grib.Key, str] = {(short_name, None): variable_id for short_name, variable_id in _SURFACE.items()} | {
+    (short_name, variable.level_hpa): variable_id
+    for short_name, letter in _ON_LEVELS.items()
+    for variable_id, variable in VARIABLES.items()
+    if variable.level_hpa is not None and variable_id[0] == letter
+}
+"""Our id of every message we read, by what it is."""
+
+
+def path(init_time: datetime, lead_hours: int) -> str:
+    """Return where the forecast of `init_time` at `lead_hours` is kept; `.index` instead of `.grib2` is its index."""
+    place = next((place for since, place in _PLACES if init_time >= since), _PLACES[-1][1])
+    folder = f"{init_time:%Y%m%d}/{init_time:%H}z/{place}"
+    return f"{folder}/{init_time:%Y%m%d%H%M%S}-{lead_hours}h-oper-fc.grib2"
+
+
+def index_path(init_time: datetime, lead_hours: int) -> str:
+    """Return where the index beside that file is kept."""
+    return path(init_time, lead_hours).removesuffix(".grib2") + ".index"
+
+
+@dataclass(frozen=True)
+class Aifs:
+    """The large scale of AIFS-single, cut to the surroundings of `grid`, in our units."""
+
+    folder: Folder
+    grid: Grid = field(default=TAIWAN_2KM)
+    name: str = "aifs"
+
+    def find(
+        self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
+    ) -> Located:
+        """Find a run's files that bracket all valid times: a GRIB file and its index for each lead, ascending.
+
+        Raises NotReady while one is absent, BadInput for a variable that can neither be read nor derived, ValueError
+        for naive or unsorted times.
+        """
+        derive.needed(PROVIDED.values(), variables, self.name)
+        times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
+        leads = bracketing_leads(start, times, STEP_HOURS)
+        files = (self.folder.find(name(start, lead)) for lead in leads for name in (path, index_path))
+        return Located(self.name, tuple(files), times, variables, start)
+
+    def read(self, located: Located) -> Reading:
+        """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
+
+        Raises NotReady if a file changed since, BadInput for an index that does not fit its file, a missing, repeated
+        or damaged message, another date or step, or unbelievable values.
+        """
+        leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
+        pairs = zip(leads, located.files[::2], located.files[1::2], strict=True)
+        return hourly([self._step(lead, file, index, located) for lead, file, index in pairs], located)
+
+    def _step(self, lead_hours: int, file: SourceFile, index: SourceFile, located: Located) -> Step:
+        with self.folder.open(index) as reader:
+            entries = grib_index.ecmwf(grib_index.read(reader), index.address, file.size)
+            used = reader.used
+        with self.folder.open(file) as reader:
+            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid, index=(used,))
