@@ -11,10 +11,13 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import BadInput
 from stormcast_tw.events import Event
+from stormcast_tw.fetch import UnusableInput
 from stormcast_tw.inputs import plan_inputs
-from stormcast_tw.model.package import describe
+from stormcast_tw.model.package import Description, describe
 from stormcast_tw.plan import Plan
+from stormcast_tw.readiness import InputSet
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact
 from stormcast_tw.timetable import OPERATIONS
@@ -44,20 +47,20 @@ def operations(
     lead_hours: int = 12,
     members: int | None = None,
     base_seed: int = 0,
+    wait: bool = True,
     now: datetime | None = None,
 ) -> Artifact:
     """Forecast one cycle (for example 20261122T06Z; by default the one this run was scheduled for) and publish it.
 
-    Everything is idempotent: what is sealed is returned as it is, what was interrupted continues.
+    Waits for its inputs until three hours after the cycle, unless told not to. Everything is idempotent: what is sealed
+    is returned as it is, what was interrupted continues.
     """
     now = now or datetime.now(UTC)
     chosen = Cycle.parse(cycle) if cycle else OPERATIONS.cycle_of(this_run.scheduled_start_time or now)
     package = describe(settings().package)
-    inputs = await_inputs(chosen, lead_hours, package)
-    state = fetch_state(inputs, package, experiment, now)
-    background = fetch_background(inputs, package, experiment, now)
-    inputs_plan = plan_inputs(inputs, experiment, package, lead_hours)
-    prepared = regrid_inputs(inputs_plan, state, background, package, now)
+    inputs, state, background = _gather(chosen, lead_hours, package, experiment, now, wait)
+    inputs_plan = plan_inputs((state, background), experiment, chosen, package, lead_hours)
+    prepared = regrid_inputs(inputs_plan, inputs, state, background, package, now)
     plan = Plan(
         inputs=inputs_plan,
         members=members or package.members,
@@ -67,4 +70,25 @@ def operations(
     )
     forecast = roll_out(plan, prepared, now)
     products = make_products(plan, forecast, now)
-    return publish(inputs, forecast, products, now)
+    return publish(inputs, (state, background), forecast, products, now)
+
+
+_MOST_ATTEMPTS = 50
+"""Far above the number of stand-ins: each attempt rejects at least one file, or finds one that changed."""
+
+
+def _gather(
+    cycle: Cycle, lead_hours: int, package: Description, experiment: str, now: datetime, wait: bool
+) -> tuple[InputSet, Artifact, Artifact]:
+    """Wait, fetch, and where what was delivered cannot be used, let the next stand-in serve."""
+    rejected: dict[str, str] = {}
+    for _ in range(_MOST_ATTEMPTS):
+        inputs = await_inputs(cycle, lead_hours, package, experiment, now, rejected, wait)
+        try:
+            state = fetch_state(inputs, package, experiment, now)
+            return inputs, state, fetch_background(inputs, package, experiment, now)
+        except UnusableInput as error:
+            rejected |= error.rejected
+    raise BadInput(
+        f"{cycle}: after {_MOST_ATTEMPTS} attempts no input can be used; the last: {'; '.join(rejected.values())}"
+    )

@@ -35,6 +35,8 @@ LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in h
 DEMO_CYCLE = "20260611T06Z"
 """A Mei-yu afternoon of the simulated Taiwan."""
 
+SECONDS_BETWEEN_LOOKS = 30
+
 err = Console(stderr=True)
 
 
@@ -77,14 +79,17 @@ def forecast(
     lead_hours: LeadHours = 12,
     members: Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default the package's.")] = None,
     seed: Annotated[int, typer.Option(help="Base seed of the ensemble.")] = 0,
+    wait: Annotated[bool, typer.Option(help="Wait for inputs until three hours after the cycle.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Forecast one cycle from the files below the inputs root, and publish it."""
+    """Forecast one cycle and publish it. Exit code 3 if a stand-in served."""
     prefect_environment()
     from flows.operations import operations
 
     Cycle.parse(cycle)
-    artifact = operations(cycle=cycle, experiment=experiment, lead_hours=lead_hours, members=members, base_seed=seed)
+    artifact = operations(
+        cycle=cycle, experiment=experiment, lead_hours=lead_hours, members=members, base_seed=seed, wait=wait
+    )
     words = labels(simulated=artifact.simulated, trained=artifact.trained)
     lines = [
         f"{words}forecast of {cycle}, run {artifact.address.run}, is published at",
@@ -95,7 +100,46 @@ def forecast(
         "  .venv/bin/stormcast-tw doctor            is this machine fit",
         "  make serve                               the Prefect page with the run's story",
     ]  # fmt: skip
+    served = [row for row in artifact.details["inputs"] if row["status"] == "degraded"]
+    lines[2:2] = [f"  DEGRADED: {row['input']}: {row['remark']}" for row in served]
     say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
+    if artifact.details["status"] == "degraded":
+        raise typer.Exit(3)
+
+
+@app.command()
+def inputs(
+    cycle: CycleOption,
+    lead_hours: LeadHours = 12,
+    follow: Annotated[bool, typer.Option("--follow", help="Look again every 30 s until everything is ready.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what serves each input of a cycle now; only looks. Exit code 0 ready, 3 degraded, 4 missing."""
+    import time
+
+    from stormcast_tw.grid import Grid
+    from stormcast_tw.model.package import read_description
+    from stormcast_tw.providers import providers
+    from stormcast_tw.readiness import Need, look
+    from stormcast_tw.variables import BACKGROUND_SETS
+
+    package = read_description(settings().package)
+    sources = providers(settings(), Grid.parse(package.grid))
+    need = Need(Cycle.parse(cycle), lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
+    while True:
+        found = look(need, sources)
+        rows = found.table()
+        if as_json:
+            say("", {"cycle": cycle, "status": found.status, "inputs": rows}, True)
+        else:
+            table = Table(*rows[0], title=f"inputs of {cycle}: {found.status}")
+            for row in rows:
+                table.add_row(*row.values())
+            Console().print(table)
+        if not follow or found.status == "ready":
+            break
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    raise typer.Exit({"ready": 0, "degraded": 3, "missing": 4}[found.status])
 
 
 @app.command()
@@ -276,6 +320,9 @@ def main() -> None:
     except StormcastError as error:
         err.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        err.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except ValueError as error:
         err.print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -12,8 +12,14 @@ class Event(StrEnum):
     INPUTS_DEGRADED = "inputs.degraded"
     INPUTS_MISSING = "inputs.missing"
     CYCLE_PUBLISHED = "cycle.published"
+    CYCLE_DEGRADED = "cycle.degraded"
     CYCLE_SKIPPED = "cycle.skipped"
     CYCLE_FAILED = "cycle.failed"
+    SKILL_DROPPED = "skill.dropped"
+
+
+NEWS_LABEL = "stormcast.news"
+"""The label of an event's resource that is `true` when the state changed; alarms wait for that."""
 
 
 def cycle_resource(cycle: Cycle) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from stormcast_tw import quality
+from stormcast_tw.cycle import datetime64
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear, cell_mean, conservative
 from stormcast_tw.schema import array_attributes
 from stormcast_tw.variables import INVARIANTS, VARIABLES, VariableSet
@@ -19,7 +22,7 @@ from stormcast_tw.variables import INVARIANTS, VARIABLES, VariableSet
 OROGRAPHY_TOLERANCE = 100.0
 """m RMS: terrain shifted by a few kilometres or smoothed to 10 km differs by more over Taiwan."""
 
-RAIN_QPESUMS, RAIN_RWRP = 1, 2
+RAIN_QPESUMS, RAIN_RWRP, RAIN_MADE = 1, 2, 3
 """Values of `rain_source`."""
 
 
@@ -29,6 +32,8 @@ def prepare_state(
     model_rain: xr.Dataset | None,
     grid: Grid,
     orography: npt.ArrayLike,
+    *,
+    gaps_allowed: bool = False,
 ) -> xr.Dataset:
     """Return the initial state on `grid`: the variables of `state`, `tp01` and `rain_source`.
 
@@ -36,24 +41,50 @@ def prepare_state(
     valid time on their own grids. `orography` (ny, nx), m, is the package's. Variables come out as float32, the
     dimensions those of `grid`; rain is observed where QPESUMS covers a cell, else RWRP's.
     Raises BadInput when the terrain differs by more than 100 m RMS, when times differ, when a source does not cover
-    the grid, or when a cell has neither rain: the cycle is refused.
+    the grid, or when a cell has neither rain: the cycle is refused, unless `gaps_allowed`: then it stays NaN.
     """
     fields = {str(name): _on_target(state, str(name), grid) for name in state.data_vars}
-    _require_terrain(fields, orography)
-    rain, rain_source = _merge_rain(_rain(observed_rain, state), _rain(model_rain, state), grid)
+    if "orog" not in fields:
+        raise BadInput(f"state: lacks orog, which tells a wrong grid; found {', '.join(fields)}")
+    require_terrain(fields["orog"], orography)
     fields = {name: values for name, values in fields.items() if name not in INVARIANTS.ids}
-    prepared = _dataset({**fields, "tp01": rain}, grid.dims, grid)
-    attributes = array_attributes(_RAIN_SOURCE_ATTRIBUTES, grid.dims)
-    prepared["rain_source"] = (grid.dims, rain_source, attributes)
+    prepared = _dataset(fields, grid.dims, grid).assign_coords(valid_time=state["valid_time"].variable[0])
+    return _with_rain(prepared, observed_rain, model_rain, grid, gaps_allowed)
+
+
+def prepare_without_state(
+    variables: VariableSet, valid_time: datetime, observed_rain: xr.Dataset | None, grid: Grid
+) -> xr.Dataset:
+    """Return a state that is known (not NaN) only where rain was observed: the rest is made by the package."""
+    prepared = grid.coordinates().assign_coords(valid_time=((), datetime64(valid_time)))
+    for variable in variables:
+        nothing = np.full(grid.shape, np.nan, np.float32)
+        prepared[variable.id] = (grid.dims, nothing, array_attributes(variable.attributes, grid.dims))
+    return _with_rain(prepared, observed_rain, None, grid, gaps_allowed=True)
+
+
+def _with_rain(
+    prepared: xr.Dataset, observed: xr.Dataset | None, model: xr.Dataset | None, grid: Grid, gaps_allowed: bool
+) -> xr.Dataset:
+    """Return the prepared state with `tp01` and `rain_source`, which says where it came from."""
+    rain, rain_source = _merge_rain(_rain(observed, prepared), _rain(model, prepared), grid)
+    if (without := np.count_nonzero(np.isnan(rain))) and not gaps_allowed:
+        raise BadInput(
+            f"tp01: {without} of {rain.size} cells have neither qpesums nor rwrp rain; allowed 0: the cycle is refused"
+        )
+    variable = VARIABLES["tp01"]
+    quality.check(rain, variable, f"prepared on {grid.name}", missing_allowed=gaps_allowed)
+    prepared["tp01"] = (grid.dims, rain, array_attributes(variable.attributes, grid.dims))
+    prepared["rain_source"] = (grid.dims, rain_source, array_attributes(_RAIN_SOURCE_ATTRIBUTES, grid.dims))
     prepared["rain_source"].attrs["observed_share"] = float(np.mean(rain_source == RAIN_QPESUMS))
-    return prepared.assign_coords(valid_time=state["valid_time"].variable[0])
+    return prepared
 
 
 _RAIN_SOURCE_ATTRIBUTES: dict[str, Any] = {
     "long_name": "where the rain of the past hour came from",
     "units": "1",
-    "flag_values": np.array([RAIN_QPESUMS, RAIN_RWRP], np.int8),
-    "flag_meanings": "qpesums rwrp",
+    "flag_values": np.array([RAIN_QPESUMS, RAIN_RWRP, RAIN_MADE], np.int8),
+    "flag_meanings": "qpesums rwrp background_alone",
 }
 
 
@@ -78,23 +109,26 @@ def _on_target(dataset: xr.Dataset, name: str, grid: Grid) -> npt.NDArray[np.flo
     return bilinear(Grid.of(dataset), grid)(values)
 
 
-def _require_terrain(fields: dict[str, npt.NDArray[np.float32]], orography: npt.ArrayLike) -> None:
-    if "orog" not in fields:
-        raise BadInput(f"state: lacks orog, which tells a wrong grid; found {', '.join(fields)}")
-    difference = fields["orog"] - np.asarray(orography, dtype=np.float64)
+def require_terrain(found: npt.ArrayLike, orography: npt.ArrayLike) -> Verdict:
+    """Compare a source's orography on the package's grid (ny, nx), m, with the package's own.
+
+    Raises BadInput when they differ by more than 100 m RMS: then the file is of another grid than it says.
+    """
+    difference = np.asarray(found, dtype=np.float64) - np.asarray(orography, dtype=np.float64)
     rms = float(np.sqrt(np.mean(difference**2)))
     if not rms <= OROGRAPHY_TOLERANCE:
         raise BadInput(
-            f"state: orog differs from the package's orography by {rms:.1f} m RMS;"
+            f"orog differs from the package's orography by {rms:.1f} m RMS;"
             f" allowed {OROGRAPHY_TOLERANCE:g}: a file of the wrong grid"
         )
+    return Verdict("difference from the package's", "orog", f"{rms:.1f} m RMS", f"{OROGRAPHY_TOLERANCE:g}")
 
 
-def _rain(rain: xr.Dataset | None, state: xr.Dataset) -> xr.Dataset | None:
+def _rain(rain: xr.Dataset | None, prepared: xr.Dataset) -> xr.Dataset | None:
     """Return `rain` after the check that it is of the state's valid time."""
     if rain is None:
         return None
-    found, allowed = rain["valid_time"].values, state["valid_time"].values
+    found, allowed = rain["valid_time"].values, prepared["valid_time"].values[None]
     if found.shape != allowed.shape or (found != allowed).any():
         raise BadInput(f"{rain.attrs.get('source', 'rain')}: tp01 is valid at {found}; allowed {allowed}")
     return rain
@@ -106,19 +140,19 @@ def _merge_rain(
     """Return rain (ny, nx), mm, and where it came from."""
     rain = np.full(grid.shape, np.nan, np.float32)
     if observed is not None:
-        rain = _observed_weights(Grid.of(observed), grid)(observed["tp01"].values[0])
+        rain = observed_weights(Grid.of(observed), grid)(observed["tp01"].values[0])
     unobserved = np.isnan(rain)
     if model is not None and unobserved.any():
         rain = np.where(unobserved, cell_mean(Grid.of(model), grid)(model["tp01"].values[0]), rain)
-    if without := np.count_nonzero(np.isnan(rain)):
-        raise BadInput(
-            f"tp01: {without} of {rain.size} cells have neither qpesums nor rwrp rain; allowed 0: the cycle is refused"
-        )
-    return rain, np.where(unobserved, RAIN_RWRP, RAIN_QPESUMS).astype(np.int8)
+    from_model = np.where(np.isnan(rain), RAIN_MADE, RAIN_RWRP)
+    return rain, np.where(unobserved, from_model, RAIN_QPESUMS).astype(np.int8)
 
 
-def _observed_weights(source: Grid, grid: Grid) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """Conservative where cell edges run along parallels; else the mean of 4 x 4 points a cell, all of them observed."""
+def observed_weights(source: Grid, grid: Grid) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """Return what brings observed rain onto a grid, NaN where it is not observed.
+
+    Conservative where cell edges run along parallels; else the mean of 4 x 4 points a cell, all of them observed.
+    """
     return conservative(source, grid) if grid.is_geographic else cell_mean(source, grid)
 
 

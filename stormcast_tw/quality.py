@@ -1,17 +1,20 @@
-"""Is this field believable: finite, and within what can occur near Taiwan.
+"""Is this field believable: finite, within what can occur near Taiwan, covering the domain, neither stuck nor jumping.
 
-Every verdict names the file, the variable, the number found and the number allowed.
+A field that is not raises BadInput with the file, the variable, the number found and the number allowed. What passed
+leaves a `Verdict` with the same numbers, for the table of inputs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.variables import Variable
+from stormcast_tw.variables import VARIABLES, Variable
 
 RAIN_NEGATIVE_LIMIT = 0.1
 """mm: rain between minus this and 0 is rounding of accumulations and becomes 0; below it the file is wrong."""
@@ -58,3 +61,85 @@ def clip_small_negatives(
             f" allowed no lower than {-limit:g}"
         )
     return np.where(negative, 0.0, values), count
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check of one variable that let it pass: the number found, and what was allowed."""
+
+    check: str
+    variable: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.variable} {self.check} {self.found} (allowed {self.allowed})"
+
+
+HEAVIEST_PERCENTILE_MM = 120.0
+"""Largest 99th percentile of hourly rain that is believed: three times that of typhoon Soudelor (40 mm, realism.md);
+the archive holds an hour with 345 mm."""
+
+LEAST_COVERAGE = 0.3
+"""Least share of the forecast domain that must be observed: a network with one radar left of four sees a third."""
+
+LARGEST_JUMP = {"t2m": 4.0, "u10m": 8.0, "v10m": 8.0, "sp": 600.0}
+"""Root mean square change in one hour that is believed, SI: about five times the mean change of the air over Taiwan. A
+front or a typhoon changes part of the domain by more, a wrong unit or a wrong field all of it."""
+
+
+def examine_rain(rain: npt.NDArray[Any], address: str) -> tuple[Verdict, ...]:
+    """Check hourly rain (ny, nx), mm, on the forecast domain, NaN where it is not observed.
+
+    Raises BadInput for too little coverage or for a gross error of the whole field.
+    """
+    share = float(np.isfinite(rain).mean())
+    if share < LEAST_COVERAGE:
+        raise BadInput(f"{address}: tp01 covers {share:.1%} of the domain; allowed no less than {LEAST_COVERAGE:.0%}")
+    heaviest = float(np.nanpercentile(rain, 99))
+    if heaviest > HEAVIEST_PERCENTILE_MM:
+        raise BadInput(
+            f"{address}: tp01 has a 99th percentile of {heaviest:.4g} kg m-2; allowed {HEAVIEST_PERCENTILE_MM:g}"
+        )
+    return (
+        Verdict("coverage", "tp01", f"{share:.1%}", f"{LEAST_COVERAGE:.0%} or more"),
+        Verdict("99th percentile", "tp01", f"{heaviest:.4g} kg m-2", f"{HEAVIEST_PERCENTILE_MM:g} or less"),
+    )
+
+
+def examine_change(
+    now: npt.NDArray[Any], before: npt.NDArray[Any], variable: Variable, address: str
+) -> tuple[Verdict, ...]:
+    """Compare a field (ny, nx) with that of the hour before. Raises BadInput if it is a copy of it, or jumps too far.
+
+    A field of one value, such as no rain at all, may well be the same an hour later.
+    """
+    both = np.isfinite(now) & np.isfinite(before)
+    if not both.any():
+        return ()
+    change = now[both].astype(np.float64) - before[both]
+    if not change.any() and np.ptp(now[both]) > 0:
+        raise BadInput(
+            f"{address}: {variable.id} equals the hour before at all of {change.size} points; allowed at some"
+        )
+    jump, limit = float(np.sqrt(np.mean(change**2))), LARGEST_JUMP.get(variable.id)
+    if limit is None:
+        return ()
+    if jump > limit:
+        raise BadInput(
+            f"{address}: {variable.id} changed by {jump:.4g} {variable.units} RMS in an hour; allowed {limit:g}"
+        )
+    return (Verdict("change in an hour", variable.id, f"{jump:.3g} {variable.units} RMS", f"{limit:g}"),)
+
+
+def ranges(dataset: xr.Dataset) -> tuple[Verdict, ...]:
+    """Return the range and the share of missing values of every variable: what `check` let pass."""
+    return tuple(_range(VARIABLES[str(name)], array.values) for name, array in dataset.data_vars.items())
+
+
+def _range(variable: Variable, values: npt.NDArray[Any]) -> Verdict:
+    low, high = variable.valid_range
+    missing = float(np.isnan(values).mean())
+    holes = f", {missing:.1%} missing" if missing else ""
+    found = f"{float(np.nanmin(values)):.5g} to {float(np.nanmax(values)):.5g} {variable.units}{holes}"
+    return Verdict("range", variable.id, found, f"{low:g} to {high:g}")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from pydantic import AwareDatetime
 
-from stormcast_tw.cycle import Cycle, hours
+from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.noise import standard_normal
@@ -89,7 +89,7 @@ def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
         prepared = inputs.get(job.prepared)
         draft.create(FORECAST, _spec(job, package, prepared))
         model = StormCast(package, job.device)
-        initial = _initial(inputs, prepared, package, model.device)
+        initial = _initial(inputs, prepared, package)
         background = _background(inputs, prepared, package, plan, model.device)
         count = _Count(plan, draft, report)
         for batch in plan.batches:
@@ -112,7 +112,7 @@ def _roll_batch(
     draft: Draft,
     plan: Plan,
     members: tuple[int, ...],
-    initial: State,
+    initial: npt.NDArray[np.float32],
     background: Sequence[State],
     count: _Count,
 ) -> None:
@@ -130,10 +130,7 @@ def _roll_batch(
         values = np.stack([np.asarray(array_of(group, v)[region, lead - 1]) for v in variables.ids], axis=1)
         return State.of(values, variables, plan.cycle.valid_time(lead), model.device)
 
-    if done:
-        state = stored(done)
-    else:
-        state = State(initial.values.expand(len(members), -1, -1, -1), variables, initial.valid_time)
+    state = stored(done) if done else _begin(model, initial, background[0], noise(0), len(members))
     for lead, later in rollout(model, state, background, noise, range(done + 1, plan.lead_hours + 1)):
         values = later.numpy()
         for v, variable in enumerate(variables.ids):
@@ -141,6 +138,21 @@ def _roll_batch(
         for member in members:
             draft.mark(part(member, lead))
         count.add(len(members))
+
+
+def _begin(
+    model: StormCast,
+    initial: npt.NDArray[np.float32],
+    background: State,
+    noise: npt.NDArray[np.float32],
+    members: int,
+) -> State:
+    """Return every member's state at init_time; what is missing of it (NaN) is made from the background alone."""
+    missing = np.isnan(initial)
+    values = np.repeat(initial, members, axis=0)
+    if missing.any():
+        values = np.where(missing, model.begin(background, noise).numpy(), values)
+    return State.of(values, model.package.state_set, background.valid_time, model.device)
 
 
 def part(member: int, lead: int) -> str:
@@ -175,14 +187,15 @@ def _spec(job: Job, package: ModelPackage, prepared: Artifact) -> DatasetSpec:
         experiment=plan.experiment,
         run=plan.run,
         history=f"{job.now:%Y-%m-%dT%H:%M:%SZ} rolled out by stormcast-tw",
+        **prepared.details.get("served", {}),
     )
     return forecast_spec(plan.cycle, package.grid, package.state_set, plan.members, plan.lead_hours, attributes)
 
 
-def _initial(store: Store, prepared: Artifact, package: ModelPackage, device: torch.device) -> State:
+def _initial(store: Store, prepared: Artifact, package: ModelPackage) -> npt.NDArray[np.float32]:
+    """Return the prepared state (1, variable, y, x); NaN where there is none."""
     dataset = store.open(prepared, "state")
-    values = np.stack([dataset[v].values for v in package.state_set.ids])[None]
-    return State.of(values, package.state_set, Cycle.parse(prepared.address.cycle).init_time, device)
+    return np.stack([dataset[v].values for v in package.state_set.ids])[None]
 
 
 def _background(

@@ -8,12 +8,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import fsspec
-from pydantic import SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stormcast_tw import __version__
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
+
+
+class Provider(BaseModel):
+    """Where one provider's files are, if not below the inputs root, and how to reach them. Unset: as all others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: str | None = None
+    """A local path or s3://, e.g. s3://ecmwf-forecasts."""
+    endpoint: str | None = None
+    anonymous: bool | None = None
+    key: str | None = None
+    secret: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -22,10 +35,22 @@ class Settings(BaseSettings):
     Each field is overridden by an environment variable of its name, for example `STORMCAST_TW_INPUTS_ROOT`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="STORMCAST_TW_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="STORMCAST_TW_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
 
     inputs_root: str = "var/inputs"
-    """Holds a folder a provider: rwrp, qpesums, global_ai."""
+    """Holds a folder a provider: rwrp, qpesums, global_ai and so on (`stormcast-tw inputs` lists them)."""
+    providers: dict[str, Provider] = Field(default_factory=dict)
+    """Providers that are elsewhere, e.g. `STORMCAST_TW_PROVIDERS__AIFS__ROOT=s3://ecmwf-forecasts` and
+    `STORMCAST_TW_PROVIDERS__AIFS__ANONYMOUS=true`."""
+    qpesums_datum: Literal["wgs84", "twd67"] = "wgs84"
+    """What QPESUMS's coordinates refer to. Its files say TWD67; whether its points were ever moved is not known, and
+    the difference is 0.8 km (DECISIONS.md)."""
+    qpepre_clock: Literal["utc", "taipei"] | None = None
+    qpepre_stamp: Literal["end", "start"] | None = None
+    """How QPEPRE text files are named: no default, for nobody published it. `stormcast-tw doctor` compares them with
+    RWRP's rain. While unset, QPEPRE does not serve."""
     work_root: str = "var/work"
     """Holds what is on the way: inputs, prepared, forecast and products."""
     published_root: str = "var"
@@ -38,6 +63,8 @@ class Settings(BaseSettings):
     """Ask without credentials. Otherwise key and secret come from below, or from where boto looks for them."""
     s3_key: str | None = None
     s3_secret: SecretStr | None = None
+    s3_timeout_seconds: float = 20.0
+    """A store that sends nothing for so long is asked again, twice; then a stand-in serves."""
     s3_checksums: Literal["when_supported", "when_required"] = "when_required"
     """Whether every request and answer is checksummed; stores other than Amazon's often cannot for byte ranges."""
     prefect_home: Path = Path("var/prefect")
@@ -49,17 +76,31 @@ class Settings(BaseSettings):
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
 
-    def s3_options(self) -> dict[str, Any]:
-        """Return what s3fs is told. Listings are never cached: another process may have sealed something meanwhile."""
-        checks = {f"{what}_checksum_{verb}": self.s3_checksums for what, verb in _CHECKSUMS}
+    def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
+        """Return what s3fs is told, for all stores or for a provider's own.
+
+        Listings are never cached: another process may have sealed something meanwhile.
+        """
+        here = provider or Provider()
+        anonymous = self.s3_anonymous if here.anonymous is None else here.anonymous
+        key, secret = (here.key, here.secret) if here.key else (self.s3_key, self.s3_secret)
+        checks: dict[str, Any] = {f"{what}_checksum_{verb}": self.s3_checksums for what, verb in _CHECKSUMS}
+        patience = {"connect_timeout": 5.0, "read_timeout": self.s3_timeout_seconds, "retries": {"max_attempts": 1}}
+        own_address = here.root is not None and here.endpoint is None
         return {
-            "anon": self.s3_anonymous,
-            "key": self.s3_key,
-            "secret": self.s3_secret.get_secret_value() if self.s3_secret else None,
-            "endpoint_url": self.s3_endpoint,
-            "config_kwargs": checks,
+            "anon": anonymous,
+            "key": None if anonymous else key,
+            "secret": None if anonymous or secret is None else secret.get_secret_value(),
+            "endpoint_url": here.endpoint or (None if own_address else self.s3_endpoint),
+            "config_kwargs": checks | patience,
             "use_listings_cache": False,
         }
+
+    def place(self, provider: str) -> tuple[str, dict[str, Any]]:
+        """Return the root of a provider's files and what fsspec is told to reach them."""
+        found = self.providers.get(provider, Provider())
+        root = found.root or f"{self.inputs_root}/{provider}"
+        return root, self.s3_options(found) if root.startswith("s3://") else {}
 
     def prefect_environment(self) -> dict[str, str]:
         """Return the environment of every Prefect process: its own home, no telemetry, a patient start."""

@@ -1,47 +1,88 @@
-"""Look for a cycle's inputs, show them, and fetch them."""
+"""Wait for a cycle's inputs, show them, fetch them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
+from stormcast_tw import alerts
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.errors import NotReady
+from stormcast_tw.errors import BadInput
 from stormcast_tw.events import Event
+from stormcast_tw.fetch import fetch
 from stormcast_tw.grid import Grid
-from stormcast_tw.inputs import fetch
 from stormcast_tw.model.package import Description
-from stormcast_tw.readiness import InputName, InputSet, find_inputs, sources
+from stormcast_tw.providers import providers
+from stormcast_tw.readiness import InputName, InputSet, Need, look
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
+from stormcast_tw.timetable import OPERATIONS
 from stormcast_tw.variables import BACKGROUND_SETS
 from tasks.policy import artifact_key, emit, under
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
+"""Between two looks: doubled each time. Files come minutes apart; two minutes late is not late."""
 
-@under("fetch")
-def await_inputs(cycle: Cycle, lead_hours: int, package: Description) -> InputSet:
-    """Return what serves the cycle, put it on the run's page as a table, and say so as an event."""
-    background_set = BACKGROUND_SETS[package.background_set]
-    try:
-        inputs = find_inputs(
-            cycle, lead_hours, background_set, sources(settings().inputs_root, Grid.parse(package.grid))
-        )
-    except NotReady as error:
-        emit(Event.INPUTS_MISSING, cycle, reason=str(error))
-        raise
-    create_table_artifact(inputs.table(), artifact_key("inputs", cycle), f"Inputs of {cycle}")
-    emit(Event.INPUTS_READY, cycle, inputs=inputs.table())
-    get_run_logger().info("inputs of %s: %s", cycle, ", ".join(f"{i.name} {i.status}" for i in inputs.inputs))
-    return inputs
+
+@under("await")
+def await_inputs(
+    cycle: Cycle,
+    lead_hours: int,
+    package: Description,
+    experiment: str,
+    now: datetime,
+    rejected: Mapping[str, str],
+    wait: bool = True,
+) -> InputSet:
+    """Return what serves the cycle: at once if everything is ready, else the best there is at the deadline.
+
+    The table of inputs on the run's page is kept up to date meanwhile. Raises NotReady, with an event, if a required
+    input is missing at the deadline; BadInput if all that was delivered is damaged.
+    """
+    need = Need(cycle, lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
+    sources = providers(settings(), Grid.parse(package.grid))
+    log = get_run_logger()
+    for last in _looks(cycle, now, wait):
+        inputs = look(need, sources, rejected)
+        create_table_artifact(inputs.table(), artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}")
+        if inputs.status == "ready" or last:
+            break
+        log.info("inputs of %s: %s; waiting for %s", cycle, inputs.status, "; ".join(inputs.missing or inputs.degraded))
+    _say(inputs, experiment)
+    if inputs.missing and (damage := [reason for reason in rejected.values() if reason in " ".join(inputs.missing)]):
+        raise BadInput(damage[0])
+    log.info("inputs of %s: %s", cycle, ", ".join(f"{i.name} {i.status}" for i in inputs.inputs))
+    return inputs.require_complete()
+
+
+def _looks(cycle: Cycle, now: datetime, wait: bool) -> Iterator[bool]:
+    """Yield once before each look, True before the last: at the deadline, or at once where nobody waits."""
+    started, pause = time.monotonic(), FIRST_PAUSE_SECONDS
+    deadline = cycle.init_time + OPERATIONS.deadline
+    while wait and (left := (deadline - now - timedelta(seconds=time.monotonic() - started)).total_seconds()) > 0:
+        yield False
+        time.sleep(min(pause, left))
+        pause = min(2.0 * pause, LONGEST_PAUSE_SECONDS)
+    yield True
+
+
+def _say(inputs: InputSet, experiment: str) -> None:
+    """Emit what the inputs are; `news` the first time after another state."""
+    cycle = Cycle.parse(inputs.cycle)
+    news = alerts.is_news(Store(settings().work_root), inputs, experiment)
+    event = {"ready": Event.INPUTS_READY, "degraded": Event.INPUTS_DEGRADED, "missing": Event.INPUTS_MISSING}
+    emit(event[inputs.status], cycle, news=news, experiment=experiment, text=alerts.text(inputs), inputs=inputs.table())
 
 
 @under("fetch")
 def fetch_state(inputs: InputSet, package: Description, experiment: str, now: datetime) -> Artifact:
-    """Keep state and rain as the providers gave them."""
-    return _fetch(inputs, ("state", "rain", "model_rain"), package, experiment, now)
+    """Keep state and rain as the providers gave them, and the observed rain of the day before."""
+    return _fetch(inputs, ("past_rain", "rain", "model_rain", "state"), package, experiment, now)
 
 
 @under("fetch")
@@ -53,9 +94,13 @@ def fetch_background(inputs: InputSet, package: Description, experiment: str, no
 def _fetch(
     inputs: InputSet, names: tuple[InputName, ...], package: Description, experiment: str, now: datetime
 ) -> Artifact:
-    providers = sources(settings().inputs_root, Grid.parse(package.grid))
-    artifact = fetch(Store(settings().work_root), inputs, names, providers, experiment, now)
+    sources = providers(settings(), Grid.parse(package.grid))
+    store = Store(settings().work_root)
+    artifact = fetch(store, inputs, names, sources, settings().package, package, experiment, now)
     words = labels(simulated=artifact.simulated, trained=None)
     sizes = f"{len(artifact.variables)} variables in {len(artifact.parents)} files"
-    get_run_logger().info("%s%s of %s, kept as %s", words, sizes, ", ".join(names), artifact.address)
+    used = sum(
+        file["bytes_used"] + file["bytes_of_index"] for files in artifact.details["used"].values() for file in files
+    )
+    get_run_logger().info("%s%s, %.1f MB read, kept as %s", words, sizes, used / 1e6, artifact.address)
     return artifact

@@ -15,12 +15,13 @@ from prefect.events import emit_event
 from prefect.tasks import Task
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.events import Event, cycle_resource
+from stormcast_tw.errors import Unreachable
+from stormcast_tw.events import NEWS_LABEL, Event, cycle_resource
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NETWORK_ERRORS = (ConnectionError, TimeoutError, aiohttp.ClientError)
+NETWORK_ERRORS = (Unreachable, ConnectionError, TimeoutError, aiohttp.ClientError)
 """Errors that pass by themselves. Everything else is for a human, or for readiness."""
 
 
@@ -36,18 +37,23 @@ class Policy:
 
 POLICIES = {
     # A full-globe GRIB of three leads is about 0.4 GB; ten minutes allow 0.7 MB/s.
+    # Waits for the inputs until the deadline of the cycle, three hours after init_time; a day for a rehearsal.
+    "await": Policy(timeout_seconds=24 * 3600),
     "fetch": Policy(timeout_seconds=600),
     "regrid": Policy(timeout_seconds=600),
     # The rollout has a deadline of its own, in its child process; this one is only the net below it.
     "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),
     "products": Policy(timeout_seconds=900),
     "publish": Policy(timeout_seconds=900),
+    # Scores of one cycle take seconds; a first run scores a month.
+    "verify": Policy(timeout_seconds=3 * 3600),
 }
 
 
 def is_network_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """True when the task failed by an error that may pass by itself."""
-    return isinstance(state.result(raise_on_failure=False), NETWORK_ERRORS)
+    """True when the task failed by an error that may pass by itself, or because of one."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, NETWORK_ERRORS) or isinstance(getattr(error, "__cause__", None), NETWORK_ERRORS)
 
 
 def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
@@ -70,9 +76,10 @@ def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     return decorated
 
 
-def emit(event: Event, cycle: Cycle, **payload: Any) -> None:
-    """Emit an event of our vocabulary about a cycle."""
-    emit_event(event=event.value, resource={"prefect.resource.id": cycle_resource(cycle)}, payload=payload)
+def emit(event: Event, cycle: Cycle, *, news: bool = True, **payload: object) -> None:
+    """Emit an event of our vocabulary about a cycle. Only `news`, a change of state, rings an alarm."""
+    resource = {"prefect.resource.id": cycle_resource(cycle), NEWS_LABEL: str(news).lower()}
+    emit_event(event=event.value, resource=resource, payload={"cycle": str(cycle), **payload})
 
 
 def artifact_key(what: str, cycle: Cycle) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from stormcast_tw import catalogue
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.events import Event
+from stormcast_tw.fetch import input_table
 from stormcast_tw.readiness import InputSet
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
@@ -18,16 +19,26 @@ from tasks.policy import artifact_key, emit, under
 
 
 @under("publish")
-def publish(inputs: InputSet, forecast: Artifact, products: Artifact, now: datetime) -> Artifact:
+def publish(
+    inputs: InputSet, fetched: tuple[Artifact, ...], forecast: Artifact, products: Artifact, now: datetime
+) -> Artifact:
     """Publish, move the pointers, and say so as an event."""
     store, work, where = Store(settings().published_root), Store(settings().work_root), settings().published_root
     seen = store.find(forecast.address.model_copy(update={"kind": catalogue.PUBLISHED})) is not None
-    artifact = catalogue.publish(store, work, forecast, products, now, inputs=inputs.table(), status="complete")
+    table = input_table(inputs, fetched)
+    status = "complete" if inputs.status == "ready" else "degraded"
+    artifact = catalogue.publish(store, work, forecast, products, now, inputs=table, status=status)
     cycle = Cycle.parse(artifact.address.cycle)
+    create_table_artifact(
+        table, artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}, as they were used"
+    )
     words = "was published before; nothing was written" if seen else "is published"
     what = f"{labels(simulated=artifact.simulated, trained=artifact.trained)}run"
     create_markdown_artifact(f"{what} `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
     get_run_logger().info("%s %s %s", what, artifact.address, words)
     if not seen:
-        emit(Event.CYCLE_PUBLISHED, cycle, run=artifact.address.run, experiment=artifact.address.experiment)
+        run, experiment = artifact.address.run, artifact.address.experiment
+        emit(Event.CYCLE_PUBLISHED, cycle, status=status, run=run, experiment=experiment)
+        if status == "degraded":
+            emit(Event.CYCLE_DEGRADED, cycle, reason="; ".join(inputs.degraded), run=run, experiment=experiment)
     return artifact

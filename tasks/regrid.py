@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 from stormcast_tw.inputs import prepare
 from stormcast_tw.model.package import Description
 from stormcast_tw.plan import InputsPlan
+from stormcast_tw.readiness import InputSet
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from tasks.policy import under
@@ -16,10 +17,10 @@ from tasks.policy import under
 
 @under("regrid")
 def regrid_inputs(
-    plan: InputsPlan, state: Artifact, background: Artifact, package: Description, now: datetime
+    plan: InputsPlan, inputs: InputSet, state: Artifact, background: Artifact, package: Description, now: datetime
 ) -> Artifact:
     """Return the prepared inputs of a forecast."""
     store = Store(settings().work_root)
-    artifact = prepare(store, plan, (state, background), settings().package, package, now)
+    artifact = prepare(store, plan, inputs, (state, background), settings().package, package, now)
     get_run_logger().info("%s", artifact.details["rain"])
     return artifact

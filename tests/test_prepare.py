@@ -73,8 +73,8 @@ def test_rain_is_observed_where_it_can_be_and_rwrp_s_elsewhere(state, orography)
     prepared = prepare_state(state, dataset(QPESUMS, {"tp01": observed}), rain, TAIWAN_2KM, orography)
     source = prepared["rain_source"]
     assert source.dtype == np.int8
-    assert source.attrs["flag_meanings"] == "qpesums rwrp"
-    np.testing.assert_array_equal(source.attrs["flag_values"], np.array([1, 2], np.int8))
+    assert source.attrs["flag_meanings"] == "qpesums rwrp background_alone"
+    np.testing.assert_array_equal(source.attrs["flag_values"], np.array([1, 2, 3], np.int8))
     east = TAIWAN_2KM.x > 121.53
     west = TAIWAN_2KM.x < 121.47
     assert (source.values[:, west] == 1).all()

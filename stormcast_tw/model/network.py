@@ -9,7 +9,8 @@ import torch
 
 from stormcast_tw.plan import Frozen
 
-Role = Literal["regression", "diffusion"]
+Role = Literal["regression", "diffusion", "background_only_regression", "background_only_diffusion"]
+"""The two stages of a step; and, in packages that can begin without a state, the two that make one (CorrDiff's)."""
 
 
 class Architecture(Frozen):
@@ -43,7 +44,7 @@ def unfold(channels: torch.Tensor, factor: int) -> torch.Tensor:
 def build(role: Role, size: Architecture, channels: Channels, shape: tuple[int, int], factor: int) -> torch.nn.Module:
     """Return an untrained network on the folded grid: shape (y, x) of the grid, `factor` points folded each way.
 
-    regression: F(condition, 0) -> state, no noise embedding. diffusion: D(x, sigma, condition), EDM-preconditioned
+    Regressions: F(condition, 0) -> state, no noise embedding. Diffusions: D(x, sigma, condition), EDM-preconditioned
     with sigma_data = 1, because residuals are divided by their own standard deviation.
     """
     with warnings.catch_warnings():
@@ -54,14 +55,15 @@ def build(role: Role, size: Architecture, channels: Channels, shape: tuple[int, 
 
     area = factor * factor
     state, condition = channels.state * area, channels.condition * area
+    regression = role.endswith("regression")
     network: torch.nn.Module = SongUNet(
         img_resolution=[shape[0] // factor, shape[1] // factor],
-        in_channels=condition if role == "regression" else state + condition,
+        in_channels=condition if regression else state + condition,
         out_channels=state,
-        embedding_type="zero" if role == "regression" else "positional",
+        embedding_type="zero" if regression else "positional",
         **{k: list(v) if isinstance(v, tuple) else v for k, v in size.model_dump().items()},
     )
-    if role == "regression":
+    if regression:
         return network
     preconditioned: torch.nn.Module = EDMPreconditioner(ConcatConditionWrapper(network), sigma_data=1.0)
     return preconditioned

@@ -44,6 +44,8 @@ class StateScale(Scale):
 
     tendency_std: float = Field(gt=0)
     residual_std: float = Field(gt=0)
+    background_only_residual_std: float | None = Field(default=None, gt=0)
+    """That of a state made from the background alone, where the package can make one."""
 
 
 class Network(Frozen):
@@ -90,6 +92,8 @@ class Description(Frozen):
                 raise ValueError(f"{kind} set {chosen!r} is not one of {', '.join(sets)}")
             if tuple(scales) != sets[chosen].ids:
                 raise ValueError(f"{kind} variables {tuple(scales)} are not those of {chosen}: {sets[chosen].ids}")
+        if self.begins_alone and any(scale.background_only_residual_std is None for scale in self.state.values()):
+            raise ValueError("a package that begins from the background alone needs its residual_std of every variable")
         if tuple(self.invariants) != INVARIANTS.ids:
             raise ValueError(f"invariants {tuple(self.invariants)} are not {INVARIANTS.ids}")
         return self
@@ -100,13 +104,21 @@ class Description(Frozen):
         return digest_of(self.model_dump(mode="json"))
 
     @property
+    def begins_alone(self) -> bool:
+        """True if it can make a state from the background, where there is none."""
+        return {"background_only_regression", "background_only_diffusion"} <= {n.role for n in self.networks}
+
+    @property
     def channels(self) -> dict[Role, Channels]:
         """The channels of each network, before folding."""
         state = len(self.state)
-        condition = state + 2 * len(self.background) + len(self.invariants) + TIME_CHANNELS
+        alone = len(self.background) + len(self.invariants) + TIME_CHANNELS
+        condition = state + len(self.background) + alone
         return {
             "regression": Channels(state=state, condition=condition),
             "diffusion": Channels(state=state, condition=condition + state),
+            "background_only_regression": Channels(state=state, condition=alone),
+            "background_only_diffusion": Channels(state=state, condition=alone + state),
         }
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
-from stormcast_tw.model.network import fold, unfold
+from stormcast_tw.model.network import Role, fold, unfold
 from stormcast_tw.model.package import ModelPackage, Scale
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
@@ -35,6 +35,8 @@ class StormCast:
         scales = list(description.state.values())
         self._tendency_std = _column([scale.tendency_std for scale in scales], self.device)
         self._residual_std = _column([scale.residual_std for scale in scales], self.device)
+        alone = [scale.background_only_residual_std or 1.0 for scale in scales]
+        self._alone_std = _column(alone, self.device)
         bounds = [variable.valid_range for variable in package.state_set]
         self._lower = _column([low for low, _ in bounds], self.device)
         self._upper = _column([high for _, high in bounds], self.device)
@@ -49,11 +51,34 @@ class StormCast:
         `noise` is standard normal (member, variable, y, x). Raises BadInput for a background at any other time or for
         shapes that do not fit, BadPackage if the networks give something that is not finite.
         """
-        x = self.unbounded_step(state, before, after, noise)
+        return self._bounded(self.unbounded_step(state, before, after, noise), after.valid_time)
+
+    @torch.inference_mode()
+    def begin(self, background: State, noise: npt.NDArray[np.float32]) -> State:
+        """Return a state at the background's valid time made from it alone, where none was observed.
+
+        CorrDiff's two stages (Mardani et al. 2025, 10.1038/s43247-025-02042-5); `noise` is standard normal (member,
+        variable, y, x), each member begins apart. Raises BadPackage for a package without these networks.
+        """
+        if not self.package.description.begins_alone:
+            raise BadPackage(f"{self.package.description.name}: has no networks that begin from the background alone")
+        shared = [
+            self._background.scale(self._background.transform(background.values))[0],
+            self._invariants_vyx,
+            self._time_channels(background.valid_time),
+        ]
+        condition = torch.cat(shared).expand(noise.shape[0], -1, -1, -1)
+        z_mean = self._regression(condition, "background_only_regression")
+        with_mean = torch.cat([condition, z_mean], dim=1)
+        residual = self._residual(with_mean, torch.from_numpy(noise).to(self.device), "background_only_diffusion")
+        z = self._state.unscale(z_mean) + self._alone_std * residual
+        return self._bounded(self._state.untransform(z), background.valid_time)
+
+    def _bounded(self, x: torch.Tensor, valid_time: datetime) -> State:
         if not bool(torch.isfinite(x).all()):
-            raise BadPackage(f"{self.package.description.name}: the step to {after.valid_time} is not finite")
+            raise BadPackage(f"{self.package.description.name}: the state at {valid_time} is not finite")
         values = torch.minimum(torch.maximum(x, self._lower), self._upper)
-        return State(values, state.variables, after.valid_time)
+        return State(values, self.package.state_set, valid_time)
 
     @torch.inference_mode()
     def unbounded_step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> torch.Tensor:
@@ -83,15 +108,15 @@ class StormCast:
         shared_mvyx = torch.cat(shared).expand(members, -1, -1, -1)
         return torch.cat([self._state.scale(self._state.transform(state)), shared_mvyx], dim=1)
 
-    def _regression(self, condition: torch.Tensor) -> torch.Tensor:
+    def _regression(self, condition: torch.Tensor, role: Role = "regression") -> torch.Tensor:
         factor = self.package.description.fold
         no_noise = torch.zeros(condition.shape[0], device=self.device)
-        tendency: torch.Tensor = self._networks["regression"](fold(condition, factor), no_noise, None)
+        tendency: torch.Tensor = self._networks[role](fold(condition, factor), no_noise, None)
         return unfold(tendency, factor)
 
-    def _residual(self, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def _residual(self, condition: torch.Tensor, noise: torch.Tensor, role: Role = "diffusion") -> torch.Tensor:
         factor = self.package.description.fold
-        folded, network = fold(condition, factor), self._networks["diffusion"]
+        folded, network = fold(condition, factor), self._networks[role]
 
         def D(x: torch.Tensor, sigma: float) -> torch.Tensor:  # noqa: N802
             denoised: torch.Tensor = network(x, torch.full((x.shape[0],), sigma, device=self.device), folded)
@@ -149,6 +174,9 @@ class _Scaling:
 
     def scale(self, transformed: torch.Tensor) -> torch.Tensor:
         return (transformed - self._mean) / self._std
+
+    def unscale(self, scaled: torch.Tensor) -> torch.Tensor:
+        return self._mean + self._std * scaled
 
 
 def _column(values: list[float], device: torch.device) -> torch.Tensor:

@@ -15,6 +15,7 @@ from stormcast_tw.sources.rwrp import path as rwrp_path
 
 RWRP_RUNS_BEFORE = (3, 2, 1)
 """Hours before the cycle of the RWRP runs that are there."""
+PAST_RAIN_HOURS = 23
 GLOBAL_HOURS_BEFORE = 12
 GLOBAL_STEP_HOURS = 6
 
@@ -29,8 +30,9 @@ def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[s
         for lead in range(before + 1):
             path = f"rwrp/{rwrp_path(init, init + hours(lead))}"
             yield path, lambda init=init, lead=lead: rwrp.encode(world, init, lead)  # type: ignore[misc]
-    path = f"qpesums/{qpesums_path(cycle.init_time)}"
-    yield path, lambda: qpesums.encode(world, cycle.init_time)
+    for before in range(PAST_RAIN_HOURS, -1, -1):
+        time = cycle.valid_time(-before)
+        yield f"qpesums/{qpesums_path(time)}", lambda time=time: qpesums.encode(world, time)  # type: ignore[misc]
     start = cycle.init_time - timedelta(hours=GLOBAL_HOURS_BEFORE)
     last = GLOBAL_HOURS_BEFORE + -(-lead_hours // GLOBAL_STEP_HOURS) * GLOBAL_STEP_HOURS
     for lead in range(GLOBAL_HOURS_BEFORE, last + 1, GLOBAL_STEP_HOURS):

@@ -9,9 +9,11 @@ import xarray as xr
 from flows.operations import operations
 from stormcast_tw import catalogue
 from stormcast_tw.errors import NotReady, Refused
-from stormcast_tw.inputs import fetch, plan_inputs, prepare
+from stormcast_tw.fetch import fetch
+from stormcast_tw.inputs import plan_inputs, prepare
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.readiness import find_inputs, sources
+from stormcast_tw.providers import providers
+from stormcast_tw.readiness import Need, look
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact, Store
 from tests.conftest import CYCLE, NOW
@@ -37,8 +39,10 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
     assert "SIMULATED" in forecast.attrs["title"]
     assert "UNTRAINED" in forecast.attrs["title"]
     served = {row["input"]: row for row in artifact.details["inputs"]}
-    assert set(served) == {"state", "rain", "model_rain", "background"}
+    assert set(served) == {"state", "rain", "model_rain", "background", "past_rain"}
     assert served["background"]["age"] == "12 h"
+    assert served["past_rain"]["status"] == "ready (optional)"
+    assert artifact.details["status"] == "complete"
 
     state = prepared_state(inputs, Store(str(tmp_path / "apart")), small_package)
     step = forecast["t2m"].isel(lead_time=0).mean("member") - state["t2m"]
@@ -56,12 +60,13 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
 
 def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Dataset:
     """What a forecast starts from, without the model."""
-    providers = sources(str(inputs), package.grid)
-    found = find_inputs(CYCLE, 1, package.background_set, providers)
-    state = fetch(work, found, ("state", "rain", "model_rain"), providers, "demo", NOW)
-    background = fetch(work, found, ("background",), providers, "demo", NOW)
-    plan = plan_inputs(found, "demo", package.description, 1)
-    artifact = prepare(work, plan, (state, background), settings().package, package.description, NOW)
+    sources = providers(settings(), package.grid)
+    found = look(Need(CYCLE, 1, package.background_set), sources)
+    about = settings().package, package.description
+    state = fetch(work, found, ("state", "rain", "model_rain"), sources, *about, "demo", NOW)
+    background = fetch(work, found, ("background",), sources, *about, "demo", NOW)
+    plan = plan_inputs((state, background), "demo", CYCLE, package.description, 1)
+    artifact = prepare(work, plan, found, (state, background), *about, NOW)
     assert artifact.simulated
     assert artifact.parents == (state.uri, background.uri)
     return work.open(artifact, "state").load()
@@ -70,7 +75,7 @@ def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Datas
 def test_rain_of_the_model_stands_in_where_radar_does_not_see(inputs: Path, work: Store, small_package: ModelPackage):
     seen = prepared_state(inputs, work, small_package)
     assert set(np.unique(seen["rain_source"])) == {1}
-    assert seen["rain_source"].attrs["flag_meanings"] == "qpesums rwrp"
+    assert seen["rain_source"].attrs["flag_meanings"] == "qpesums rwrp background_alone"
     for path in (inputs / "qpesums").rglob("*.gz"):
         path.unlink()
     unseen = prepared_state(inputs, work, small_package)

@@ -118,7 +118,7 @@ def test_wrong_shapes_and_values_are_refused(small_package: ModelPackage):
 def test_a_network_that_explodes_is_refused(small_package: ModelPackage):
     model = StormCast(small_package)
     infinite = np.full((1, 4, *SMALL.shape), 1e38, np.float32)
-    with pytest.raises(BadPackage, match=r"demo: the step to 2026-06-11 07:00.* is not finite"):
+    with pytest.raises(BadPackage, match=r"demo: the state at 2026-06-11 07:00.* is not finite"):
         model.step(initial(small_package, 1), background(small_package, 0), background(small_package, 1), infinite)
 
 
