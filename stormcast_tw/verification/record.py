@@ -1,0 +1,192 @@
+"""The record: one small sealed artifact a run and truth, made once when the truth is complete; a month is their sum.
+
+An artifact of kind `verification` holds `statistics.nc`, the sums of one cycle (sums.py). Its plan names the forecast
+and the truth, never the files of the truth: what has been scored stays as it was scored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import xarray as xr
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.plan import Frozen, digest_of
+from stormcast_tw.store import Address, Artifact, Draft, Store
+from stormcast_tw.verification import baselines
+from stormcast_tw.verification.dressing import (
+    MEMBERS,
+    TrainingSpan,
+    collect_errors,
+    errors_of_system,
+    spread_evenly,
+    year_before,
+)
+from stormcast_tw.verification.packed import pack, unpack
+from stormcast_tw.verification.pairs import gather
+from stormcast_tw.verification.start import Invariants, Start, simulated_start, start_of
+from stormcast_tw.verification.sums import score_cycle
+from stormcast_tw.verification.truth import SimulatedTruth, Truth
+
+KIND = "verification"
+ARCHIVE = "errors"
+STATISTICS = "statistics.nc"
+
+FORMAT = 1
+"""Raised whenever what is summed, or how a baseline is made, changes: records of two formats are never added."""
+
+
+class Scoring(Frozen):
+    """What beside run and truth determines a record: where dressing errors come from, and the seed of all chance."""
+
+    training: TrainingSpan | None = None
+    """None: of each cycle the calendar year before its own."""
+    seed: int = 0
+
+    def training_of(self, cycle: Cycle) -> TrainingSpan:
+        """Return the span whose errors dress the baselines of a cycle."""
+        return self.training or year_before(cycle)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where records are made: the stores, the truth, the package's invariants; `report` is told what takes long."""
+
+    published: Store
+    work: Store
+    truth: Truth
+    invariants: Invariants
+    report: Callable[[str], None] = field(default=lambda _: None)
+
+
+def address(run: Artifact, truth: Truth, scoring: Scoring) -> Address:
+    """Return where the record of a published run against a truth is kept."""
+    return run.address.model_copy(update={"kind": KIND, "run": digest_of(_plan(run, truth, scoring))[:12]})
+
+
+def _plan(run: Artifact, truth: Truth, scoring: Scoring) -> dict[str, Any]:
+    span = scoring.training_of(Cycle.parse(run.address.cycle))
+    return {
+        "format": FORMAT,
+        "run": str(run.address),
+        "package": run.plan["inputs"]["package"],
+        "truth": truth.name,
+        "training": span.model_dump(mode="json"),
+        "seed": scoring.seed,
+    }
+
+
+def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artifact:
+    """Return the record of a published run; a sealed one is returned as it is.
+
+    Raises NotReady while the truth, or what the forecast started from, is not there, BadInput where it cannot be
+    vouched for. Nothing is kept of a cycle that could not be scored whole.
+    """
+    cycle = Cycle.parse(run.address.cycle)
+    span = scoring.training_of(cycle)
+    span.require_apart(cycle, cycle, run.plan["inputs"]["lead_hours"])
+
+    def fill(draft: Draft) -> Artifact:
+        start = start_of(bench.work, run)
+        there = bench.truth.surface(cycle, start.lead_hours, start.grid, now)
+        archive = error_archive(bench, start, run.address.experiment, span, now)
+        names = [] if archive is None else archive.details["systems"]
+        errors = {name: errors_of_system(bench.work, archive, name) for name in names if archive is not None}
+        forecast = bench.published.open(run, "forecast").load()
+        pairs = gather(start, forecast, there, bench.truth, bench.invariants, errors, scoring.seed)
+        sums = score_cycle(pairs.systems, pairs.truth, pairs.strata, seed=scoring.seed)
+        draft.put(STATISTICS, pack(sums))
+        return draft.seal(
+            grid=run.grid,
+            variables=tuple(map(str, sums["variable"].values)),
+            parents=(run, *(() if archive is None else (archive,))),
+            simulated=run.simulated or bool(there.attrs["simulated"]),
+            trained=run.trained,
+            now=now,
+            details={
+                "package": run.details["package"],
+                "systems": list(pairs.systems),
+                "absent": pairs.absent,
+                "regime": pairs.strata.regime,
+                "truth_files": json.loads(there.attrs["files"]),
+            },
+        )
+
+    return bench.published.make(address(run, bench.truth, scoring), _plan(run, bench.truth, scoring), fill)
+
+
+def error_archive(bench: Bench, start: Start, experiment: str, span: TrainingSpan, now: datetime) -> Artifact | None:
+    """Return the archive of errors that dresses the baselines of a cycle, made once an init hour; None without enough.
+
+    In a simulated world any cycle of the span can be made. Otherwise its cycles are those that have been scored.
+    """
+    truth, hour = bench.truth, start.cycle.init_time.hour
+    if isinstance(truth, SimulatedTruth):
+        cycles = span.cycles(hour)
+        world = truth.world
+
+        def start_at(cycle: Cycle) -> Start:
+            return simulated_start(world, cycle, start.lead_hours, start.grid, bench.invariants)
+    else:
+        runs = _scored_runs(bench, experiment, span, hour, start)
+        if len(runs) < MEMBERS:
+            return None
+        cycles = spread_evenly(sorted(map(Cycle.parse, runs)))
+
+        def start_at(cycle: Cycle) -> Start:
+            return start_of(bench.work, runs[str(cycle)])
+
+    plan = {
+        "format": FORMAT,
+        "truth": truth.name,
+        "grid": start.grid.fingerprint,
+        "lead_hours": start.lead_hours,
+        "cycles": [str(cycle) for cycle in cycles],
+    }
+    where = Address(kind=ARCHIVE, experiment=experiment, cycle=str(cycles[0]), run=digest_of(plan)[:12])
+    return collect_errors(
+        bench.work,
+        where,
+        plan,
+        cycles,
+        lambda cycle: baselines.errors_at(start_at(cycle), truth, now),
+        simulated=isinstance(truth, SimulatedTruth),
+        now=now,
+        progress=lambda cycle: bench.report(f"errors of the baselines at {cycle}, to dress {hour:02d} UTC with"),
+    )
+
+
+def _scored_runs(bench: Bench, experiment: str, span: TrainingSpan, hour: int, start: Start) -> dict[str, Artifact]:
+    """Return the published runs of the span that were scored against this truth: their truth is complete."""
+    runs: dict[str, Artifact] = {}
+    for record in bench.published.list(KIND, experiment):
+        init_time = Cycle.parse(record.address.cycle).init_time
+        same = record.plan["truth"] == bench.truth.name and record.grid == start.grid.describe()
+        if same and init_time.hour == hour and span.start <= init_time <= span.end:
+            kind, *rest = record.plan["run"].split("/")
+            found = bench.published.get(Address(kind=kind, experiment=rest[0], cycle=rest[1], run=rest[2]))
+            if found.plan["inputs"]["lead_hours"] >= start.lead_hours:
+                runs[record.address.cycle] = found
+    return runs
+
+
+def records(
+    published: Store, experiment: str, truth: str, package: str, first: Cycle, last: Cycle
+) -> dict[str, Artifact]:
+    """Return, by cycle, the newest record of a package (by digest) against a truth (by name)."""
+    found: dict[str, Artifact] = {}
+    for cycle in first.until(last):
+        for record in published.list(KIND, f"{experiment}/{cycle}"):
+            plan = record.plan
+            if (plan["truth"], plan["package"], plan["format"]) == (truth, package, FORMAT):
+                found[str(cycle)] = record
+    return found
+
+
+def statistics_of(published: Store, record: Artifact) -> xr.Dataset:
+    """Return the sums of one cycle."""
+    return unpack(published, record, STATISTICS)

@@ -1,0 +1,136 @@
+"""Is the system getting worse? A rolling skill against the band of what it was before.
+
+The skill of a variable is 1 - CRPS / CRPS of persistence, both summed over all leads and points of the newest week: a
+ratio, so that quiet and violent weeks can be compared. The band is mean - 3 standard deviations of the same skill of
+weeks drawn from the four weeks before, in blocks of a day (moving block bootstrap). Below it the skill has dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from pydantic import AwareDatetime
+
+from stormcast_tw.errors import Conflict
+from stormcast_tw.plan import Frozen
+from stormcast_tw.store import Store
+from stormcast_tw.verification.pairs import FORECAST
+
+RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
+WIDTH = 3.0
+"""Standard deviations: were weeks normal, one in 740 would be below by chance."""
+BLOCK = 4
+"""Cycles drawn together, a day: errors of one day share their weather."""
+RESAMPLES = 1000
+FEWEST_RECENT, FEWEST_BEFORE = 14, 56
+"""Half of the cycles of each period; with fewer nothing is said."""
+REFERENCE = "persistence"
+JUDGED = ("t2m", "wind", "tp01")
+_ATTEMPTS = 20
+
+
+class Skill(Frozen):
+    """The skill of a variable in the newest week, and the mean and standard deviation of weeks before."""
+
+    variable: str
+    until: AwareDatetime
+    recent: float
+    mean: float
+    std: float
+    cycles: tuple[int, int]
+    """How many were in the newest week, and in the four before."""
+
+    @property
+    def lowest(self) -> float:
+        """The lower edge of the band."""
+        return self.mean - WIDTH * self.std
+
+    @property
+    def dropped(self) -> bool:
+        """True below the band."""
+        return self.recent < self.lowest
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        where, (week, before) = "below" if self.dropped else "within", self.cycles
+        return (
+            f"{self.variable}: skill against {REFERENCE} {self.recent:.3f}, {where} its band from {self.lowest:.3f}"
+            f" ({self.mean:.3f} - {WIDTH:g} x {self.std:.3f}; {week} cycles of a week, {before} before)"
+        )
+
+
+def rolling_skill(cycles: Sequence[xr.Dataset], seed: int = 0) -> tuple[Skill, ...]:
+    """Return the skill of each variable of JUDGED from statistics of single cycles; () while there are too few."""
+    ordered = sorted((c for c in cycles if REFERENCE in c["system"].values), key=lambda c: c["init_time"].values)
+    if not ordered:
+        return ()
+    last = ordered[-1]["init_time"].values
+    edge = last - np.timedelta64(RECENT)
+    recent = [c for c in ordered if c["init_time"].values > edge]
+    before = [c for c in ordered if edge - np.timedelta64(BEFORE) < c["init_time"].values <= edge]
+    if len(recent) < FEWEST_RECENT or len(before) < FEWEST_BEFORE:
+        return ()
+    until = datetime.fromisoformat(f"{np.datetime_as_string(last, 's')}+00:00")
+    rng = np.random.default_rng(seed)
+    found = []
+    for variable in JUDGED:
+        weeks = _ratio(_resampled(_sums(before, variable), len(recent), rng))
+        found.append(
+            Skill(
+                variable=variable,
+                until=until,
+                recent=float(_ratio(_sums(recent, variable).sum(axis=0))),
+                mean=float(weeks.mean()),
+                std=float(weeks.std(ddof=1)),
+                cycles=(len(recent), len(before)),
+            )
+        )
+    return tuple(found)
+
+
+def _sums(cycles: Sequence[xr.Dataset], variable: str) -> npt.NDArray[np.float64]:
+    """Return the CRPS of forecast and reference (cycle, 2), summed over the leads that both have."""
+    rows = []
+    for cycle in cycles:
+        both = cycle.sel(system=[FORECAST, REFERENCE], variable=variable, region="all")
+        there = (both["count"] > 0).all("system")
+        rows.append(both["crps"].where(there, 0.0).sum("lead_time").values)
+    return np.array(rows)
+
+
+def _resampled(sums: npt.NDArray[np.float64], count: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return the sums (resample, 2) of `count` cycles drawn in circular blocks."""
+    starts = rng.integers(0, len(sums), (RESAMPLES, -(-count // BLOCK)))
+    places = (starts[:, :, None] + np.arange(BLOCK)).reshape(RESAMPLES, -1)[:, :count] % len(sums)
+    drawn: npt.NDArray[np.float64] = sums[places].sum(axis=1)
+    return drawn
+
+
+def _ratio(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    skill: npt.NDArray[np.float64] = 1.0 - sums[..., 0] / sums[..., 1]
+    return skill
+
+
+def note_changes(store: Store, path: str, skills: Sequence[Skill]) -> list[Skill]:
+    """Remember below `path` which variables have dropped; return those that have since the last call.
+
+    A drop is returned once; it can be again after the skill was back in its band. Of two processes, one is told.
+    """
+    now = {skill.variable: skill.dropped for skill in skills}
+    for _ in range(_ATTEMPTS):
+        seen = store.read_pointer(path)
+        before: dict[str, bool] = (seen.value or {}).get("dropped", {})
+        new = [skill for skill in skills if skill.dropped and not before.get(skill.variable, False)]
+        if before | now == before and seen.value is not None:
+            return []
+        try:
+            store.move_pointer(path, seen, {"dropped": before | now, "until": f"{skills[0].until:%Y-%m-%dT%H:%MZ}"})
+        except Conflict:
+            continue
+        return new
+    raise Conflict(f"{store.root}/{path}: was moved by others {_ATTEMPTS} times in a row")
