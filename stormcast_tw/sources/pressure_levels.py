@@ -1,7 +1,7 @@
 """A model's own levels brought to pressure levels and to sea level, on the ground up and below it.
 
 Above the lowest level everything is linear in the logarithm of pressure between two levels; geopotential has besides
-the curvature that the layer's own temperature gradient gives it (a straight line would be 5 m off in a layer of
+the curvature that the layer's own temperature gradient gives it (a straight line would be 3 m off in a layer of
 50 hPa at 200 hPa). Below the lowest level the air is continued with the standard lapse rate of the U.S. Standard
 Atmosphere 1976 (eq. 33a), with that level's wind and humidity: a convention, not weather, which `above_ground` masks.
 """

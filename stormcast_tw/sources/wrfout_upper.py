@@ -13,7 +13,7 @@ two faces, where a layer's mass is not: 0.25 % of the depth of every layer in th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,22 @@ class Atmosphere:
         pressure, t, ratio = self._air(number)
         below, above = np.asarray(self.geopotential[number : number + 2], np.float64)
         level = Level(pressure, east, north, t, ratio / (1.0 + ratio), below)
-        # pressure is the mean of the two faces': the share of the layer's depth below it, were it isothermal
-        depth = (above - below) / (R_DRY * level.virtual_temperature)
-        share = np.log(2.0 / (1.0 + np.exp(-depth))) / depth
-        return Level(pressure, east, north, t, level.q, below + share * (above - below))
+        return replace(level, z=below + self._share_below(number, level, above - below) * (above - below))
+
+    def _share_below(self, number: int, level: Level, depth: FloatArray) -> FloatArray:
+        """Return the share of a layer's depth (m2 s-2) that lies below its mass point.
+
+        Pressure there is the mean of the two faces', which fixes its logarithm in an isothermal layer; the gradient of
+        the layer's temperature bends the way to it.
+        """
+        warmth = R_DRY * level.virtual_temperature
+        thickness = depth / warmth  # in ln p
+        share = np.log(2.0 / (1.0 + np.exp(-thickness))) / thickness
+        (p0, t0, r0), (p1, t1, r1) = (
+            self._air(n) for n in (max(number - 1, 0), min(number + 1, self.pressure.shape[0] - 1))
+        )
+        slope = R_DRY * (_virtual(t1, r1) - _virtual(t0, r0)) / np.log(p1 / p0)
+        return np.asarray(share + 0.5 * slope / warmth * share * (1.0 - share) * thickness)
 
     def water_vapour(self) -> FloatArray:
         """Return the vapour of the column, kg m-2, (ny, nx): density of dry air times mixing ratio times depth."""
@@ -97,6 +109,10 @@ class Atmosphere:
             np.asarray(values[number], np.float64) for values in (self.pressure, self.theta, self.mixing_ratio)
         )
         return pressure, (theta + BASE_THETA) * (pressure / BASE_PRESSURE) ** KAPPA, np.maximum(ratio, 0.0)
+
+
+def _virtual(t: FloatArray, ratio: FloatArray) -> FloatArray:
+    return t * (1.0 + R_VAPOUR / R_DRY * ratio) / (1.0 + ratio)
 
 
 def read_atmosphere(wrfout: Wrfout, index: int, grid: Grid) -> Atmosphere:
