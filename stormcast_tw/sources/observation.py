@@ -61,7 +61,7 @@ def read_fields(
             raise BadInput(f"{file.address}: grid {field.grid.describe()} differs from {fields[0].grid.describe()}")
     simulated = int(any(field.simulated for field in fields))
     stacked = {variable: np.stack([field.values for field in fields])}
-    attributes = {"source": located.source, "simulated": simulated, "datum": datum}
+    attributes: dict[str, str | int | float] = {"source": located.source, "simulated": simulated, "datum": datum}
     dataset = on_grid(to_wgs84(fields[0].grid, datum), located.valid_times, stacked, attributes)
     if variable.id == "tp01":
         dataset["tp01"].attrs["clipped_negatives"] = clipped

@@ -1,0 +1,226 @@
+"""QPEPRE: QPESUMS rain of one hour as text, `qpepre_YYYYMMDDHHMM-YYYYMMDDHHMM_1_h.txt`, a row a point: idx lon lat mm.
+
+162 x 275 points of 0.0125 degree (data-formats.md 2.3); outside them nothing is known, and nothing is filled in.
+Neither the clock of the two times in the name nor which of them the rain belongs to is documented: both are arguments
+without a default (`qpepre_clock` compares them with a model's rain). The text itself carries no time at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from stormcast_tw.cycle import as_utc, hours
+from stormcast_tw.errors import BadInput
+from stormcast_tw.grid import Grid
+from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
+from stormcast_tw.sources.datum import Datum
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.numbers_in_text import read_numbers
+from stormcast_tw.sources.observation import Field, read_fields
+from stormcast_tw.variables import VariableSet
+
+FloatArray = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.intp]
+
+Clock = Literal["utc", "taipei"]
+Stamp = Literal["end", "start"]
+
+CLOCKS: Mapping[Clock, timezone] = {"utc": timezone.utc, "taipei": timezone(timedelta(hours=8))}  # noqa: UP017
+STAMPS: tuple[Stamp, ...] = ("end", "start")
+
+GRID = Grid("QPEPRE", 21.8875, 25.3125, 275, 120.0, 122.0125, 162)
+LARGEST_BYTES = 8 << 20
+"""Six times a file of today's precision."""
+
+MISSING = -1.0
+"""mm: no-data in every other form of QPESUMS (data-formats.md 1.2, 1.3). Other negatives below -0.1 are refused."""
+
+SIMULATED = b"# SIMULATED"
+"""Lines that begin with # before the first row are comments; this one marks a simulated file."""
+
+_OFF_GRID = 0.05
+"""Cells by which a point may lie off the grid: what three decimals of a degree leave open."""
+
+_COLUMNS = 4
+_BLANK, _POINT, _MINUS, _ZERO = b" .-0"
+_PLAIN = b"0123456789.- \n"
+_MOST_DIGITS = 9
+
+
+def path(valid_time: datetime, clock: Clock, stamp: Stamp) -> str:
+    """Return where the rain of the hour ending at `valid_time` is kept below the provider's root.
+
+    `clock` is the one on which the name's two times are written. `stamp` says which of the two is the end of the hour
+    of rain: `end`, the second, as the name reads; or `start`, the first, if the name begins with the product's own
+    time, which for every other form of QPESUMS is the end of the hour.
+    """
+    end = as_utc(valid_time).astimezone(CLOCKS[clock]) + (hours(1) if stamp == "start" else hours(0))
+    return f"qpepre_{end - hours(1):%Y%m%d%H%M}-{end:%Y%m%d%H%M}_1_h.txt"
+
+
+@dataclass(frozen=True)
+class Qpepre:
+    """Observed rain of the hour ending at a time: tp01, mm, NaN where there is no observation."""
+
+    folder: Folder
+    clock: Clock
+    stamp: Stamp
+    datum: Datum = "wgs84"
+    name: str = "qpepre"
+
+    def __post_init__(self) -> None:
+        if self.clock not in CLOCKS or self.stamp not in STAMPS:
+            raise ValueError(
+                f"{self.name}: clock {self.clock!r}, stamp {self.stamp!r}; allowed {', '.join(CLOCKS)} and"
+                f" {', '.join(STAMPS)}: say which, they are not guessed"
+            )
+
+    def find(
+        self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
+    ) -> Located:
+        """Find one file a valid time, in their order.
+
+        Raises NotReady while one is absent, BadInput for a variable other than tp01, ValueError for naive or
+        unsorted times.
+        """
+        require_variables(self.name, ("tp01",), variables)
+        times = require_times(self.name, valid_times)
+        files = tuple(self.folder.find(path(time, self.clock, self.stamp)) for time in times)
+        return Located(self.name, files, times, variables)
+
+    def read(self, located: Located) -> Reading:
+        """Read what `find` found: tp01 (valid_time, latitude, longitude) float32, mm, NaN where missing.
+
+        Raises NotReady if a file changed since, BadInput for anything that is not this product.
+        """
+
+        def decode_rows(data: bytes, address: str, valid_time: datetime) -> Field:
+            return decode(data, address)
+
+        return read_fields(located, lambda file: self.folder, decode_rows, LARGEST_BYTES, self.datum)
+
+
+def decode(data: bytes, address: str) -> Field:
+    """Decode one file; its rows may come in any order, each point of the grid once.
+
+    Raises BadInput for other text, another number of rows, or points that are not the grid's.
+    """
+    simulated = False
+    while data.startswith(b"#"):
+        comment, _, data = data.partition(b"\n")
+        simulated |= comment.startswith(SIMULATED)
+    longitude, latitude, rain = _regular_rows(data) or _any_rows(data, address)
+    where = _places(longitude, latitude, address)
+    field = np.empty(GRID.ny * GRID.nx)
+    field[where] = rain
+    field[field == MISSING] = np.nan
+    return Field(field.reshape(GRID.shape), GRID, simulated)
+
+
+def _places(longitude: FloatArray, latitude: FloatArray, address: str) -> Positions:
+    """Return where on the grid, row by row, points lie; their arrays may be broadcast. Each must be there once."""
+    i, j = (longitude - GRID.x_first) / GRID.dx, (latitude - GRID.y_first) / GRID.dy
+    for name, index, count, values in (("longitude", i, GRID.nx, longitude), ("latitude", j, GRID.ny, latitude)):
+        off = (np.abs(index - np.rint(index)) > _OFF_GRID) | (np.rint(index) < 0) | (np.rint(index) > count - 1)
+        if off.any():
+            found = float(values[off].flat[0])
+            raise BadInput(f"{address}: {name} {found:.10g} is not a point of the grid; allowed {_axes()}")
+    where = (np.rint(j).astype(np.intp) * GRID.nx + np.rint(i).astype(np.intp)).ravel()
+    often = np.bincount(where, minlength=GRID.nx * GRID.ny)
+    if often.max() > 1:
+        row, column = divmod(int(often.argmax()), GRID.nx)
+        raise BadInput(f"{address}: {GRID.x[column]:.4f} E {GRID.y[row]:.4f} N comes {often.max()} times; allowed once")
+    return where
+
+
+def _axes() -> str:
+    return f"{GRID.x_first:g} to {GRID.x_last:g} E and {GRID.y_first:g} to {GRID.y_last:g} N every {GRID.dx:g}"
+
+
+def _any_rows(data: bytes, address: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return longitude, latitude and rain of rows of any order, spacing and precision, each (rows,)."""
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{address}: byte {error.start} is {data[error.start]:#x}; allowed plain text") from None
+    rows = GRID.nx * GRID.ny
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) != rows:
+        raise BadInput(f"{address}: has {len(lines)} rows; allowed {rows}")
+    numbers = read_numbers(text, _COLUMNS * rows, f"text of {rows} rows of {_COLUMNS}", address)
+    columns = numbers.reshape(rows, _COLUMNS)
+    return columns[:, 1], columns[:, 2], columns[:, 3]
+
+
+def _regular_rows(data: bytes) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    """Return what `_any_rows` would, ten times faster than numpy.loadtxt, for text as regular as the provider's.
+
+    Regular: one blank between columns, one precision a column, longitudes and latitudes each of one length, one of
+    the two running fastest. The two come as axes, to be broadcast. Returns None for any other text, right or wrong.
+    """
+    text = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
+    ends: Positions = np.flatnonzero(text <= _BLANK)
+    if ends.size != _COLUMNS * GRID.nx * GRID.ny or data.translate(None, _PLAIN):
+        return None
+    index, *columns = np.ascontiguousarray(ends.reshape(-1, _COLUMNS).T)
+    longitude, latitude = _same_length(text, index + 1, columns[0]), _same_length(text, columns[0] + 1, columns[1])
+    rain = _fixed_point(text, columns[1] + 1, columns[2])
+    if longitude is None or latitude is None or rain is None:
+        return None
+    if (axes := _lattice(longitude, latitude, GRID.shape)) is not None:
+        return axes[0][None, :], axes[1][:, None], rain
+    if (axes := _lattice(latitude, longitude, GRID.shape[::-1])) is not None:
+        return axes[1][:, None], axes[0][None, :], rain
+    return None
+
+
+def _same_length(text: Bytes, starts: Positions, ends: Positions) -> Bytes | None:
+    """Return the bytes from starts to ends (rows, length) if all have one length."""
+    length = int(ends[0] - starts[0])
+    if length < 1 or not (ends - starts == length).all():
+        return None
+    windows = np.lib.stride_tricks.sliding_window_view(text, length).view(f"V{length}")[:, 0]
+    return windows[starts].view(np.uint8).reshape(-1, length)
+
+
+def _lattice(fast: Bytes, slow: Bytes, shape: tuple[int, int]) -> tuple[FloatArray, FloatArray] | None:
+    """Return the two axes of tokens (rows, length) if `fast` repeats itself and `slow` stands still, in this shape."""
+    lines, blocks = fast.reshape(*shape, -1), slow.reshape(*shape, -1)
+    if not ((lines == lines[:1]).all() and (blocks == blocks[:, :1]).all()):
+        return None
+    try:
+        return _floats(lines[0]), _floats(blocks[:, 0])
+    except ValueError:
+        return None
+
+
+def _floats(tokens: Bytes) -> FloatArray:
+    return np.ascontiguousarray(tokens).view(f"S{tokens.shape[1]}").astype(np.float64).ravel()
+
+
+def _fixed_point(text: Bytes, starts: Positions, ends: Positions) -> FloatArray | None:
+    """Return the numbers from starts to ends (rows,) if all have as many decimals as the first."""
+    negative = text[starts] == _MINUS
+    lengths = ends - starts - negative
+    decimals = int(ends[0] - starts[0]) - 1 - text[starts[0] : ends[0]].tobytes().find(b".")
+    if lengths.min() <= decimals or lengths.max() > _MOST_DIGITS:
+        return None
+    total = np.zeros(starts.size, np.int32)
+    for place in range(int(lengths.max())):
+        byte, within = text[ends - 1 - place], lengths > place
+        digit = byte - np.uint8(_ZERO)
+        if place == decimals:
+            if not (byte == _POINT).all():
+                return None
+            continue
+        if ((digit > 9) & within).any():
+            return None
+        total += np.where(within, digit, 0) * np.int32(10 ** (place - (place > decimals)))
+    return np.where(negative, -total, total) / 10.0**decimals
