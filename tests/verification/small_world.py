@@ -59,17 +59,19 @@ def cycles(count: int, leads: int = 3, worse: float = 2.0) -> list[xr.Dataset]:
     rng, found = np.random.default_rng(7), []
     for cycle in range(count):
         signal = random_system(rng, 1, leads)
-        noise = [random_system(rng, members, leads) - 295 for members in (1, 8, 1)]
         truth, ensemble, baseline = (
-            (signal + xr.zeros_like(part)).assign(
-                t2m=signal["t2m"].isel(member=0) + part["t2m"] * size,
-                u10m=signal["u10m"].isel(member=0) + (part["u10m"] + 295) * size,
-                v10m=signal["v10m"].isel(member=0) + (part["v10m"] + 295) * size,
-                tp01=signal["tp01"].isel(member=0) * np.exp((part["t2m"]) / 8 * size),
-            ).transpose(*DIMS)
-            for part, size in zip(noise, (0.2, 0.2, 0.2 * worse), strict=True)
-        )  # fmt: skip
-        regime = ("quiet", "typhoon")[cycle % 2]
+            _near(signal, rng, members, size) for members, size in ((1, 1.6), (8, 1.6), (1, 1.6 * worse))
+        )
         systems = {"stormcast": ensemble, "persistence": baseline}
+        regime = ("quiet", "typhoon")[cycle % 2]
         found.append(score_cycle(systems, as_truth(truth), strata(cycle, regime), seed=3))
     return found
+
+
+def _near(signal: xr.Dataset, rng: np.random.Generator, members: int, size: float) -> xr.Dataset:
+    """The signal with independent errors: `size` K and m s-1, rain by a factor of exp(size / 8 x normal)."""
+    leads = signal.sizes["lead_time"]
+    errors = {name: size * rng.standard_normal((members, leads, *SHAPE)) for name in signal.data_vars}
+    made = {name: signal[name].values + error for name, error in errors.items()}
+    made["tp01"] = signal["tp01"].values * np.exp(errors["tp01"] / 8)
+    return system(leads, **made)

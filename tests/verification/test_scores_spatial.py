@@ -128,7 +128,9 @@ def test_amplitude_and_centre_agree_with_pysteps(capsys: pytest.CaptureFixture[s
     assert sal(f, o, KM)[1] == pytest.approx(salscores.sal_amplitude(f, o))
     one, other = cell(33, 6), cell(20, 4)
     assert sal(one, other, (1.0, 1.0))[2] == pytest.approx(
-        salscores._sal_l1_param(one, other) * np.hypot(40, 60) / np.hypot(39, 59)  # its diagonal counts cells, not steps
+        salscores._sal_l1_param(one, other)
+        * np.hypot(40, 60)
+        / np.hypot(39, 59)  # its diagonal counts cells, not steps
     )
 
 
