@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyproj import Geod
+from pyproj import Geod, Proj
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import to_earth_relative
 from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
+from tests.sources.conftest import WrfoutWriter
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -61,6 +62,75 @@ def test_another_earth_radius_is_refused(lambert, tmp_path: Path):
         ),
         wrfout_at(path) as wrfout,
     ):
+        wrfout.grid(0)
+
+
+@pytest.fixture
+def polar() -> WrfoutWriter:
+    """WRF's polar stereographic grid: cone 1, alpha as WPS has it; true at 60 N, along 120 E."""
+    writer = WrfoutWriter(2)
+    writer.proj = Proj({"proj": "stere", "lat_0": 90, "lat_ts": 60, "lon_0": 120, "R": 6370000})
+    x0, y0 = writer.proj(121.0, 23.6)
+    writer.x = x0 + writer.spacing * (np.arange(writer.nx) - writer.nx // 2)
+    writer.y = y0 + writer.spacing * (np.arange(writer.ny) - writer.ny // 2)
+    writer.longitude, writer.latitude = writer.proj(*np.meshgrid(writer.x, writer.y), inverse=True)
+    alpha = np.radians(120.0 - writer.longitude)
+    writer.cos_alpha, writer.sin_alpha = np.cos(alpha), np.sin(alpha)
+    return writer
+
+
+def test_a_polar_grid_and_its_winds(polar, tmp_path: Path):
+    file = polar.write(tmp_path / "w", T, [T], attributes={"TRUELAT1": np.float32(60)})
+    with wrfout_at(file) as wrfout:
+        grid = wrfout.grid(0)
+        eastward, northward = wrfout.earth_relative_wind(0, grid)
+    latitude, longitude = grid.latlon()
+    np.testing.assert_allclose(latitude, polar.latitude, atol=1e-5)
+    np.testing.assert_allclose(longitude, polar.longitude, atol=2e-5)
+    assert_is_earth_relative(polar, eastward, northward)
+
+
+def latitude_longitude(tmp_path: Path, **attributes: object) -> tuple[WrfoutWriter, Path]:
+    writer = WrfoutWriter(6)
+    writer.longitude, writer.latitude = np.meshgrid(118.5 + 0.05 * np.arange(90), 21.0 + 0.05 * np.arange(110))
+    writer.cos_alpha, writer.sin_alpha = np.ones((110, 90)), np.zeros((110, 90))
+    more = {"POLE_LAT": np.float32(90), "DX": np.float32(5559.0), **attributes}
+    return writer, writer.write(tmp_path / "w", T, [T], attributes=more)
+
+
+def test_a_latitude_longitude_grid_needs_no_turning(tmp_path: Path):
+    writer, file = latitude_longitude(tmp_path)
+    with wrfout_at(file) as wrfout:
+        grid = wrfout.grid(0)
+        eastward, northward = wrfout.earth_relative_wind(0, grid)
+    assert grid.is_geographic
+    assert grid.dims == ("latitude", "longitude")
+    assert (grid.x_first, grid.dx, grid.y_first, grid.dy) == pytest.approx((118.5, 0.05, 21.0, 0.05), abs=1e-5)
+    np.testing.assert_allclose(eastward, writer.fields()["U10"], rtol=1e-6)
+    np.testing.assert_allclose(northward, writer.fields()["V10"], rtol=1e-6)
+
+
+def test_a_rotated_pole_is_refused(tmp_path: Path):
+    _, file = latitude_longitude(tmp_path, POLE_LAT=np.float32(66.4))
+    with pytest.raises(BadInput, match=r"POLE_LAT is 66\.4; allowed 90"), wrfout_at(file) as wrfout:
+        wrfout.grid(0)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"MAP_PROJ": "Lambert"}, r"MAP_PROJ is 'Lambert'; allowed one number"),
+        ({"MAP_PROJ": np.array([1, 1], np.int32)}, r"MAP_PROJ is '\[1 1\]'; allowed one number"),
+        ({"STAND_LON": np.float32(np.nan)}, r"STAND_LON is 'nan'; allowed one number"),
+        ({"DX": np.float32(-6000)}, r"grid spacing is -6000 by 6000; allowed above 0"),
+        ({"DX": np.float32(2000)}, r"XLAT and XLONG lie up to \d+ cells from the projection .*; allowed 0\.01"),
+        ({"TRUELAT1": np.float32(45), "TRUELAT2": np.float32(-45)}, r"there is no projection \{.*'lat_1': 45\.0"),
+        ({"TRUELAT1": np.float32(30)}, r"XLAT and XLONG lie up to .* cells from the projection"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(lambert, tmp_path: Path, attributes, message: str):
+    file = lambert.write(tmp_path / "w", T, [T], attributes=attributes)
+    with pytest.raises(BadInput, match="w: " + message), wrfout_at(file) as wrfout:
         wrfout.grid(0)
 
 
