@@ -6,6 +6,7 @@ smooth errors of its own. The regional window stands for the globe.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from stormcast_tw.simulation.chance import hour_index
+from stormcast_tw.simulation.chance import Chance, hour_index
 from stormcast_tw.simulation.climate import LEVELS_HPA
 from stormcast_tw.simulation.weather import World
 
@@ -24,10 +25,23 @@ NORTH, SOUTH, WEST, EAST, STEP = 32.0, 15.0, 112.0, 130.0, 0.25
 NY, NX = round((NORTH - SOUTH) / STEP) + 1, round((EAST - WEST) / STEP) + 1
 
 _SURFACE = {"u10m": ("10u", 10), "v10m": ("10v", 10), "t2m": ("2t", 2), "msl": ("msl", 0)}
-_PHASE_KM, _PHASE_KM_PER_HOUR = 18.0, 1.2
-"""Displacement of the weather: tens of kilometres within a day."""
-_ERRORS = {"t": 0.35, "u": 0.6, "v": 0.6, "msl": 40.0, "q": 0.04, "z": 40.0}
-"""Smooth errors at lead 0, doubled by lead 36: K, m s-1, Pa, share of the value, m2 s-2."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A global model's weather: the name of its branch of the truth, and its errors.
+
+    `phase_km` and `phase_km_per_hour` displace the weather, tens of kilometres within a day. `errors` are smooth, at
+    lead 0, and doubled by lead 36: K, m s-1, Pa, share of the value, m2 s-2.
+    """
+
+    branch: str
+    phase_km: float
+    phase_km_per_hour: float
+    errors: tuple[tuple[str, float], ...]
+
+
+PANGU = Model("global", 18.0, 1.2, (("t", 0.35), ("u", 0.6), ("v", 0.6), ("msl", 40.0), ("q", 0.04), ("z", 40.0)))
 
 
 @lru_cache(maxsize=1)
@@ -38,26 +52,34 @@ def points() -> tuple[FloatArray, FloatArray]:
     return grid[0], grid[1]
 
 
-def run_fields(world: World, init_time: datetime, lead_hours: int) -> dict[str, FloatArray]:
+def run_fields(world: World, init_time: datetime, lead_hours: int, model: Model = PANGU) -> dict[str, FloatArray]:
     """Return the forecast's fields by id, each (69, 73), SI units, north to south."""
-    hour = hour_index(init_time)
-    run = world.branch(init_time, "global")
-    phase = world.chance.normals("global", hour, 2) * (_PHASE_KM + _PHASE_KM_PER_HOUR * lead_hours)
+    run, chance, hour = world.branch(init_time, model.branch), _chance(world, init_time, model), hour_index(init_time)
+    phase = chance.normals("global", hour, 2) * (model.phase_km + model.phase_km_per_hour * lead_hours)
     shift = float(phase[0]) / np.sqrt(2.0), float(phase[1]) / np.sqrt(2.0)
     fields = run.background(init_time + timedelta(hours=lead_hours), *points(), shift_km=shift)
-    errors = _smooth_errors(world, hour) * (1.0 + lead_hours / 36.0)
-    kinds = dict(zip(_ERRORS, errors, strict=True))
+    sizes = dict(model.errors)
+    kinds = dict(zip(sizes, _smooth_errors(chance, hour, len(sizes)) * (1.0 + lead_hours / 36.0), strict=True))
+    fields["sp"] = fields["sp"] + sizes["msl"] * kinds["msl"] * fields["sp"] / fields["msl"]
+    fields["tcwv"] = fields["tcwv"] * np.exp(sizes["q"] * kinds["q"])
     for name, values in fields.items():
         kind = name if name == "msl" else name[0]
         if kind == "q":
-            fields[name] = values * np.exp(_ERRORS["q"] * kinds["q"])
-        elif kind in _ERRORS:
-            fields[name] = values + _ERRORS[kind] * kinds[kind]
+            fields[name] = values * np.exp(sizes["q"] * kinds["q"])
+        elif kind in sizes:
+            fields[name] = values + sizes[kind] * kinds[kind]
     return fields
 
 
-def _smooth_errors(world: World, hour: int) -> FloatArray:
-    drawn = world.chance.normals("global", hour, 8 + len(_ERRORS) * NY * NX)[8:].reshape(-1, NY, NX)
+def _chance(world: World, init_time: datetime, model: Model) -> Chance:
+    """Return where a model's own errors come from: the world's chance, for other models than the first another."""
+    if model is PANGU:
+        return world.chance
+    return world.branch(init_time - timedelta(hours=1), model.branch).chance
+
+
+def _smooth_errors(chance: Chance, hour: int, count: int) -> FloatArray:
+    drawn = chance.normals("global", hour, 8 + count * NY * NX)[8:].reshape(-1, NY, NX)
     smooth = gaussian_filter(drawn.astype(np.float64), (0, 8, 8), mode="reflect")
     return np.asarray(smooth / smooth.std(axis=(1, 2), keepdims=True))
 

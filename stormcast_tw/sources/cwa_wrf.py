@@ -91,7 +91,7 @@ class CwaWrf:
 
 @dataclass(frozen=True)
 class CwaWrfRain:
-    """Rain of the six hours that end at a lead of 6, 12 ... 84 h: `tp06`, mm, the difference of sums since init_time."""
+    """Rain of the six hours that end at a lead of 6, 12 ... 84 h: `tp06`, mm, sums since init_time differenced."""
 
     folder: Folder
     grid: Grid = field(default=TAIWAN_2KM)
