@@ -81,9 +81,8 @@ def run_fields(world: World, init_time: datetime, lead_hours: int) -> dict[str, 
     valid_time = init_time + timedelta(hours=lead_hours)
     chance = world.branch(init_time - timedelta(hours=1), "cwa_wrf").chance
     errors = smooth_errors(chance, "analysis", hour, 4)
-    near = {
-        name: run.box(valid_time)[name] + np.float32(s) * e for (name, s), e in zip(_errors(), errors, strict=False)
-    }
+    near = run.box(valid_time)
+    near = {name: near[name] + np.float32(_ANALYSIS_ERROR[name]) * errors[n] for n, name in enumerate(_ANALYSIS_ERROR)}
     fields = {name: sample(values).astype(np.float64) for name, values in near.items()}
     large = run.background(valid_time, latitude, longitude)
     fields["prmsl"] = large["msl"]
@@ -97,10 +96,6 @@ def run_fields(world: World, init_time: datetime, lead_hours: int) -> dict[str, 
     for lead in range(1, lead_hours + 1):
         fields["tp"] += sample(run.box(init_time + timedelta(hours=lead))["tp01"] * factor)
     return fields
-
-
-def _errors() -> list[tuple[str, float]]:
-    return list(_ANALYSIS_ERROR.items())
 
 
 def _relative_humidity(q: FloatArray, t: FloatArray, level: int) -> FloatArray:

@@ -7,7 +7,6 @@ found by their heads. data-formats.md 1.4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -121,14 +120,16 @@ class CwaWrfRain:
             with self.folder.open(file) as reader:
                 sums[start + hours(lead)] = _rain_since_init(reader, start, lead, self.grid)
                 used.append(reader.used)
-        rain = np.stack([_six_hours(sums, time, start, located) for time in times])
-        any_sum = next(iter(sums.values()))
+        first = next(iter(sums.values()))
+        totals = {start: np.zeros(first.grid.shape)} | {time: found.fields[RAIN_6H.id] for time, found in sums.items()}
+        address = located.files[-1].address
+        rain = [_believable(totals[time] - totals[time - hours(STEP_HOURS)], address) for time in times]
         attributes: dict[str, str | int | float] = {
             "source": self.name,
             "init_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            "simulated": int(any(found.simulated for found in sums.values())),
+            "simulated": int(first.simulated),
         }
-        return Reading(on_grid(any_sum.grid, times, {RAIN_6H: rain}, attributes), tuple(used))
+        return Reading(on_grid(first.grid, times, {RAIN_6H: np.stack(rain)}, attributes), tuple(used))
 
 
 @lru_cache(maxsize=16)
@@ -180,18 +181,7 @@ def _rain_since_init(reader: Reader, init_time: datetime, lead_hours: int, grid:
     )
 
 
-def _six_hours(
-    sums: Mapping[datetime, grib_steps.Decoded], time: datetime, init_time: datetime, located: Located
-) -> npt.NDArray[np.float64]:
-    address = next(file.address for file in located.files if file.address.endswith(path(_lead(time, init_time))))
-    before = time - hours(STEP_HOURS)
-    rain = sums[time].fields[RAIN_6H.id]
-    if before > init_time:
-        rain = rain - sums[before].fields[RAIN_6H.id]
-    rain, _ = quality.clip_small_negatives(rain, quality.RAIN_NEGATIVE_LIMIT, RAIN_6H, address)
-    quality.check(rain, RAIN_6H, address)
-    return rain
-
-
-def _lead(time: datetime, init_time: datetime) -> int:
-    return (time - init_time) // hours(1)
+def _believable(rain: npt.NDArray[np.float64], address: str) -> npt.NDArray[np.float64]:
+    values, _ = quality.clip_small_negatives(rain, quality.RAIN_NEGATIVE_LIMIT, RAIN_6H, address)
+    quality.check(values, RAIN_6H, address)
+    return values
