@@ -153,7 +153,7 @@ class _Run:
             raise BadInput(f"{file.address}: time begins at {self._times[0]}; allowed {datetime64(init_time)}")
         axes = [cf.column(file.variable(name), file.address) for name in _DIMENSIONS[1:]]
         self.part = cf.window(axes[0], axes[1], around, file.address)
-        self._levels = cf.column(file.variable("level"), file.address).tolist()
+        self._levels: list[float] = cf.column(file.variable("level"), file.address).tolist()
         self._shape = axes[0].size, axes[1].size
 
     def field(self, variable_id: str, lead_hours: int) -> FloatArray:

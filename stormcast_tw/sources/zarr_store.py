@@ -1,0 +1,195 @@
+"""A Zarr 2 store read object by object: metadata, the chunk that holds an index, and the account of each.
+
+Zarr storage specification version 2. zarr-python would fill a chunk that is absent, and reads what was not found; here
+absent is NotReady, every object is of the version it was found in, and numcodecs unpacks no more than the chunk holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numcodecs
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, Field, PositiveInt, TypeAdapter, ValidationError, field_validator, model_validator
+
+from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.sources.files import Folder, SourceFile, Used
+from stormcast_tw.sources.netcdf import LARGEST_SLAB, Array
+
+LARGEST_METADATA = 4_000_000
+"""Bytes of a metadata object; that of ARCO ERA5's root has some thousands."""
+
+_Attributes = TypeAdapter(dict[str, Any])
+
+
+class _Compressor(BaseModel):
+    id: Literal["blosc"]
+
+
+class _ZArray(BaseModel):
+    """The document `.zarray`, as far as it is allowed here."""
+
+    zarr_format: Literal[2]
+    shape: list[PositiveInt] = Field(max_length=8)
+    chunks: list[PositiveInt]
+    dtype: str
+    compressor: _Compressor | None
+    filters: None = None
+    order: Literal["C", "F"]
+    dimension_separator: Literal[".", "/"] = "."
+
+    @field_validator("dtype")
+    @classmethod
+    def _numbers(cls, dtype: str) -> str:
+        try:
+            kind = np.dtype(dtype).kind
+        except (TypeError, SyntaxError) as error:
+            raise ValueError("is no type") from error
+        if kind not in "iuf":
+            raise ValueError("must be integers or floats")
+        return dtype
+
+    @model_validator(mode="after")
+    def _chunks_can_be_held(self) -> _ZArray:
+        if len(self.chunks) != len(self.shape):
+            raise ValueError("chunks and shape differ in length")
+        if self.bytes > LARGEST_SLAB or max(self.shape, default=0) > 2**40:
+            raise ValueError(f"a chunk of {self.bytes} bytes in shape {self.shape} is not believed")
+        return self
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.chunks) * np.dtype(self.dtype).itemsize
+
+
+class ZarrStore:
+    """The store at `path` below a folder; `pinned` are the chunks that `find` returned, by address.
+
+    `used` accounts for every object read: a chunk by its digest, what was read to find others as bytes of index.
+    """
+
+    def __init__(self, folder: Folder, path: str, pinned: Mapping[str, SourceFile]) -> None:
+        self._folder, self._path, self._pinned = folder, path, pinned
+        self.address = folder.address(path)
+        self._used: dict[str, Used] = {}
+        self._index: dict[str, bytes] = {}
+
+    @property
+    def used(self) -> tuple[Used, ...]:
+        """The account of what was read so far."""
+        return tuple(self._used.values())
+
+    def attributes(self, name: str = "") -> dict[str, Any]:
+        """Return the attributes of the root, or of an array."""
+        path = f"{name}/.zattrs".lstrip("/")
+        try:
+            return _Attributes.validate_json(self._metadata(path))
+        except ValidationError as error:
+            raise BadInput(f"{self.address}/{path}: {_told(error)}") from error
+
+    def array(self, name: str, *, axis: bool = False) -> Array:
+        """Return an array, its values to be read by leading indices; raises BadInput for one we cannot read.
+
+        Of an `axis` the chunks are index, of others they are those pinned; NotReady where they are not.
+        """
+        described, attributes = self._described(name), self.attributes(name)
+        dimensions = attributes.get("_ARRAY_DIMENSIONS")
+        if not isinstance(dimensions, list) or len(dimensions) != len(described.shape):
+            raise BadInput(
+                f"{self.address}/{name}: _ARRAY_DIMENSIONS is {dimensions!r}; allowed {len(described.shape)} names"
+            )
+
+        def fetch(leading: tuple[int, ...]) -> npt.NDArray[Any]:
+            return self._fetch(name, described, leading, axis)
+
+        names = tuple(str(dimension) for dimension in dimensions)
+        return Array(name, names, tuple(described.shape), np.dtype(described.dtype), attributes, fetch)
+
+    def files(self, name: str, *leading: int) -> tuple[SourceFile, ...]:
+        """Find the chunk objects that hold an array at leading indices; raises NotReady where one is absent."""
+        described = self._described(name)
+        return tuple(
+            self._folder.find(f"{self._path}/{_key(name, described, place)}") for place in _places(described, leading)
+        )
+
+    def _described(self, name: str) -> _ZArray:
+        try:
+            return _ZArray.model_validate_json(self._metadata(f"{name}/.zarray"))
+        except ValidationError as error:
+            raise BadInput(f"{self.address}/{name}/.zarray: {_told(error)}") from error
+
+    def _fetch(self, name: str, described: _ZArray, leading: tuple[int, ...], axis: bool) -> npt.NDArray[Any]:
+        rest, fixed = described.shape[len(leading) :], len(leading)
+        dtype = np.dtype(described.dtype)
+        if math.prod(rest) * dtype.itemsize > LARGEST_SLAB:
+            raise BadInput(f"{self.address}/{name}: {math.prod(rest)} values asked for at once; not believed")
+        out = np.empty(rest, dtype)
+        for place in _places(described, leading):
+            key = _key(name, described, place)
+            data = self._metadata(key, LARGEST_SLAB) if axis else self._chunk(key)
+            chunk = _unpack(data, described, f"{self.address}/{key}")
+            chunk = chunk[tuple(i % size for i, size in zip(leading, described.chunks, strict=False))]
+            corner = [p * size for p, size in zip(place, described.chunks, strict=True)][fixed:]
+            target = out[(*(slice(c, c + n) for c, n in zip(corner, chunk.shape, strict=True)), ...)]
+            target[...] = chunk[tuple(slice(0, n) for n in target.shape)]
+        return out
+
+    def _chunk(self, key: str) -> bytes:
+        if (file := self._pinned.get(f"{self.address}/{key}")) is None:
+            raise NotReady(f"{self.address}/{key}: is asked for but was not found before; look again")
+        with self._folder.open(file) as reader:
+            data = reader.all()
+            self._used[file.address] = reader.used
+        return data
+
+    def _metadata(self, path: str, largest: int = LARGEST_METADATA) -> bytes:
+        if path not in self._index:
+            file = self._folder.find(f"{self._path}/{path}")
+            if file.size > largest:
+                raise BadInput(f"{file.address}: has {file.size} bytes; allowed {largest}")
+            with self._folder.open(file) as reader:
+                self._index[path] = reader.read(0, file.size, index=True)
+                self._used[file.address] = reader.used
+        return self._index[path]
+
+
+def _places(described: _ZArray, leading: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield the places, in chunks, of those that hold an array at leading indices."""
+    fixed = [[index // size] for index, size in zip(leading, described.chunks, strict=False)]
+    whole = zip(described.shape[len(leading) :], described.chunks[len(leading) :], strict=True)
+    yield from itertools.product(*fixed, *(range(-(-length // size)) for length, size in whole))
+
+
+def _key(name: str, described: _ZArray, place: tuple[int, ...]) -> str:
+    return f"{name}/" + (described.dimension_separator.join(str(number) for number in place) or "0")
+
+
+def _unpack(data: bytes, described: _ZArray, address: str) -> npt.NDArray[Any]:
+    """Return a stored chunk's values; a wrong length is refused before a decoder trusts it."""
+    stored: npt.NDArray[np.uint8] = np.frombuffer(data, np.uint8)
+    if described.compressor is not None:
+        _check_blosc(data, described.bytes, address)
+        stored = np.empty(described.bytes, np.uint8)
+        try:
+            numcodecs.Blosc().decode(data, stored)
+        except (RuntimeError, ValueError) as error:
+            raise BadInput(f"{address}: Blosc cannot unpack it ({error})") from error
+    if stored.size != described.bytes:
+        raise BadInput(f"{address}: a chunk of {stored.size} bytes; allowed {described.bytes}")
+    return stored.view(described.dtype).reshape(described.chunks, order=described.order)
+
+
+def _check_blosc(data: bytes, size: int, address: str) -> None:
+    """Raise BadInput unless a Blosc header (16 bytes, Blosc 1 chunk format) says what is wanted and what is there."""
+    said = (int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little"))
+    if len(data) < 16 or said != (size, len(data)):
+        raise BadInput(f"{address}: Blosc says {said[0]} bytes in {said[1]}; allowed {size} in {len(data)}")
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return " ".join(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".split()).removeprefix(": ")
