@@ -70,7 +70,7 @@ def block_bootstrap(
     """
     ordered = sorted(cycles, key=lambda cycle: cycle["init_time"].values)
     block = block or cycles_a_day(ordered)
-    stacked = xr.concat(align(ordered), "cycle", coords="minimal", compat="override", join="exact")
+    stacked = xr.concat(align(ordered), "cycle", data_vars="all", coords="minimal", compat="override", join="exact")
     estimate = formula(stacked.sum("cycle"))
     blocks = len(ordered) / block
     if blocks < 2:
@@ -141,5 +141,5 @@ def _merit(values: xr.DataArray, best: str | float) -> xr.DataArray:
     if best == "low":
         return -values
     if best == 1.0:
-        return -np.abs(np.log(values.where(values > 0)))
+        return -np.abs(np.log(values.where(values > 0, np.nan)))
     return -np.abs(values) if best == 0.0 else xr.full_like(values, np.nan)

@@ -82,9 +82,9 @@ def test_one_seed_one_interval(twenty):
 
 
 def test_the_estimate_is_the_score_of_the_sum(twenty):
+    whole = scores(total(twenty))
     for score in ("crps", "rmse", "spread_error", "fss", "csi", "roc_area", "power_ratio"):
-        made = interval(twenty, score, seed=0, resamples=20)["estimate"]
-        xr.testing.assert_allclose(made, scores(total(twenty))[score])
+        xr.testing.assert_allclose(interval(twenty, score, seed=0, resamples=5)["estimate"], whole[score])
 
 
 def test_order_does_not_matter(twenty):
@@ -120,7 +120,7 @@ def test_a_system_is_not_better_than_itself(twenty):
     doubled = []
     for cycle in twenty:
         copy = cycle.sel(system=["stormcast"]).assign_coords(system=["copy"])
-        doubled.append(xr.concat([cycle, copy], "system"))
+        doubled.append(xr.concat([cycle, copy], "system", data_vars="minimal"))
     for score in ("crps", "csi", "fss"):
         made = gain(doubled, score, "stormcast", "copy", seed=0, resamples=100)
         assert not made["is_real"].any()
@@ -132,7 +132,7 @@ def test_equal_systems_are_seldom_called_different():
     rng = np.random.default_rng(11)
     draws = (numbers(5 + rng.standard_normal((20, 2000)), hours=240) for _ in range(2))
     pairs = [
-        xr.concat([a.assign_coords(system=["a"]), b.assign_coords(system=["b"])], "system")
+        xr.concat([a.assign_coords(system=["a"]), b.assign_coords(system=["b"])], "system", data_vars="minimal")
         for a, b in zip(*draws, strict=True)
     ]
     made = gain(pairs, "crps", "a", "b", seed=0)

@@ -145,7 +145,7 @@ def test_a_truth_with_nan_equals_the_truth_restricted(pair):
     missing = score_cycle(persistence, partial, strata())
     smaller = score_cycle({"persistence": persistence["persistence"].isel(restricted)}, truth.isel(restricted), masks)
     for name, (dims, _, _) in STATISTICS.items():
-        if "region" in dims and name != "rank" or name.startswith("fss"):
+        if ("region" in dims and name != "rank") or name.startswith("fss"):
             np.testing.assert_allclose(missing[name], smaller[name], rtol=1e-6, err_msg=name)
     assert missing["rank"].sum() == smaller["rank"].sum()
     assert (missing["spectrum_fields"] == 0).all()
@@ -292,7 +292,7 @@ def test_cycles_of_different_systems_and_leads_add_up(three_cycles):
 
 def test_a_system_that_changes_its_members_is_refused(three_cycles):
     other = three_cycles[0].assign_coords(members=("system", [5, 1]))
-    with pytest.raises(BadInput, match="stormcast: 5 members in one cycle, 4 in another|stormcast: 4 .* 5"):
+    with pytest.raises(BadInput, match="stormcast: 5 members in one cycle, 4 in another"):
         total([three_cycles[0], other])
     with pytest.raises(BadInput, match="0 cycles"):
         total([])
