@@ -121,6 +121,9 @@ class CwaWrfRain:
                 sums[start + hours(lead)] = _rain_since_init(reader, start, lead, self.grid)
                 used.append(reader.used)
         first = next(iter(sums.values()))
+        for account, found in zip(used, sums.values(), strict=True):
+            if found.grid != first.grid:
+                raise BadInput(f"{account.address}: {found.grid.describe()}; allowed {first.grid.describe()}")
         totals = {start: np.zeros(first.grid.shape)} | {time: found.fields[RAIN_6H.id] for time, found in sums.items()}
         address = located.files[-1].address
         rain = [_believable(totals[time] - totals[time - hours(STEP_HOURS)], address) for time in times]
