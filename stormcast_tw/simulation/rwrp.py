@@ -7,6 +7,7 @@ accumulated since T0 in buckets of 100 mm, as WRF does with `bucket_mm = 100`.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -137,6 +138,7 @@ def _accumulated_rain(world: World, init_time: datetime, lead_hours: int) -> dic
 
 
 _DESCRIPTIONS = {
+    # WRF's name: its description, its units
     "XLAT": ("LATITUDE, SOUTH IS NEGATIVE", "degree_north"),
     "XLONG": ("LONGITUDE, WEST IS NEGATIVE", "degree_east"),
     "COSALPHA": ("Local cosine of map rotation", ""),
@@ -157,13 +159,21 @@ _DESCRIPTIONS = {
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
-    """Return the bytes of the wrfout file of the run of `init_time` at `lead_hours`.
+    """Return the bytes of the wrfout file of the run of `init_time` at `lead_hours`: its surface fields.
 
     Classic netCDF with 64-bit offsets, WRF's own default: an HDF5 file would hold the hour of its writing, and the C
     library leaves what was in memory between the arrays.
     """
-    valid_time = init_time + timedelta(hours=lead_hours)
     buffer = io.BytesIO()
+    file = begin(buffer, init_time, lead_hours)
+    write_surface(file, run_fields(world, init_time, lead_hours))
+    file.flush()
+    return buffer.getvalue()
+
+
+def begin(buffer: io.BytesIO, init_time: datetime, lead_hours: int) -> netcdf_file:
+    """Begin a file of one time: global attributes, horizontal dimensions, Times and XTIME."""
+    valid_time = init_time + timedelta(hours=lead_hours)
     file = netcdf_file(buffer, "w", version=2)
     for name, value in _global_attributes(init_time).items():
         setattr(file, name, value)
@@ -172,10 +182,13 @@ def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
     times = file.createVariable("Times", "c", ("Time", "DateStrLen"))
     times[0] = np.array(list(f"{valid_time:%Y-%m-%d_%H:%M:%S}"), dtype="S1")
     _write_xtime(file, init_time, lead_hours)
-    for name, values in run_fields(world, init_time, lead_hours).items():
-        _write(file, name, values)
-    file.flush()
-    return buffer.getvalue()
+    return file
+
+
+def write_surface(file: netcdf_file, fields: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write what `run_fields` returned, described as WRF does."""
+    for name, values in fields.items():
+        write(file, name, values, *_DESCRIPTIONS[name])
 
 
 def _write_xtime(file: netcdf_file, init_time: datetime, lead_hours: int) -> None:
@@ -185,10 +198,20 @@ def _write_xtime(file: netcdf_file, init_time: datetime, lead_hours: int) -> Non
     xtime[0] = 60.0 * lead_hours
 
 
-def _write(file: netcdf_file, name: str, values: npt.NDArray[Any]) -> None:
+def write(
+    file: netcdf_file,
+    name: str,
+    values: npt.NDArray[Any],
+    description: str,
+    units: str,
+    dimensions: tuple[str, ...] = ("south_north", "west_east"),
+) -> None:
+    """Write a field of these dimensions after Time, described as WRF does."""
     integer = np.issubdtype(values.dtype, np.integer)
-    variable = file.createVariable(name, "i4" if integer else "f4", ("Time", "south_north", "west_east"))
-    _describe(variable, 106 if integer else 104, "XY ", *_DESCRIPTIONS[name])
+    variable = file.createVariable(name, "i4" if integer else "f4", ("Time", *dimensions))
+    _describe(variable, 106 if integer else 104, "XYZ" if len(dimensions) == 3 else "XY ", description, units)
+    staggered = [letter for letter, d in zip("ZYX"[-len(dimensions) :], dimensions, strict=True) if d.endswith("_stag")]
+    variable.stagger = "".join(staggered)
     variable.coordinates = "XLONG XLAT" if name in ("XLAT", "XLONG") else "XLONG XLAT XTIME"
     variable[0] = values
 

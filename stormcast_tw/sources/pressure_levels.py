@@ -96,8 +96,9 @@ def on_pressure_levels(
 
 
 def _put(out: dict[str, npt.NDArray[np.float32]], level_hpa: int, where: BoolArray, found: Level) -> None:
-    for letter in "uvtqz":
-        out[f"{letter}{level_hpa}"][where] = getattr(found, letter)
+    with np.errstate(over="ignore"):  # fill values become infinite, which quality refuses
+        for letter in "uvtqz":
+            out[f"{letter}{level_hpa}"][where] = getattr(found, letter)
 
 
 def _require_falling(lower: Level | None, upper: Level, begun: BoolArray, number: int, address: str) -> None:
