@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal
 
 import numpy as np
@@ -32,7 +32,7 @@ Positions = npt.NDArray[np.intp]
 Clock = Literal["utc", "taipei"]
 Stamp = Literal["end", "start"]
 
-CLOCKS: Mapping[Clock, timezone] = {"utc": timezone.utc, "taipei": timezone(timedelta(hours=8))}  # noqa: UP017
+CLOCKS: Mapping[Clock, timezone] = {"utc": UTC, "taipei": timezone(timedelta(hours=8))}
 STAMPS: tuple[Stamp, ...] = ("end", "start")
 
 GRID = Grid("QPEPRE", 21.8875, 25.3125, 275, 120.0, 122.0125, 162)
@@ -51,7 +51,8 @@ _OFF_GRID = 0.05
 _COLUMNS = 4
 _BLANK, _POINT, _MINUS, _ZERO = b" .-0"
 _PLAIN = b"0123456789.- \n"
-_MOST_DIGITS = 9
+_LONGEST = 10
+"""Characters, the point included, of a number that 32 bits hold."""
 
 
 def path(valid_time: datetime, clock: Clock, stamp: Stamp) -> str:
@@ -210,7 +211,7 @@ def _fixed_point(text: Bytes, starts: Positions, ends: Positions) -> FloatArray 
     negative = text[starts] == _MINUS
     lengths = ends - starts - negative
     decimals = int(ends[0] - starts[0]) - 1 - text[starts[0] : ends[0]].tobytes().find(b".")
-    if lengths.min() <= decimals or lengths.max() > _MOST_DIGITS:
+    if lengths.min() <= decimals or lengths.max() > _LONGEST:
         return None
     total = np.zeros(starts.size, np.int32)
     for place in range(int(lengths.max())):

@@ -1,0 +1,102 @@
+"""Which clock and which stamp QPEPRE's file names mean: the four readings against a model's rain of the same hours.
+
+The text carries no time, so that only the rain can tell: it is compared, hour by hour, with the rain of the files that
+each reading would take for that hour. A wrong clock is eight hours off, a wrong stamp one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from stormcast_tw.errors import NotReady
+from stormcast_tw.grid import Grid
+from stormcast_tw.sources.base import Located
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.qpepre import CLOCKS, GRID, STAMPS, Clock, Qpepre, Stamp
+from stormcast_tw.variables import variable_set
+
+FEWEST_HOURS = 6
+"""Hours that every reading must have before one is believed."""
+
+LEAST_LEAD = 0.05
+"""How far the best correlation must lead the next to be believed."""
+
+_RAIN = variable_set("rain", "tp01")
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One reading of the names: its correlation of log(1 + mm) with the model's rain, and over how many hours.
+
+    The correlation is over all points of all these hours; NaN where one of the two has no rain at all.
+    """
+
+    clock: Clock
+    stamp: Stamp
+    correlation: float
+    hours: int
+
+
+def agreements(model_rain: xr.Dataset, folder: Folder) -> tuple[Agreement, ...]:
+    """Return the four readings, best first, for the `tp01` (valid_time, y, x), mm, of a model such as RWRP.
+
+    Every hour's QPEPRE is compared with the nearest point of the model's grid. An hour counts for a reading where the
+    file that the reading names is there. Raises BadInput for a file that cannot be read.
+    """
+    model = _at_points(model_rain)
+    times = [_utc(time) for time in model_rain["valid_time"].values]
+    found = [_agreement(model, times, folder, clock, stamp) for clock in CLOCKS for stamp in STAMPS]
+    return tuple(sorted(found, key=lambda a: -2.0 if math.isnan(a.correlation) else a.correlation, reverse=True))
+
+
+def verdict(found: tuple[Agreement, ...]) -> Agreement | None:
+    """Return the reading to believe; None where hours are too few or the best does not lead the next clearly."""
+    best, *others = found
+    if min(a.hours for a in found) < FEWEST_HOURS or math.isnan(best.correlation):
+        return None
+    rivals = [a.correlation for a in others if not math.isnan(a.correlation)]
+    return best if best.correlation > 0 and all(best.correlation - r >= LEAST_LEAD for r in rivals) else None
+
+
+def _agreement(model: FloatArray, times: list[datetime], folder: Folder, clock: Clock, stamp: Stamp) -> Agreement:
+    source = Qpepre(folder, clock, stamp)
+    pairs = []
+    for rain, time in zip(model, times, strict=True):
+        try:
+            located: Located = source.find((time,), _RAIN)
+        except NotReady:
+            continue
+        observed = source.read(located).dataset["tp01"].values[0].astype(np.float64)
+        both = np.isfinite(rain) & np.isfinite(observed)
+        pairs.append(np.stack([np.log1p(rain[both]), np.log1p(observed[both])]))
+    return Agreement(clock, stamp, _correlation(pairs), len(pairs))
+
+
+def _correlation(pairs: list[FloatArray]) -> float:
+    """Return Pearson's correlation of the two rows of all pairs together."""
+    if not pairs:
+        return math.nan
+    x, y = np.concatenate(pairs, axis=1)
+    if x.size == 0 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _at_points(model_rain: xr.Dataset) -> FloatArray:
+    """Return the model's rain at the nearest point (valid_time, 275, 162), NaN outside its grid."""
+    grid = Grid.of(model_rain)
+    j, i = (np.rint(index).astype(np.intp) for index in grid.index_of(*GRID.latlon()))
+    inside = (j >= 0) & (j < grid.ny) & (i >= 0) & (i < grid.nx)
+    values = model_rain["tp01"].values[:, j.clip(0, grid.ny - 1), i.clip(0, grid.nx - 1)].astype(np.float64)
+    return np.where(inside, values, np.nan)
+
+
+def _utc(time: np.datetime64) -> datetime:
+    return datetime.fromisoformat(np.datetime_as_string(time, unit="s")).replace(tzinfo=UTC)
