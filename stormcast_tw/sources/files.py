@@ -25,6 +25,8 @@ from fsspec.asyn import sync
 from stormcast_tw.errors import BadInput, NotReady, Refused, Unreachable
 
 _CHANGED = ("PreconditionFailed", "412")
+_GOOGLE = "https://storage.googleapis.com"
+"""Google's store answers S3 requests here, unsigned ones of public buckets too (Cloud Storage, "XML API")."""
 _RETRIES = 2
 """Calls of one S3 request after a connection error, by s3fs, before the task's own retries begin."""
 
@@ -54,7 +56,9 @@ class Used:
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of one provider below `root`, a local path, file:// or s3://; `options` are what fsspec is told.
+    """The files of one provider below `root`: a local path, file://, s3:// or gs:// (public, read as S3).
+
+    `options` are what fsspec is told.
 
     Everything raises NotReady for what is not there (or has changed since it was found), Refused where access is
     denied, Unreachable where the store gives no whole answer.
@@ -96,7 +100,10 @@ class Folder:
 
     @cached_property
     def _store(self) -> _Disk | _S3:
-        filesystem, path = fsspec.core.url_to_fs(self.root, **self.options)
+        root, options = self.root, dict(self.options)
+        if root.startswith("gs://"):
+            root, options = f"s3://{root.removeprefix('gs://')}", options | {"endpoint_url": _GOOGLE, "anon": True}
+        filesystem, path = fsspec.core.url_to_fs(root, **options)
         if "file" in filesystem.protocol:
             return _Disk(Path(path))
         filesystem.retries = _RETRIES
@@ -187,13 +194,13 @@ class _S3:
         self._filesystem, self._base = filesystem, base
 
     def find(self, path: str, address: str) -> SourceFile:
-        found = self._filesystem.info(f"{self._base}/{path}")
+        found = self._filesystem.info(f"{self._base}/{path}", refresh=True)
         if found["type"] != "file":
             raise FileNotFoundError(path)
         return SourceFile(address, str(found["ETag"]), int(found["size"]))
 
     def names(self, folder: str) -> list[str]:
-        found = self._filesystem.ls(f"{self._base}/{folder}")
+        found = self._filesystem.ls(f"{self._base}/{folder}", detail=True, refresh=True)
         return [str(entry["name"]).rsplit("/", 1)[-1] for entry in found if entry["type"] == "file"]
 
     @contextlib.contextmanager
@@ -201,10 +208,14 @@ class _S3:
         bucket, _, key = f"{self._base}/{path}".partition("/")
 
         async def get(start: int, length: int) -> bytes:
-            last = start + length - 1
-            answer = await self._filesystem._call_s3(
-                "get_object", Bucket=bucket, Key=key, Range=f"bytes={start}-{last}", IfMatch=file.version
-            )
+            asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{start + length - 1}"}
+            try:
+                answer = await self._filesystem._call_s3("get_object", **asked, IfMatch=file.version)
+            except OSError as error:
+                if _code(error) in _CHANGED:
+                    now = await self._filesystem._info(f"{bucket}/{key}", refresh=True)
+                    _require_version(file, str(now["ETag"]))
+                raise
             _require_version(file, answer["ETag"])
             async with answer["Body"] as body:
                 return bytes(await body.read())
@@ -221,9 +232,14 @@ def _require_version(file: SourceFile, found: str) -> None:
         raise NotReady(f"{file.address}: changed while it was read (now {found}, found as {file.version}); look again")
 
 
+def _code(error: OSError) -> str:
+    """Return S3's code of an error that s3fs translated."""
+    return str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", ""))
+
+
 @contextlib.contextmanager
 def reaching(address: str) -> Iterator[None]:
-    """Turn what a store answers instead of bytes into our errors: absent, changed, denied, or no answer."""
+    """Turn what a store answers instead of bytes into our errors: absent, denied, or no answer."""
     try:
         yield
     except FileNotFoundError:
@@ -231,8 +247,5 @@ def reaching(address: str) -> Iterator[None]:
     except PermissionError as error:
         raise Refused(f"{address}: access denied ({error}); check the credentials of this provider") from error
     except (BotoCoreError, aiohttp.ClientError, OSError) as error:
-        code = str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", ""))
-        if code in _CHANGED:
-            raise NotReady(f"{address}: changed while it was read; look again") from error
         what = " ".join(str(error).split()) or type(error).__name__
         raise Unreachable(f"{address}: no whole answer ({type(error).__name__}: {what})") from error

@@ -1,60 +1,18 @@
-"""What all sources share: addresses, digests, request checks and the dataset they return."""
+"""What all sources share: request checks and the dataset they return."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 
-from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources.base import (
-    SourceFile,
-    exists,
-    local_path,
-    on_grid,
-    read_file,
-    require_times,
-    require_variables,
-    source_file,
-)
+from stormcast_tw.sources.base import Located, on_grid, require_init_time, require_times, require_variables
 from stormcast_tw.variables import VARIABLES, variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("root", ["", "file://"], ids=["path", "file URL"])
-def test_a_file_is_known_by_the_digest_of_its_bytes(tmp_path: Path, root: str):
-    path = tmp_path / "wrfout_d02_2026-06-11_06:00:00"
-    address = f"{root}{path}"
-    assert not exists(address)
-    with pytest.raises(NotReady, match="not there yet"):
-        source_file(address)
-    path.write_bytes(b"rain")
-    found = source_file(address)
-    assert exists(address)
-    assert found.digest == "sha256:" + hashlib.sha256(b"rain").hexdigest()
-    assert read_file(found) == b"rain"
-    assert local_path(found) == str(path)
-    path.write_bytes(b"more rain")
-    for look in (read_file, local_path):
-        with pytest.raises(NotReady, match=r"06:00:00: changed since it was found \(now sha256:\w+, then sha256:"):
-            look(found)
-    path.unlink()
-    for look in (read_file, local_path):
-        with pytest.raises(NotReady, match=r"06:00:00: not there"):
-            look(found)
-
-
-def test_other_stores_have_no_path():
-    fsspec.filesystem("memory").pipe_file("/bucket/x", b"rain")
-    assert local_path(source_file("memory://bucket/x")) is None
-    with pytest.raises(NotReady, match="not there yet"):
-        read_file(SourceFile("memory://bucket/absent", "sha256:0"))
 
 
 def test_times_are_aware_ascending_and_some():
@@ -66,6 +24,20 @@ def test_times_are_aware_ascending_and_some():
             require_times("s", times)
     with pytest.raises(ValueError, match="no time zone"):
         require_times("s", (T.replace(tzinfo=None),))
+
+
+def test_a_forecast_is_asked_for_by_its_init_time():
+    taipei = T.astimezone(timezone(timedelta(hours=8)))
+    assert require_init_time("s", taipei) == T
+    assert require_init_time("s", taipei).tzinfo is UTC
+    with pytest.raises(ValueError, match="s: a forecast is asked for by its init_time"):
+        require_init_time("s", None)
+    with pytest.raises(ValueError, match="no time zone"):
+        require_init_time("s", T.replace(tzinfo=None))
+    asked = variable_set("asked", "t2m")
+    assert Located("s", (), (T,), asked, T).forecast_from() == T
+    with pytest.raises(ValueError, match="s: a located forecast needs an init_time"):
+        Located("s", (), (T,), asked).forecast_from()
 
 
 def test_variables_a_source_does_not_have_are_named():
