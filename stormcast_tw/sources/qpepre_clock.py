@@ -47,8 +47,9 @@ class Agreement:
 def agreements(model_rain: xr.Dataset, folder: Folder) -> tuple[Agreement, ...]:
     """Return the four readings, best first, for the `tp01` (valid_time, y, x), mm, of a model such as RWRP.
 
-    Every hour's QPEPRE is compared with the nearest point of the model's grid. An hour counts for a reading where the
-    file that the reading names is there. Raises BadInput for a file that cannot be read.
+    Best told by the first hour of six or more runs, on hours with rain: showers of later hours are no longer where the
+    model has them. Every QPEPRE point is compared with the nearest point of the model's grid. An hour counts for a
+    reading where the file that it names is there. Raises BadInput for a file that cannot be read.
     """
     model = _at_points(model_rain)
     times = [_utc(time) for time in model_rain["valid_time"].values]
