@@ -31,7 +31,7 @@ SPACING_M = 3000.0
 FIRST_LATITUDE, FIRST_LONGITUDE = 14.02224, 105.25
 """Of the whole grid of 1158 x 673 points, whose column 497 and row 229 begin this part."""
 FIRST_COLUMN, FIRST_ROW, NX, NY = 497, 229, 116, 178
-BITS, DECIMALS = 24, 5
+BITS = 24
 
 _ANALYSIS_ERROR = {"t2m": 0.5, "u10m": 0.8, "v10m": 0.8}
 _RAIN_ERROR = 0.4
@@ -151,6 +151,5 @@ def _message(values: FloatArray | Array, keys: grib.Keys) -> bytes:
         "Latin1InDegrees": 10.0,
         "Latin2InDegrees": 40.0,
         **keys,
-        "decimalScaleFactor": DECIMALS,
     }
     return grib.marked(grib.message(np.asarray(values, np.float64), header, packing="grid_simple", bits=BITS))
