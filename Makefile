@@ -42,8 +42,10 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+SYSTEM := postgresql
+
 system:
-	@echo "nothing to install yet: no test needs a Debian package"
+	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || (apt-get update -q && apt-get install -q -y --no-install-recommends $(SYSTEM))
 
 bench: $(VENV)/.installed
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done

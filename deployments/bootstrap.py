@@ -1,8 +1,9 @@
-"""Bring a Prefect server to the state this project needs: pool, queues, deployments. All upserts, to be run at will.
+"""Bring a Prefect server to the state this project needs: pool, queues, deployments, alarms. All upserts.
 
     PREFECT_API_URL=http://127.0.0.1:4200/api .venv/bin/python deployments/bootstrap.py
 
-Environment: STORMCAST_TW_HOME (the checkout; by default this one), STORMCAST_TW_EXPERIMENT (by default demo).
+Environment: STORMCAST_TW_HOME (the checkout; by default this one), STORMCAST_TW_EXPERIMENT (by default demo), and where
+alarms go (automations.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from automations import upsert_alarms
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
@@ -28,6 +30,8 @@ def main() -> None:
         upsert_pool(client)
         for name, priority in QUEUES.items():
             upsert_queue(client, name, priority)
+        alarms = upsert_alarms(client, os.environ)
+    print(f"alarms: {', '.join(alarms) or 'NONE: set STORMCAST_TW_ALARM_URL or STORMCAST_TW_ALARM_BLOCK'}")
     environment = {"STORMCAST_TW_HOME": str(HOME), "STORMCAST_TW_EXPERIMENT": "demo"} | dict(os.environ)
     command = [Path(sys.executable).parent / "prefect", "--no-prompt", "deploy", "--all"]
     subprocess.run(

@@ -11,7 +11,7 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.errors import BadInput
+from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.events import Event
 from stormcast_tw.fetch import UnusableInput
 from stormcast_tw.inputs import plan_inputs
@@ -35,9 +35,11 @@ def _run_name() -> str:
 
 
 def _say_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    cycle = flow_run.parameters.get("cycle")
-    if cycle:
-        emit(Event.CYCLE_FAILED, Cycle.parse(cycle), reason=str(state.message))
+    """Say that there is no forecast; where inputs were missing, that is said already."""
+    asked = flow_run.parameters.get("cycle")
+    cycle = Cycle.parse(asked) if asked else OPERATIONS.cycle_of(flow_run.expected_start_time or flow_run.start_time)
+    said = isinstance(state.result(raise_on_failure=False), NotReady)
+    emit(Event.CYCLE_FAILED, cycle, news=not said, reason=str(state.message))
 
 
 @flow(name="operations", flow_run_name=_run_name, on_failure=[_say_failed], on_crashed=[_say_failed])

@@ -18,10 +18,16 @@ class Event(StrEnum):
     SKILL_DROPPED = "skill.dropped"
 
 
+_CYCLES = "stormcast.cycle."
 NEWS_LABEL = "stormcast.news"
 """The label of an event's resource that is `true` when the state changed; alarms wait for that."""
 
 
 def cycle_resource(cycle: Cycle) -> str:
     """Return the resource id of a cycle, e.g. `stormcast.cycle.20261122T06Z`."""
-    return f"stormcast.cycle.{cycle}"
+    return f"{_CYCLES}{cycle}"
+
+
+def cycle_pattern() -> str:
+    """Return what matches the resource ids of all cycles."""
+    return f"{_CYCLES}*"

@@ -119,7 +119,8 @@ def _hour_before(
     before = found.valid_times[0] - hours(1)
     if found.name == "rain" and "past_rain" in readings:
         past = readings["past_rain"].dataset
-        return past.isel(valid_time=[-1]) if past["valid_time"].values[-1] == datetime64(before) else None
+        fits = past.attrs["source"] == found.source and past["valid_time"].values[-1] == datetime64(before)
+        return past.isel(valid_time=[-1]) if fits else None
     if found.name != "state" or found.init_time is None or found.init_time > before:
         return None
     located = found.located()

@@ -193,7 +193,7 @@ def _serve(need: Need, name: InputName, providers: Mapping[str, Source], rejecte
             found = providers[row.provider].find(times, variables, init_time)
             _require_not_rejected(found, rejected)
         except StormcastError as error:
-            tried.append(str(error))
+            tried.insert(0 if isinstance(error, BadInput) else len(tried), str(error))
             continue
         return _served(wanted, row, found, need.cycle, tried)
     reason = wanted.reason or _few(tried)

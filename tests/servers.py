@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
@@ -66,6 +69,51 @@ def rclone_server(folder: Path) -> Iterator[S3Server]:
     command = [rclone, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--addr", f"127.0.0.1:{port}", str(folder)]
     with running(command, port) as process:
         yield S3Server(f"http://127.0.0.1:{port}", process, folder)
+
+
+@contextlib.contextmanager
+def postgres_server(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server with an empty database; yields its address for Prefect. Never runs as root."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    assert programs, "PostgreSQL is not installed: make system"
+    port, data = free_port(), folder / "data"
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        for above in folder.parents[:3]:
+            above.chmod(above.stat().st_mode | 0o011)
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    make = [*as_user, str(programs[-1] / "initdb"), "-D", str(data), "-U", "prefect", "-A", "trust", "--no-sync"]
+    subprocess.run(make, check=True, timeout=120, stdout=subprocess.DEVNULL, cwd="/")
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    command = [*as_user, str(programs[-1] / "postgres"), "-D", str(data), "-p", str(port), *options]
+    with running(command, port):
+        yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres"
+
+
+@contextlib.contextmanager
+def webhook_receiver() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A webhook: its address, and the JSON bodies it has received so far."""
+    received: list[dict[str, str]] = []
+
+    class Receive(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receive)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/alarm", received
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.model.network import Architecture, zero_output
+from stormcast_tw.model.network import Architecture, Role, zero_output
 from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network, save
 from stormcast_tw.plan import Sampler
 from stormcast_tw.simulation import geography
@@ -21,6 +21,9 @@ from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 RESIDUAL_SHARE = 0.05
 """Noise an hour, as a share of the standard deviation of the hourly change."""
+
+_STEP: tuple[Role, ...] = ("regression", "diffusion")
+_BEGINNING: tuple[Role, ...] = ("background_only_regression", "background_only_diffusion")
 
 # Mean and standard deviation over the domain, 2019-08 to 2021-12, and of the change in an hour (t2m K, wind m s-1,
 # rain log1p mm; radar reflectivity is a guess until data are at hand).
@@ -59,11 +62,13 @@ def untrained_package(
     *,
     state_set: str = "surface",
     background_set: str = "background24",
+    begins_alone: bool = False,
     seed: int = 0,
 ) -> ModelPackage:
     """Return a package with random hidden and zero output layers: each hour adds noise of 5 % of the hourly change.
 
-    `invariants` are lsm (1), orog (m) and coverage (1), each (y, x) on `grid`.
+    `invariants` are lsm (1), orog (m) and coverage (1), each (y, x) on `grid`. With `begins_alone` it can also make a
+    state from the background alone: its climate, plus noise of a fifth of the climate's standard deviation.
     """
     size = Architecture(model_channels=16, channel_mult=(1, 2, 2), num_blocks=1)
     description = Description(
@@ -76,13 +81,13 @@ def untrained_package(
         grid=grid.describe(),
         state_set=state_set,
         background_set=background_set,
-        state={v: _state_scale(v) for v in STATE_SETS[state_set].ids},
+        state={v: _state_scale(v, begins_alone) for v in STATE_SETS[state_set].ids},
         background={v: _scale(*_BACKGROUND[v]) for v in BACKGROUND_SETS[background_set].ids},
         invariants={"lsm": _scale(0.0, 1.0), "orog": _scale(0.0, 1000.0), "coverage": _scale(0.0, 1.0)},
         fold=2,
-        networks=(
-            Network(role="regression", architecture=size, file="regression.safetensors"),
-            Network(role="diffusion", architecture=size, file="diffusion.safetensors"),
+        networks=tuple(
+            Network(role=role, architecture=size, file=f"{role}.safetensors")
+            for role in (*_STEP, *(_BEGINNING if begins_alone else ()))
         ),
         sampler=Sampler(name="dpmpp_2m", steps=6, sigma_min=0.002, sigma_max=80.0, rho=7.0),
         members=8,
@@ -112,9 +117,15 @@ def _scale(mean: float, std: float) -> Scale:
     return Scale(mean=mean, std=std)
 
 
-def _state_scale(variable: str) -> StateScale:
+def _state_scale(variable: str, begins_alone: bool) -> StateScale:
     mean, std, tendency_std = _STATE[variable]
-    return StateScale(mean=mean, std=std, tendency_std=tendency_std, residual_std=RESIDUAL_SHARE * tendency_std)
+    return StateScale(
+        mean=mean,
+        std=std,
+        tendency_std=tendency_std,
+        residual_std=RESIDUAL_SHARE * tendency_std,
+        background_only_residual_std=0.2 * std if begins_alone else None,
+    )
 
 
 if __name__ == "__main__":

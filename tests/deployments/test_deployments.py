@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,13 +18,23 @@ from typing import Any
 import pytest
 
 from stormcast_tw.cycle import Cycle
+from stormcast_tw.events import Event
 from stormcast_tw.simulation.cycle import simulate_cycle
+from stormcast_tw.sources.qpesums import path as qpesums_path
 from tests.conftest import CYCLE
-from tests.servers import free_port, running
+from tests.servers import free_port, postgres_server, running, webhook_receiver
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 EARLIER = "20260611T00Z"
+
+_spec = importlib.util.spec_from_file_location("automations", ROOT / "deployments" / "automations.py")
+assert _spec is not None
+assert _spec.loader is not None
+automations = importlib.util.module_from_spec(_spec)
+sys.modules["automations"] = automations
+_spec.loader.exec_module(automations)
+ALARMS = automations.ALARMS
 
 
 def ask(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -40,36 +53,61 @@ def wait_for(what: str, found: Callable[[], Any], seconds: float) -> Any:
     pytest.fail(f"{what}: not within {seconds:g} s")
 
 
-@pytest.fixture
-def environment(tmp_path: Path, small_package_folder: Path) -> dict[str, str]:
-    roots = {f"STORMCAST_TW_{n.upper()}_ROOT": str(tmp_path / n) for n in ("inputs", "work", "published")}
+@pytest.fixture(scope="module")
+def alarms() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    with webhook_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("deployed")
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path, small_package_folder: Path, alarms: tuple[str, list[dict[str, str]]]) -> dict[str, str]:
+    roots = {f"STORMCAST_TW_{n.upper()}_ROOT": str(folder / n) for n in ("inputs", "work", "published")}
     return os.environ | roots | {
         "STORMCAST_TW_PACKAGE": str(small_package_folder),
         "STORMCAST_TW_THREADS": "1",
-        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "STORMCAST_TW_ALARM_URL": alarms[0],
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }  # fmt: skip
 
 
-@pytest.fixture
-def api(environment: dict[str, str]) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def api(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server on PostgreSQL with everything of bootstrap, and a worker."""
     port = free_port()
     command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with running(command, port, environment, seconds=120):
-        url = f"http://127.0.0.1:{port}/api"
-        environment["PREFECT_API_URL"] = url
-        yield url
+    worker = [str(BIN / "prefect"), "worker", "start", "--pool", "stormcast", "--limit", "1"]
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as database:
+        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
+        with running(command, port, environment, seconds=120):
+            environment["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
+            bootstrap(environment)
+            with running(worker, None, environment, seconds=0):
+                yield url
 
 
 def bootstrap(environment: dict[str, str]) -> None:
     subprocess.run([sys.executable, "deployments/bootstrap.py"], cwd=ROOT, env=environment, check=True, timeout=180)
 
 
-def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str, str], tmp_path: Path):
+def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
+    """Have the worker carry out a deployment and return the state it ends in."""
+    ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
+    asked = {"parameters": {"lead_hours": 1, "members": 1, **parameters}}
+    run = ask(api, f"/deployments/{ids[name]}/create_flow_run", asked)["id"]
+    return wait_for(name, lambda: _ended(api, run), 240)
+
+
+def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str, str], folder: Path):
     for cycle in (EARLIER, str(CYCLE)):
-        simulate_cycle(Cycle.parse(cycle), str(tmp_path / "inputs"), lead_hours=1)
-    bootstrap(environment)
+        simulate_cycle(Cycle.parse(cycle), str(folder / "inputs"), lead_hours=1)
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
     assert set(ids) == {"operations", "backfill"}
     bootstrap(environment)
@@ -85,24 +123,59 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     assert {run["deployment_id"] for run in scheduled} == {ids["operations"]}
     assert {run["expected_start_time"][11:16] for run in scheduled} <= {"00:15", "06:15", "12:15", "18:15"}
 
-    small = {"lead_hours": 1, "members": 1}
-    asked = {
-        "operations": {"cycle": str(CYCLE), **small},
-        "backfill": {"start": EARLIER, "end": EARLIER, **small},
-    }
-    runs = {
-        name: ask(api, f"/deployments/{ids[name]}/create_flow_run", {"parameters": parameters})["id"]
-        for name, parameters in asked.items()
-    }
-    worker = [str(BIN / "prefect"), "worker", "start", "--pool", "stormcast", "--limit", "1"]
-    with running(worker, None, environment, seconds=0):
-        for name, run in runs.items():
-            state = wait_for(name, lambda run=run: _ended(api, run), 240)
-            assert state["type"] == "COMPLETED", f"{name}: {state}"
-    found = {p.parent.parent.name for p in (tmp_path / "published/published/demo").glob("*/*/manifest.json")}
+    state = run_deployment(api, "operations", cycle=str(CYCLE))
+    assert state["type"] == "COMPLETED", state
+    state = run_deployment(api, "backfill", start=EARLIER, end=EARLIER)
+    assert state["type"] == "COMPLETED", state
+    found = {p.parent.parent.name for p in (folder / "published/published/demo").glob("*/*/manifest.json")}
     assert found == {EARLIER, str(CYCLE)}
-    latest = json.loads((tmp_path / "published/published/demo/latest.json").read_text())
+    latest = json.loads((folder / "published/published/demo/latest.json").read_text())
     assert latest["init_time"] == "2026-06-11T06:00:00Z"
+
+
+def test_withheld_inputs_ring_the_alarm(
+    api: str, environment: dict[str, str], folder: Path, alarms: tuple[str, list[dict[str, str]]]
+):
+    _, received = alarms
+    inputs = folder / "inputs"
+    first, second = Cycle.parse("20260612T00Z"), Cycle.parse("20260612T06Z")
+    for cycle in (first, second):
+        simulate_cycle(cycle, str(inputs), lead_hours=1)
+    for cycle in (first, second):
+        (inputs / "qpesums" / qpesums_path(cycle.init_time)).unlink()
+    shutil.rmtree(inputs / "global_ai" / f"{second.valid_time(-12):%Y%m%d%H}")
+    received.clear()
+
+    assert run_deployment(api, "operations", cycle=str(first))["type"] == "COMPLETED"
+    degraded = wait_for("the alarm of a degraded input", lambda: received[:1], 30)[0]["text"]
+    assert degraded.startswith("stormcast-tw 20260612T00Z: inputs.degraded\nstormcast-tw 20260612T00Z: 輸入資料降級")
+    assert "- rain: rwrp_rain stands in for qpesums because " in degraded
+    assert "CB_GC_PCP_1H_RAD.20260612.0000.gz: not there yet" in degraded
+    assert "What to do: " in degraded
+    published = folder / "published/published/demo/20260612T00Z"
+    manifest = json.loads(next(published.glob("*/manifest.json")).read_text())
+    rain = next(row for row in manifest["details"]["inputs"] if row["input"] == "rain")
+    assert (rain["served by"], rain["status"]) == ("rwrp_rain", "degraded")
+
+    assert run_deployment(api, "operations", cycle=str(second), wait=False)["type"] == "FAILED"
+    wait_for("the alarm of a missing input", lambda: len(received) > 1, 30)
+    missing = received[1]["text"]
+    assert missing.startswith("stormcast-tw 20260612T06Z: inputs.missing")
+    assert "- background (" in missing
+    assert "stormcast-tw inputs --cycle 20260612T06Z --follow" in missing
+    assert len(received) == 2, "the failure of the cycle is the missing input, said already"
+
+
+def test_every_alarm_waits_for_an_event_that_is_emitted():
+    emitted = set(re.findall(r"Event\.([A-Z_]+)", "".join(p.read_text() for p in _sources())))
+    awaited = {event for alarm in ALARMS for event in alarm.events if isinstance(event, Event)}
+    assert awaited
+    assert {event.name for event in awaited} <= emitted
+
+
+def _sources() -> Iterator[Path]:
+    for folder in ("flows", "tasks"):
+        yield from (ROOT / folder).glob("*.py")
 
 
 def _ended(api: str, run: str) -> dict[str, Any] | None:
