@@ -63,18 +63,14 @@ def above_ground(surface_pressure: FloatArray, level_hpa: int) -> BoolArray:
 
 def on_pressure_levels(
     levels: Iterable[Level], surface_pressure: FloatArray, wanted_hpa: Sequence[int], address: str
-) -> dict[str, npt.NDArray[np.float32]]:
+) -> dict[str, FloatArray]:
     """Return u, v, t, q and z on the wanted levels by id (`t500`), each of the levels' shape.
 
     `levels` come from the ground up and are held two at a time; points of a level that lie under the ground, where
     pressure exceeds `surface_pressure` (Pa), do not count. Raises BadInput where pressure does not fall from level to
     level, where a column has no level above ground, or where a wanted level lies above the last.
     """
-    out = {
-        f"{letter}{level}": np.full(surface_pressure.shape, np.nan, np.float32)
-        for letter in "uvtqz"
-        for level in wanted_hpa
-    }
+    out = {f"{letter}{level}": np.full(surface_pressure.shape, np.nan) for letter in "uvtqz" for level in wanted_hpa}
     begun = np.zeros(surface_pressure.shape, bool)
     lower = upper = None
     for number, upper in enumerate(levels):
@@ -95,10 +91,9 @@ def on_pressure_levels(
     return out
 
 
-def _put(out: dict[str, npt.NDArray[np.float32]], level_hpa: int, where: BoolArray, found: Level) -> None:
-    with np.errstate(over="ignore"):  # fill values become infinite, which quality refuses
-        for letter in "uvtqz":
-            out[f"{letter}{level_hpa}"][where] = getattr(found, letter)
+def _put(out: dict[str, FloatArray], level_hpa: int, where: BoolArray, found: Level) -> None:
+    for letter in "uvtqz":
+        out[f"{letter}{level_hpa}"][where] = getattr(found, letter)
 
 
 def _require_falling(lower: Level | None, upper: Level, begun: BoolArray, number: int, address: str) -> None:

@@ -40,8 +40,13 @@ SURFACE_VARIABLES = {
 LEVEL_VARIABLES = tuple(f"{letter}{level}" for letter in "uvtqz" for level in LEVELS_HPA)
 _ON_LEVELS = ("umet_p", "vmet_p", "tk_p", "QVAPOR_p", "z_p")
 
-TAIWAN_LAMBERT: tuple[tuple[str, float | str], ...] = tuple(
-    {"R": EARTH_RADIUS_WRF, "lat_0": 23.8, "lat_1": 10.0, "lat_2": 40.0, "lon_0": 120.0, "proj": "lcc"}.items()
+TAIWAN_LAMBERT: tuple[tuple[str, float | str], ...] = (
+    ("R", EARTH_RADIUS_WRF),
+    ("lat_0", 23.8),
+    ("lat_1", 10.0),
+    ("lat_2", 40.0),
+    ("lon_0", 120.0),
+    ("proj", "lcc"),
 )
 """The projection of public 2-km WRF grids of Taiwan (data-formats.md 2.2), for files that do not say theirs; every
 point of XLAT and XLONG must then be evenly spaced in it."""
@@ -101,7 +106,7 @@ def _on_levels(wrfout: Wrfout, index: int) -> dict[str, FloatArray]:
     clear = max((level for level in found if 100.0 * level <= surface_pressure.min()), default=min(found))
     chosen = sorted((level for level in found if level >= clear or level in LEVELS_HPA), reverse=True)
     levels = _levels(wrfout, index, {level: found.index(level) for level in chosen}, surface_pressure.shape)
-    return dict(on_pressure_levels(levels, surface_pressure, LEVELS_HPA, wrfout.address))
+    return on_pressure_levels(levels, surface_pressure, LEVELS_HPA, wrfout.address)
 
 
 def _pressure_levels(wrfout: Wrfout, index: int) -> list[float]:

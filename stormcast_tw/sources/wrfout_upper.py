@@ -51,17 +51,16 @@ class Atmosphere:
 
     `pressure` (nz, ny, nx) Pa, `theta` K less 300, `mixing_ratio` kg kg-1; `geopotential` (nz + 1, ny, nx) m2 s-2 at
     the faces between levels; `u` (nz, ny, nx + 1), `v` (nz, ny + 1, nx) m s-1 along the grid at the sides of cells;
-    `cos_alpha`, `sin_alpha` (ny, nx) turn them.
+    `rotation`, COSALPHA and SINALPHA (ny, nx), turns them.
     """
 
+    rotation: tuple[FloatArray, FloatArray]
     pressure: Volume
     theta: Volume
     mixing_ratio: Volume
     geopotential: Volume
     u: Volume
     v: Volume
-    cos_alpha: FloatArray
-    sin_alpha: FloatArray
 
     def levels(self) -> Iterator[Level]:
         """Yield the levels from the lowest up, at mass points, with earth-relative winds."""
@@ -70,9 +69,7 @@ class Atmosphere:
     def level(self, number: int) -> Level:
         """Return one level, float64 (ny, nx)."""
         u, v = (np.asarray(values[number], np.float64) for values in (self.u, self.v))
-        east, north = to_earth_relative(
-            0.5 * (u[:, :-1] + u[:, 1:]), 0.5 * (v[:-1] + v[1:]), self.cos_alpha, self.sin_alpha
-        )
+        east, north = to_earth_relative(0.5 * (u[:, :-1] + u[:, 1:]), 0.5 * (v[:-1] + v[1:]), *self.rotation)
         pressure, t, ratio = self._air(number)
         below, above = np.asarray(self.geopotential[number : number + 2], np.float64)
         level = Level(pressure, east, north, t, ratio / (1.0 + ratio), below)

@@ -1,0 +1,195 @@
+"""NetCDF-4 by byte ranges: h5netcdf finds the way, the bytes of contiguous variables and of chunks are read directly.
+
+So the bytes read are known, and gzip, shuffle and the checksum, NetCDF-4's own filters, are undone here.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import h5netcdf
+import numcodecs
+import numpy as np
+import numpy.typing as npt
+
+from stormcast_tw.errors import BadInput, StormcastError
+from stormcast_tw.sources.arrays import Array, NetCDF, believe, values_before
+from stormcast_tw.sources.files import Reader
+
+BLOCK = 1 << 16
+"""Bytes that the HDF5 library is given at once."""
+
+T = TypeVar("T")
+
+_GZIP, _SHUFFLE, _CHECKSUM = 1, 2, 3
+"""HDF5's numbers of the filters that NetCDF-4 writes: deflate, shuffle, Fletcher's 32-bit checksum."""
+_MOST_CHUNKS = 1 << 16
+
+
+class _Blocks(io.RawIOBase):
+    """What the HDF5 library reads of a file to find its way: whole blocks, each once."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self._at = reader, 0
+        self.failure: StormcastError | None = None
+        self._blocks: dict[int, bytes] = {}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.reader.size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        end, done = min(self._at + len(view), self.reader.size), 0
+        while self._at < end:
+            number, offset = divmod(self._at, BLOCK)
+            piece = self._block(number)[offset : offset + end - self._at]
+            view[done : done + len(piece)] = piece
+            done, self._at = done + len(piece), self._at + len(piece)
+        return done
+
+    def _block(self, number: int) -> bytes:
+        """Return a block; zeros where the store failed, since an error raised into the library ends the process."""
+        if number not in self._blocks:
+            start = number * BLOCK
+            length = min(BLOCK, self.reader.size - start)
+            try:
+                self._blocks[number] = self.reader.read(start, length, index=True)
+            except StormcastError as error:
+                self.failure = self.failure or type(error)(str(error))
+                return bytes(length)
+        return self._blocks[number]
+
+
+@contextmanager
+def open_hdf5(reader: Reader) -> Iterator[NetCDF]:
+    """Open a NetCDF-4 file; raises BadInput where it is damaged."""
+    blocks = _Blocks(reader)
+    file = _whole(blocks, lambda: h5netcdf.File(blocks, "r", decode_vlen_strings=True))
+    try:
+        yield _whole(blocks, lambda: _described(blocks, file))
+    finally:
+        _whole(blocks, file.close)
+
+
+def _whole(blocks: _Blocks, work: Callable[[], T]) -> T:
+    """Return what `work` returns; what the HDF5 library says of damaged bytes becomes BadInput.
+
+    Unless the bytes did not come at all: then the store's own error. The library's error is not chained to ours: it
+    holds objects which, if they outlive the interpreter, end the process with a segmentation fault.
+    """
+    done, text = None, ""
+    try:
+        done = work()
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError, IndexError, zlib.error) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+    if blocks.failure is not None:
+        raise blocks.failure
+    if text:
+        raise BadInput(f"{blocks.reader.address}: not a whole NetCDF-4 file ({text})")
+    return done  # type: ignore[return-value]
+
+
+def _described(blocks: _Blocks, file: Any) -> NetCDF:
+    arrays = {str(name): _array(blocks, str(name), variable) for name, variable in file.variables.items()}
+    sizes = {str(name): int(dimension.size) for name, dimension in file.dimensions.items()}
+    return NetCDF(blocks.reader.address, _plain(file.attrs), sizes, arrays)
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes as str, scalars and arrays, whichever of HDF5's ways of writing them was used."""
+    plain = {}
+    for name, value in attributes.items():
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.ravel()[0]
+        plain[str(name)] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return plain
+
+
+def _array(blocks: _Blocks, name: str, variable: Any) -> Array:
+    raw, address = variable._h5ds, blocks.reader.address  # the h5py dataset: h5netcdf does not say where chunks lie
+    dtype, shape = np.dtype(raw.dtype), tuple(int(n) for n in raw.shape)
+    if raw.is_virtual or raw.external:
+        raise BadInput(f"{address}: {name} lies in another file; allowed in this one")
+
+    def fetch(leading: tuple[int, ...]) -> npt.NDArray[Any]:
+        believe(math.prod(shape[len(leading) :]) * dtype.itemsize, address, name)
+        return _whole(blocks, lambda: _slab(blocks.reader, name, raw, leading))
+
+    return Array(name, tuple(variable.dimensions), shape, dtype, _plain(variable.attrs), fetch)
+
+
+def _slab(reader: Reader, name: str, raw: Any, leading: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return raw[leading]: from its bytes, or by the library where there are none, or strings kept elsewhere."""
+    dtype, rest = np.dtype(raw.dtype), raw.shape[len(leading) :]
+    offset = raw.id.get_offset() if raw.chunks is None else None
+    if dtype.hasobject or (raw.chunks is None and offset is None):
+        return np.asarray(raw[leading])
+    if offset is not None:
+        start = offset + values_before(raw.shape, leading) * dtype.itemsize
+        return np.frombuffer(reader.read(start, math.prod(rest) * dtype.itemsize), dtype).reshape(rest)
+    out = np.full(rest, raw.fillvalue, dtype)
+    _fill_from_chunks(reader, name, raw, leading, out)
+    return out
+
+
+def _fill_from_chunks(reader: Reader, name: str, raw: Any, leading: tuple[int, ...], out: npt.NDArray[Any]) -> None:
+    """Read every stored chunk that crosses out = raw[leading] and put its part there."""
+    chunks, fixed = raw.chunks, len(leading)
+    corners: list[Sequence[int]] = [[index - index % size] for index, size in zip(leading, chunks, strict=False)]
+    corners += [range(0, n, size) for n, size in zip(raw.shape[fixed:], chunks[fixed:], strict=True)]
+    believe(math.prod(chunks) * raw.dtype.itemsize, reader.address, name)
+    if (count := math.prod(map(len, corners))) > _MOST_CHUNKS:
+        raise BadInput(f"{reader.address}: {name} is asked for in {count} chunks; allowed {_MOST_CHUNKS}")
+    unpack = _unpacker(reader.address, name, raw)
+    for corner in itertools.product(*corners):
+        info = raw.id.get_chunk_info_by_coord(corner)
+        if info.byte_offset is None:
+            continue
+        believe(info.size, reader.address, name)
+        chunk = unpack(reader.read(info.byte_offset, info.size), info.filter_mask).reshape(chunks)
+        chunk = chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))]
+        where = tuple(slice(c, c + n) for c, n in zip(corner[fixed:], chunk.shape, strict=True))
+        target = out[where]
+        target[...] = chunk[tuple(slice(0, n) for n in target.shape)]
+
+
+def _unpacker(address: str, name: str, raw: Any) -> Callable[[bytes, int], npt.NDArray[Any]]:
+    """Return what turns a stored chunk into values: gzip and shuffle, the filters of NetCDF-4, undone in reverse."""
+    properties = raw.id.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    shuffle, checksum = numcodecs.Shuffle(elementsize=raw.dtype.itemsize), numcodecs.Fletcher32()
+    if unknown := [number for number in filters if number not in (_GZIP, _SHUFFLE, _CHECKSUM)]:
+        raise BadInput(f"{address}: {name} is packed by HDF5 filter {unknown}; allowed 1 (gzip), 2 (shuffle), 3")
+    size = math.prod(raw.chunks) * raw.dtype.itemsize
+
+    def unpack(data: bytes, skipped: int) -> npt.NDArray[Any]:
+        values = data
+        for place, number in reversed(list(enumerate(filters))):
+            if skipped >> place & 1:
+                continue
+            if number == _GZIP:  # no more than fits: a few bytes can unpack to gigabytes
+                values = zlib.decompressobj().decompress(values, size + 8 * raw.dtype.itemsize)
+            else:
+                values = bytes((shuffle if number == _SHUFFLE else checksum).decode(values))
+        found = np.frombuffer(values, raw.dtype)
+        if found.nbytes != size:
+            raise BadInput(f"{address}: a chunk of {name} unpacks to {found.nbytes} bytes; allowed {size}")
+        return found
+
+    return unpack
