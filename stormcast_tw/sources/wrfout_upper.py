@@ -126,6 +126,14 @@ def read_atmosphere(wrfout: Wrfout, index: int, grid: Grid) -> Atmosphere:
         if volumes[name].shape != shape or (ny, nx) != grid.shape or nz < 2:
             raise BadInput(f"{address}: {'+'.join(_VOLUMES[name][0])} is {volumes[name].shape}; allowed {shape}")
     atmosphere = Atmosphere(
+        rotation=wrfout.rotation(index, grid),
+        pressure=volumes["pressure"],
+        theta=volumes["theta"],
+        mixing_ratio=volumes["mixing_ratio"],
+        geopotential=volumes["geopotential"],
+        u=volumes["u"],
+        v=volumes["v"],
+    )
         **volumes, **dict(zip(("cos_alpha", "sin_alpha"), wrfout.rotation(index, grid), strict=True))
     )
     _require_hydrostatic(atmosphere, address)
