@@ -134,8 +134,6 @@ def read_atmosphere(wrfout: Wrfout, index: int, grid: Grid) -> Atmosphere:
         u=volumes["u"],
         v=volumes["v"],
     )
-        **volumes, **dict(zip(("cos_alpha", "sin_alpha"), wrfout.rotation(index, grid), strict=True))
-    )
     _require_hydrostatic(atmosphere, address)
     return atmosphere
 
