@@ -82,6 +82,9 @@ def window(latitude: FloatArray, longitude: FloatArray, around: Grid, address: s
 
     Longitudes may count from 0, 180 or -180. Raises BadInput where the axes are uneven or do not cover the grid.
     """
+    farthest = float(np.max(np.abs(latitude))), float(np.max(np.abs(longitude)))
+    if farthest[0] > 90.001 or farthest[1] > 720:
+        raise BadInput(f"{address}: latitude reaches {farthest[0]:g}, longitude {farthest[1]:g}; allowed 90 and 720")
     box, inner = Box.around(around, MARGIN_DEGREES), Box.around(around, 0.0)
     longitude = box.west + np.mod(np.round(longitude - box.west, 6), 360.0)
     rows, columns = np.argsort(latitude), np.argsort(longitude)

@@ -18,10 +18,13 @@ from pydantic import BaseModel, Field, PositiveInt, TypeAdapter, ValidationError
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.sources.files import Folder, SourceFile, Used
-from stormcast_tw.sources.netcdf import LARGEST_SLAB, Array
+from stormcast_tw.sources.netcdf import Array
 
 LARGEST_METADATA = 4_000_000
 """Bytes of a metadata object; that of ARCO ERA5's root has some thousands."""
+
+LARGEST_CHUNK = 1 << 28
+"""Bytes that a chunk, or what is read at once, may unpack to: an hour of ARCO ERA5 on 37 levels has 154 million."""
 
 _Attributes = TypeAdapter(dict[str, Any])
 
@@ -57,7 +60,7 @@ class _ZArray(BaseModel):
     def _chunks_can_be_held(self) -> _ZArray:
         if len(self.chunks) != len(self.shape):
             raise ValueError("chunks and shape differ in length")
-        if self.bytes > LARGEST_SLAB or max(self.shape, default=0) > 2**40:
+        if self.bytes > LARGEST_CHUNK or max(self.shape, default=0) > 2**40:
             raise ValueError(f"a chunk of {self.bytes} bytes in shape {self.shape} is not believed")
         return self
 
@@ -125,12 +128,12 @@ class ZarrStore:
     def _fetch(self, name: str, described: _ZArray, leading: tuple[int, ...], axis: bool) -> npt.NDArray[Any]:
         rest, fixed = described.shape[len(leading) :], len(leading)
         dtype = np.dtype(described.dtype)
-        if math.prod(rest) * dtype.itemsize > LARGEST_SLAB:
+        if math.prod(rest) * dtype.itemsize > LARGEST_CHUNK:
             raise BadInput(f"{self.address}/{name}: {math.prod(rest)} values asked for at once; not believed")
         out = np.empty(rest, dtype)
         for place in _places(described, leading):
             key = _key(name, described, place)
-            data = self._metadata(key, LARGEST_SLAB) if axis else self._chunk(key)
+            data = self._metadata(key, LARGEST_CHUNK) if axis else self._chunk(key)
             chunk = _unpack(data, described, f"{self.address}/{key}")
             chunk = chunk[tuple(i % size for i, size in zip(leading, described.chunks, strict=False))]
             corner = [p * size for p, size in zip(place, described.chunks, strict=True)][fixed:]

@@ -181,6 +181,7 @@ def test_heights_become_geopotential_and_what_is_neither_is_refused(tmp_path: Pa
         read(tmp_path, variable_set("asked", "z850"))
 
 
+BENT = LATITUDE + 0.2 * np.sin(LATITUDE) * (abs(LATITUDE) < 80)
 BAD = {
     "lead": ({"leads": (0, 6)}, r"holds lead 12 h 0 times; allowed once; found 2 steps to 2026-06-11T06:00"),
     "another cycle": ({"units": "hours since 2026-06-10 12:00"}, r"time begins at 2026-06-10T12.*; allowed 2026-06-11"),
@@ -190,8 +191,9 @@ BAD = {
     "level": ({"levels": (1000, 850, 250)}, r"level holds \[1000\.0, 850\.0, 250\.0\]; allowed 500 hPa once"),
     "C for K": ({"factors": {"t": 0.1}}, r"t500 spans 26\.\d+ to 26\.\d+ K; allowed 210 to 300"),
     "NaN": ({"holes": ["t"]}, r"t500 has 1 of 30 values that are not finite; allowed 0"),
-    "uneven": ({"latitude": np.sort(LATITUDE + 0.2 * np.sin(LATITUDE))}, r"grid latlon: axis y is uneven by"),
+    "uneven": ({"latitude": BENT}, r"grid latlon: axis y is uneven by"),
     "elsewhere": ({"longitude": LONGITUDE[:100]}, r"its 6 x 0 points near Box\(.*\) do not cover it; allowed to"),
+    "no degrees": ({"longitude": LONGITUDE * 1e30}, r"latitude reaches 90, longitude 3\.59e\+32; allowed 90 and 720"),
     "too small": ({"latitude": LATITUDE[66:]}, r"its 4 x 5 points near Box\(.*\) do not cover it"),
 }  # fmt: skip
 
