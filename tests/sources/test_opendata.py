@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -478,22 +477,6 @@ def test_absent_future_naive_odd_and_repeated_times(put, bucket: Folder):
         source.find((T, T), RAIN)
     with pytest.raises(BadInput, match="qpe_open_data: does not provide refc; it provides tp01"):
         source.find((T,), REFC)
-
-
-def test_ten_thousand_keys_do_not_slow_find(put, bucket: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    put(RAIN_KEY, as_json())
-    archive = tmp_path / "kept" / Path(kept_path(RAIN_KEY, T)).parent
-    archive.mkdir(parents=True)
-    for number in range(10_000):
-        os.mknod(archive / f"O-B0045-001.{number:08d}.0000.json")
-    listed = []
-    monkeypatch.setattr(os, "scandir", lambda *_: listed.append(1))
-    source = OpenData(bucket, kept=Folder(f"{tmp_path}/kept"))
-    start = time.perf_counter()
-    for _ in range(100):
-        source.find((T,), RAIN)
-    assert time.perf_counter() - start < 1.0
-    assert not listed
 
 
 def test_from_s3_without_listing(s3, monkeypatch: pytest.MonkeyPatch):

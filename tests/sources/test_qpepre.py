@@ -299,20 +299,6 @@ def test_absent_future_naive_odd_and_repeated_times(rows, tmp_path: Path):
         source.find((T,), variable_set("asked", "refc"))
 
 
-def test_ten_thousand_files_do_not_slow_find(rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for number in range(10_000):
-        os.mknod(tmp_path / f"qpepre_{number:012d}-{number + 1:012d}_1_h.txt")
-    (tmp_path / path(T, "utc", "end")).write_bytes(as_text(rows))
-    listed = []
-    monkeypatch.setattr(os, "scandir", lambda *_: listed.append(1))
-    source = Qpepre(Folder(str(tmp_path)), "utc", "end")
-    start = time.perf_counter()
-    for _ in range(100):
-        source.find((T,), RAIN)
-    assert time.perf_counter() - start < 1.0
-    assert not listed
-
-
 def test_from_s3(s3, rows):
     root = s3.bucket()
     objects(root).replace(path(T, "taipei", "end"), as_text(rows))
