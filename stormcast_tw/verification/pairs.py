@@ -57,13 +57,8 @@ def gather(
     errors: Mapping[str, xr.Dataset],
     seed: int,
 ) -> Pairs:
-    """Return a forecast beside `there`, its truth, and every baseline that is there; those with `errors` dressed too.
-
-    Raises BadInput where the world of a simulated truth is not the one that the forecast started from.
-    """
+    """Return a forecast beside `there`, its truth, and every baseline that is there; with `errors`, dressed too."""
     cycle, lead_hours, grid = start.cycle, start.lead_hours, start.grid
-    if isinstance(truth, SimulatedTruth) and start.rwrp_run is not None:
-        truth.require_same_world(start.state, start.rwrp_run, cycle, grid)
     single, absent = baselines.deterministic_baselines(start, truth)
     systems = {FORECAST: forecast, **single}
     for name, one in single.items():

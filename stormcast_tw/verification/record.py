@@ -84,7 +84,7 @@ def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artif
     """Return the record of a published run; a sealed one is returned as it is.
 
     Raises NotReady while the truth, or what the forecast started from, is not there, BadInput where it cannot be
-    vouched for. Nothing is kept of a cycle that could not be scored whole.
+    vouched for, or where a simulated truth is of another world. Nothing is kept of a cycle that was not scored whole.
     """
     cycle = Cycle.parse(run.address.cycle)
     span = scoring.training_of(cycle)
@@ -92,6 +92,8 @@ def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artif
 
     def fill(draft: Draft) -> Artifact:
         start = start_of(bench.work, run)
+        if isinstance(bench.truth, SimulatedTruth) and start.rwrp_run is not None:
+            bench.truth.require_same_world(start.state, start.rwrp_run, cycle, start.grid)
         there = bench.truth.surface(cycle, start.lead_hours, start.grid, now)
         archive = error_archive(bench, start, run.address.experiment, span, now)
         names = [] if archive is None else archive.details["systems"]

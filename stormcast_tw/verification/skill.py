@@ -20,6 +20,8 @@ from stormcast_tw.plan import Frozen
 from stormcast_tw.store import Store
 from stormcast_tw.verification.pairs import FORECAST
 
+Floats = npt.NDArray[np.float64]
+
 RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
 WIDTH = 3.0
 """Standard deviations: were weeks normal, one in 740 would be below by chance."""
@@ -76,43 +78,40 @@ def rolling_skill(cycles: Sequence[xr.Dataset], seed: int = 0) -> tuple[Skill, .
     if len(recent) < FEWEST_RECENT or len(before) < FEWEST_BEFORE:
         return ()
     until = datetime.fromisoformat(f"{np.datetime_as_string(last, 's')}+00:00")
-    rng = np.random.default_rng(seed)
+    rng, of_week, of_before = np.random.default_rng(seed), _sums(recent), _sums(before)
     found = []
-    for variable in JUDGED:
-        weeks = _ratio(_resampled(_sums(before, variable), len(recent), rng))
-        found.append(
-            Skill(
-                variable=variable,
-                until=until,
-                recent=float(_ratio(_sums(recent, variable).sum(axis=0))),
-                mean=float(weeks.mean()),
-                std=float(weeks.std(ddof=1)),
-                cycles=(len(recent), len(before)),
-            )
-        )
+    for number, variable in enumerate(JUDGED):
+        mean, std = band(of_before[:, number], len(recent), rng)
+        week = float(_ratio(of_week[:, number].sum(axis=0)))
+        counts = (len(recent), len(before))
+        found.append(Skill(variable=variable, until=until, recent=week, mean=mean, std=std, cycles=counts))
     return tuple(found)
 
 
-def _sums(cycles: Sequence[xr.Dataset], variable: str) -> npt.NDArray[np.float64]:
-    """Return the CRPS of forecast and reference (cycle, 2), summed over the leads that both have."""
+def band(sums: Floats, count: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Return mean and standard deviation of the skill of `count` cycles like those of `sums` (cycle, 2).
+
+    `sums` are the CRPS of forecast and reference of consecutive cycles; they are drawn in circular blocks of a day.
+    """
+    starts = rng.integers(0, len(sums), (RESAMPLES, -(-count // BLOCK)))
+    places = (starts[:, :, None] + np.arange(BLOCK)).reshape(RESAMPLES, -1)[:, :count] % len(sums)
+    weeks = _ratio(sums[places].sum(axis=1))
+    return float(weeks.mean()), float(weeks.std(ddof=1))
+
+
+def _sums(cycles: Sequence[xr.Dataset]) -> Floats:
+    """Return the CRPS of forecast and reference (cycle, variable, 2), summed over the leads that both have."""
     rows = []
     for cycle in cycles:
-        both = cycle.sel(system=[FORECAST, REFERENCE], variable=variable, region="all")
-        there = (both["count"] > 0).all("system")
-        rows.append(both["crps"].where(there, 0.0).sum("lead_time").values)
+        both = cycle[["crps", "count"]].sel(system=[FORECAST, REFERENCE], variable=list(JUDGED), region="all")
+        both = both.transpose("variable", "system", "lead_time")
+        there = (both["count"].values > 0).all(axis=1, keepdims=True)
+        rows.append(np.where(there, both["crps"].values, 0.0).sum(axis=-1))
     return np.array(rows)
 
 
-def _resampled(sums: npt.NDArray[np.float64], count: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return the sums (resample, 2) of `count` cycles drawn in circular blocks."""
-    starts = rng.integers(0, len(sums), (RESAMPLES, -(-count // BLOCK)))
-    places = (starts[:, :, None] + np.arange(BLOCK)).reshape(RESAMPLES, -1)[:, :count] % len(sums)
-    drawn: npt.NDArray[np.float64] = sums[places].sum(axis=1)
-    return drawn
-
-
-def _ratio(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    skill: npt.NDArray[np.float64] = 1.0 - sums[..., 0] / sums[..., 1]
+def _ratio(sums: Floats) -> Floats:
+    skill: Floats = 1.0 - sums[..., 0] / sums[..., 1]
     return skill
 
 
