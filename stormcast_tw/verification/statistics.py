@@ -127,14 +127,14 @@ def total(cycles: Iterable[xr.Dataset]) -> xr.Dataset:
     more. Raises BadInput for no cycle, and for a system that changes its number of members.
     """
     kept = align(cycles)
-    summed = kept[0].astype(np.float64)
-    for name, statistic in summed.data_vars.items():
-        kind = np.int64 if kept[0][name].dtype.kind in "iu" else np.float64
-        added = np.zeros(statistic.shape, kind)
+    added = {}
+    for name, statistic in kept[0].data_vars.items():
+        kind = np.int64 if statistic.dtype.kind in "iu" else np.float64
+        summed = np.zeros(statistic.shape, kind)
         for cycle in kept:
-            added = added + cycle[name].values
-        summed[name] = statistic.copy(data=added)
-    return summed
+            summed = summed + cycle[name].values
+        added[name] = (statistic.dims, summed, statistic.attrs)
+    return xr.Dataset(added, kept[0].coords, kept[0].attrs)
 
 
 def align(cycles: Iterable[xr.Dataset]) -> list[xr.Dataset]:
