@@ -159,14 +159,17 @@ def _verdicts(made: xr.Dataset) -> list[str]:
 
 
 def _bounded(made: xr.Dataset, *dims: str) -> dict[str, Any]:
+    """Return by variable and system the values at every lead and their interval, None where there is none."""
     values, low, high = (_nested(made[name], *dims) for name in _KEYS.values())
+    nothing = [None] * made.sizes["lead_time"]
     return {
         variable: {
-            system: {"value": one, "low": low[variable][system], "high": high[variable][system]}
+            system: {"value": one, **{key: bound.get(variable, {}).get(system, nothing) for key, bound in
+                                      (("low", low), ("high", high))}}
             for system, one in by_system.items()
         }
         for variable, by_system in values.items()
-    }
+    }  # fmt: skip
 
 
 def _stratum(cycles: Sequence[xr.Dataset], by: Stratum) -> dict[str, Any]:

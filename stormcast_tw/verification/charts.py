@@ -146,8 +146,8 @@ class _Axes:
         return "".join(parts)
 
 
-def ticks(first: float, last: float, count: int = 5) -> list[float]:
-    """Return about `count` round numbers from `first` to `last`: multiples of 1, 2 or 5 times a power of ten."""
+def ticks(first: float, last: float, count: int = 6) -> list[float]:
+    """Return up to about `count` round numbers from `first` to `last`: multiples of 1, 2 or 5 times a power of ten."""
     raw = (last - first) / count
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= raw * 0.999)

@@ -71,7 +71,7 @@ def calibration(card: Card) -> str:
     return section(
         "機率可信度 Calibration",
         "直方圖平坦、可靠度在對角線上為理想（虛線）；U 形表示離散不足。 Flat ranks and points on the diagonal are "
-        f"right (dotted); a U shape: too narrow. Not drawn: probabilities given in less than {FEWEST:.1%} of the cases.",
+        f"right (dotted), a U is too narrow. Not drawn: probabilities given in less than {FEWEST:.1%} of the cases.",
         body + folded("ROC", grid(roc)),
     )
 
