@@ -200,7 +200,10 @@ def _reliability(pooled: xr.Dataset) -> dict[str, Any]:
 def _nested(array: xr.DataArray, *dims: str) -> dict[str, Any]:
     """Return an array as dictionaries by its `dims`, at their end a number or a list over what is left; none empty."""
     ordered = array.transpose(*dims, ...)
-    return _branches(ordered.values, [[str(label) for label in array[dim].values.tolist()] for dim in dims])
+    found: dict[str, Any] = _branches(
+        ordered.values, [[str(one) for one in array[dim].values.tolist()] for dim in dims]
+    )
+    return found
 
 
 def _branches(values: Array, labels_of: Sequence[Sequence[str]]) -> Any:

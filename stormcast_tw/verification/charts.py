@@ -130,7 +130,8 @@ class _Axes:
             parts.append(f'<path class="grid" d="M{left} {y:.1f}H{right}"/>')
             parts.append(f'<text class="tick" x="{left - 4}" y="{y + 3:.1f}" text-anchor="end">{tick:g}</text>')
         places = frame.x_ticks or ticks(self.x_from, self.x_to)
-        for tick, name in (dict(enumerate(frame.x_names)) or {place: f"{place:g}" for place in places}).items():
+        numbered = [(place, f"{place:g}") for place in places]
+        for tick, name in [(float(n), name) for n, name in enumerate(frame.x_names)] or numbered:
             where = f'x="{self.x(tick):.1f}" y="{bottom + 12}" text-anchor="middle"'
             parts.append(f'<text class="tick" {where}>{escape(name)}</text>')
         if frame.level is not None:

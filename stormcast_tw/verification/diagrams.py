@@ -54,7 +54,7 @@ def _fss(card: Card, event: str, windows: Mapping[str, Mapping[str, float]], sys
 
 
 def _by_lead(card: Card, frame: Frame, rows: Mapping[str, Sequence[float | None]]) -> str:
-    lines = [line(card, system, card["leads"], values) for system, values in reversed(rows.items())]
+    lines = [line(card, system, card["leads"], values) for system, values in reversed(list(rows.items()))]
     return line_chart(frame.of_leads(card["leads"]), lines)
 
 
@@ -79,7 +79,7 @@ def calibration(card: Card) -> str:
 def _reliability(card: Card, event: str, curves: Mapping[str, Mapping[str, Any]]) -> str:
     frame = Frame(event_name(event), "預報機率 forecast", "觀測頻率 observed", _UNIT, _UNIT, diagonal=True)
     lines = []
-    for system, curve in reversed(curves.items()):
+    for system, curve in reversed(list(curves.items())):
         shown = [
             frequency if share is not None and share >= FEWEST else None
             for frequency, share in zip(curve["observed_frequency"], curve["forecast_share"], strict=True)
@@ -92,7 +92,10 @@ def _roc(card: Card, event: str, curves: Mapping[str, Mapping[str, Any]]) -> str
     frame = Frame(event_name(event), "誤報比率 false alarm rate", "命中率 hit rate", _UNIT, _UNIT, diagonal=True)
     return line_chart(
         frame,
-        [line(card, one, curve["false_alarm_rate"], curve["hit_rate"]) for one, curve in reversed(curves.items())],
+        [
+            line(card, one, curve["false_alarm_rate"], curve["hit_rate"])
+            for one, curve in reversed(list(curves.items()))
+        ],
     )
 
 

@@ -141,5 +141,9 @@ def _merit(values: xr.DataArray, best: str | float) -> xr.DataArray:
     if best == "low":
         return -values
     if best == 1.0:
-        return -np.abs(np.log(values.where(values > 0, np.nan)))
-    return -np.abs(values) if best == 0.0 else xr.full_like(values, np.nan)
+        return -abs(_logarithm(values.where(values > 0)))
+    return -abs(values) if best == 0.0 else xr.full_like(values, np.nan)
+
+
+def _logarithm(values: xr.DataArray) -> xr.DataArray:
+    return values.copy(data=np.log(values.values))

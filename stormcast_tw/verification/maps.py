@@ -77,7 +77,8 @@ def coast(land: Array) -> Array:
     """Return the land points (y, x) with sea at a side."""
     padded = np.pad(np.asarray(land, bool), 1, mode="edge")
     inland = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return np.asarray(land, bool) & ~inland
+    shore: Array = np.asarray(land, bool) & ~inland
+    return shore
 
 
 def _png(index: Array, colours: Sequence[str]) -> bytes:

@@ -63,7 +63,8 @@ def rank(sorted_differences: Array, rng: np.random.Generator) -> Array:
     below: Array = np.count_nonzero(sorted_differences < 0, axis=0)
     ties = np.count_nonzero(sorted_differences == 0, axis=0)
     drawn: Array = (rng.random(below.shape, np.float32) * (ties + 1)).astype(below.dtype)
-    return below + np.minimum(drawn, ties)
+    below += np.minimum(drawn, ties)
+    return below
 
 
 def fair_energy_score(u: Array, v: Array) -> Array:

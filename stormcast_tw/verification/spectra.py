@@ -29,7 +29,8 @@ def octave_power(fields: Array, spacing_km: tuple[float, float]) -> Array:
     anomaly = fields - fields.mean(axis=(-2, -1), keepdims=True, dtype=np.float64).astype(fields.dtype)
     power = np.square(fft.dctn(anomaly, axes=(-2, -1), norm="ortho"), dtype=np.float64)
     binned: Array = power.reshape(*fields.shape[:-2], -1) @ _membership(shape, spacing_km)
-    return binned / (shape[0] * shape[1])
+    binned /= shape[0] * shape[1]
+    return binned
 
 
 @lru_cache(maxsize=8)

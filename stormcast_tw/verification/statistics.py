@@ -43,7 +43,7 @@ def _mean(name: str, count: str = "count") -> Callable[[xr.Dataset], xr.DataArra
 
 
 def _root_mean(name: str) -> Callable[[xr.Dataset], xr.DataArray]:
-    return lambda sums: np.sqrt(_mean(name)(sums))
+    return lambda sums: _mean(name)(sums) ** 0.5
 
 
 def _bias(sums: xr.Dataset) -> xr.DataArray:
