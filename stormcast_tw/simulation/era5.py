@@ -10,6 +10,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import eccodes
 import h5netcdf
@@ -123,8 +124,8 @@ def _arco_axis(group: zarr.Group, name: str, values: npt.NDArray[np.generic], at
 
 
 def _arco_array(
-    group: zarr.Group, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: str, attributes: object
-) -> zarr.Array:
+    group: zarr.Group, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: str, attributes: Any
+) -> Any:
     fill = np.nan if np.dtype(dtype).kind == "f" else None
     packed = numcodecs.Blosc(cname="lz4", clevel=5, shuffle=1)
     return group.create_array(

@@ -26,6 +26,9 @@ LARGEST_METADATA = 4_000_000
 LARGEST_CHUNK = 1 << 28
 """Bytes that a chunk, or what is read at once, may unpack to: an hour of ARCO ERA5 on 37 levels has 154 million."""
 
+MOST_CHUNKS = 10_000
+"""Objects that are read at once; of ARCO ERA5 an hour is one."""
+
 _Attributes = TypeAdapter(dict[str, Any])
 
 
@@ -116,7 +119,8 @@ class ZarrStore:
         """Find the chunk objects that hold an array at leading indices; raises NotReady where one is absent."""
         described = self._described(name)
         return tuple(
-            self._folder.find(f"{self._path}/{_key(name, described, place)}") for place in _places(described, leading)
+            self._folder.find(f"{self._path}/{_key(name, described, place)}")
+            for place in _places(described, leading, f"{self.address}/{name}")
         )
 
     def _described(self, name: str) -> _ZArray:
@@ -131,14 +135,15 @@ class ZarrStore:
         if math.prod(rest) * dtype.itemsize > LARGEST_CHUNK:
             raise BadInput(f"{self.address}/{name}: {math.prod(rest)} values asked for at once; not believed")
         out = np.empty(rest, dtype)
-        for place in _places(described, leading):
+        for place in _places(described, leading, f"{self.address}/{name}"):
             key = _key(name, described, place)
             data = self._metadata(key, LARGEST_CHUNK) if axis else self._chunk(key)
             chunk = _unpack(data, described, f"{self.address}/{key}")
             chunk = chunk[tuple(i % size for i, size in zip(leading, described.chunks, strict=False))]
             corner = [p * size for p, size in zip(place, described.chunks, strict=True)][fixed:]
-            target = out[(*(slice(c, c + n) for c, n in zip(corner, chunk.shape, strict=True)), ...)]
-            target[...] = chunk[tuple(slice(0, n) for n in target.shape)]
+            ends = [min(c + n, length) for c, n, length in zip(corner, chunk.shape, rest, strict=True)]
+            there = tuple(slice(c, end) for c, end in zip(corner, ends, strict=True))
+            out[there] = chunk[tuple(slice(0, end - c) for c, end in zip(corner, ends, strict=True))]
         return out
 
     def _chunk(self, key: str) -> bytes:
@@ -160,11 +165,14 @@ class ZarrStore:
         return self._index[path]
 
 
-def _places(described: _ZArray, leading: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the places, in chunks, of those that hold an array at leading indices."""
+def _places(described: _ZArray, leading: tuple[int, ...], address: str) -> Iterator[tuple[int, ...]]:
+    """Yield the places, in chunks, of those that hold an array at leading indices; raises BadInput for too many."""
     fixed = [[index // size] for index, size in zip(leading, described.chunks, strict=False)]
     whole = zip(described.shape[len(leading) :], described.chunks[len(leading) :], strict=True)
-    yield from itertools.product(*fixed, *(range(-(-length // size)) for length, size in whole))
+    counts = [-(-length // size) for length, size in whole]
+    if math.prod(counts) > MOST_CHUNKS:
+        raise BadInput(f"{address}: {math.prod(counts)} chunks are asked for at once; allowed {MOST_CHUNKS}")
+    yield from itertools.product(*fixed, *(range(count) for count in counts))
 
 
 def _key(name: str, described: _ZArray, place: tuple[int, ...]) -> str:

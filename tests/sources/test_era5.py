@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.objects import objects
+from stormcast_tw.settings import settings
 from stormcast_tw.simulation import era5 as simulated
 from stormcast_tw.simulation.global_ai import points
 from stormcast_tw.simulation.weather import World
@@ -75,6 +77,21 @@ def test_one_object_an_hour_and_no_more_of_the_time_axis_than_holds_it(tmp_path:
     times = sorted(address.rsplit("/", 1)[1] for address in used if "/time/" in address)
     assert times == [".zarray", ".zattrs", "0", str(arco.index(T) // 100_000)]
     assert len(list((tmp_path / "arco" / "time").glob("[0-9]*"))) == 12
+
+
+def test_a_store_in_s3_gives_the_same_by_the_same_bytes(tmp_path: Path, s3):
+    Arco(tmp_path / "arco").write(("t2m", "t500"), (T,))
+    root, wanted = s3.bucket(), variable_set("asked", "t500", "t2m")
+    store = objects(root)
+    for file in (tmp_path / "arco").rglob("*"):
+        if file.is_file():
+            store.replace(str(file.relative_to(tmp_path)), file.read_bytes())
+    there = Era5(Folder(root, settings().s3_options()), "arco")
+    near, far = read(tmp_path, wanted), there.read(there.find((T,), wanted))
+    assert far.dataset.identical(near.dataset)
+    accounts = [[(u.digest, u.bytes_used, u.bytes_of_index) for u in reading.used] for reading in (near, far)]
+    assert accounts[0] == accounts[1]
+    assert all(used.address.startswith(f"{root}/arco/") for used in far.used)
 
 
 def test_hours_that_are_not_filled_are_not_ready(tmp_path: Path):
@@ -155,6 +172,7 @@ BAD = {
     "negative": ("temperature", {"shape": [-5, 4, 181, 360]}, r"\.zarray: shape\.0: Input should be greater than 0"),
     "flat": ("temperature", {"chunks": [1, 4]}, r"\.zarray: Value error, chunks and shape differ in length"),
     "other rows": ("temperature", {"shape": [1200000, 4, 180, 360]}, r"temperature: 180 along latitude, which has"),
+    "many chunks": ("temperature", {"shape": [1200000, 4, 2**31, 360]}, r"re: 11864551 chunks are asked for at"),
     "no names": ("temperature", ".zattrs", {}, r"arco/temperature: _ARRAY_DIMENSIONS is None; allowed 4 names"),
     "turned": (
         "temperature", ".zattrs", {"_ARRAY_DIMENSIONS": ["time", "latitude", "longitude", "level"]},

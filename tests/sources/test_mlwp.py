@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.objects import objects
+from stormcast_tw.settings import settings
 from stormcast_tw.simulation import mlwp as simulated
 from stormcast_tw.simulation.global_ai import points, run_fields
 from stormcast_tw.simulation.weather import World
@@ -91,6 +93,19 @@ def test_only_the_chunks_that_are_needed_are_read(tmp_path: Path):
     assert used.bytes_used == chunks + axes
     assert used.bytes_used < file.stat().st_size / 4
     assert used.address == str(file)
+
+
+def test_a_run_in_s3_gives_the_same_by_the_same_bytes(tmp_path: Path, s3):
+    file = write_mlwp(place(tmp_path), INIT)
+    root = s3.bucket()
+    objects(root).replace(path("PANG", "IFS", INIT), file.read_bytes())
+    there = Mlwp(Folder(root, settings().s3_options()))
+    wanted = variable_set("asked", "t500", "msl", "z850")
+    near, far = read(tmp_path, wanted), there.read(there.find((T,), wanted, INIT))
+    assert far.dataset.identical(near.dataset)
+    ((one,), (other,)) = near.used, far.used
+    assert (one.digest, one.bytes_used, one.bytes_of_index) == (other.digest, other.bytes_used, other.bytes_of_index)
+    assert other.address == f"{root}/{path('PANG', 'IFS', INIT)}"
 
 
 def test_what_four_lacks_is_derived_from_relative_humidity(tmp_path: Path):
