@@ -20,6 +20,8 @@ from pyproj.exceptions import ProjError
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.sources import grib_packing
+from stormcast_tw.sources.grib_sections import sections
 
 Key = tuple[str, int | None]
 """A message's shortName in eccodes, and its pressure level in hPa, None elsewhere."""
@@ -36,9 +38,6 @@ SIMULATED_VERSION = "simu"
 """ECMWF experiment version of simulated messages."""
 SIMULATED_SECTION = b"SIMULATED"
 """Local section (2) of simulated messages of other centres, with production status 2 (research products)."""
-
-LARGEST_FIELD = 8_000_000
-"""Points of a field that is still decoded: a globe of 0.1 degree has 6.5 million."""
 
 _UNNAMED = {(0, 1, 8): "tp"}
 """Parameters (discipline, category, number) that eccodes names for some centres and calls unknown for others."""
@@ -118,19 +117,6 @@ TrueRadius = Callable[[Lambert, str], float]
 """What returns the radius in metres that a provider computed a grid on, given the header's word and an address."""
 
 
-def sections(message: bytes) -> list[tuple[int, int, int]]:
-    """Return (number, first byte, length) of the sections of a message of edition 2 that begin in these bytes."""
-    found: list[tuple[int, int, int]] = []
-    at = 16
-    while at + 5 <= len(message) and message[at : at + 4] != b"7777":
-        length, number = int.from_bytes(message[at : at + 4], "big"), message[at + 4]
-        if length < 5:
-            break
-        found.append((number, at, length))
-        at += length
-    return found
-
-
 @contextmanager
 def opened(message: bytes, address: str) -> Iterator[int]:
     """Open one message with eccodes; its errors become BadInput."""
@@ -166,8 +152,8 @@ def simulated(handle: int, message: bytes) -> bool:
             return True
     if message[7] != 2 or eccodes.codes_get(handle, "productionStatusOfProcessedData") != 2:
         return False
-    local = [message[at + 5 : at + length] for number, at, length in sections(message) if number == 2]
-    return SIMULATED_SECTION in local
+    found = sections(message, "") or ()
+    return SIMULATED_SECTION in [message[s.start + 5 : s.start + s.length] for s in found if s.number == 2]
 
 
 def init_time(handle: int) -> str:
@@ -213,7 +199,7 @@ def field(
     kind = eccodes.codes_get(handle, "gridType")
     if kind not in ("regular_ll", "lambert"):
         raise BadInput(f"{address}: {name} is on a {kind} grid; allowed regular_ll, lambert")
-    _check_packing(handle, name, address)
+    grib_packing.check(handle, name, address)
     if missing := eccodes.codes_get(handle, "numberOfMissing"):
         raise BadInput(f"{address}: {name} has {missing} missing values; allowed 0")
     ny, nx = eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni")
@@ -237,23 +223,6 @@ def field(
 def _time(handle: int, prefix: str) -> str:
     date, time = eccodes.codes_get(handle, f"{prefix}Date"), eccodes.codes_get(handle, f"{prefix}Time")
     return f"{date:08d}T{time:04d}Z"
-
-
-def _check_packing(handle: int, name: str, address: str) -> None:
-    """Raise BadInput for numbers that eccodes and libaec trust: a wrong one makes them write outside their memory."""
-    points = eccodes.codes_get(handle, "Ni") * eccodes.codes_get(handle, "Nj")
-    checks: list[tuple[str, range | tuple[int, ...]]] = [
-        ("numberOfDataPoints", (points,)),
-        ("numberOfValues", range(points + 1)),
-        ("bitsPerValue", range(33)),
-    ]
-    if eccodes.codes_get(handle, "packingType") == "grid_ccsds":
-        checks += [("ccsdsBlockSize", (8, 16, 32, 64)), ("ccsdsRsi", range(1, 4097))]
-    for key, allowed in checks:
-        if (found := eccodes.codes_get(handle, key)) not in allowed:
-            raise BadInput(f"{address}: {name}'s {key} is {found}; allowed {allowed}")
-    if not 4 <= points <= LARGEST_FIELD:
-        raise BadInput(f"{address}: {name} has {points} points; allowed 4 to {LARGEST_FIELD}")
 
 
 def _lambert(handle: int, ny: int, nx: int, scan: tuple[int, ...]) -> Lambert:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.sources import grib
+from stormcast_tw.sources import grib, grib_sections
 from stormcast_tw.sources.files import Reader
 
 HEAD = 512
@@ -63,16 +63,17 @@ def first(reader: Reader) -> bytes:
 
 def message(reader: Reader, entry: Entry) -> bytes:
     """Return a message whole; raises BadInput unless it begins, measures and ends as a GRIB message does."""
-    where = f"{reader.address}: the message at byte {entry.start}"
+    where = _where(reader, entry.start)
     if not 16 <= entry.length <= LARGEST_MESSAGE:
         raise BadInput(f"{where} is {entry.length} bytes long; allowed 16 to {LARGEST_MESSAGE}")
     data = reader.read(entry.start, entry.length)
     if data[:4] != b"GRIB":
         raise BadInput(f"{where} begins with {data[:8]!r}; allowed b'GRIB'")
-    if (length := _length(data)) != entry.length:
+    if (length := grib_sections.length_of(data)) != entry.length:
         raise BadInput(f"{where} says that it is {length} bytes long; the index says {entry.length}")
     if data[-4:] != b"7777":
         raise BadInput(f"{where} ends with {data[-4:]!r}; allowed b'7777'")
+    grib_sections.sections(data, where)
     return data
 
 
@@ -149,38 +150,27 @@ def _head(reader: Reader, start: int) -> tuple[bytes, int]:
     head = reader.read(start, min(HEAD, reader.size - start), index=True)
     if len(head) < 16 or head[:4] != b"GRIB" or head[7] not in (1, 2):
         raise BadInput(f"{reader.address}: byte {start} begins with {head[:8]!r}; allowed GRIB of edition 1 or 2")
-    length, there = _length(head), reader.size - start
+    length, there = grib_sections.length_of(head), reader.size - start
     if not 16 <= length <= there:
-        raise BadInput(f"{reader.address}: the message at byte {start} is {length} bytes long; found {there}")
+        raise BadInput(f"{_where(reader, start)} is {length} bytes long; found {there}")
     if length > LARGEST_MESSAGE:
-        raise BadInput(
-            f"{reader.address}: the message at byte {start} is {length} bytes long; allowed {LARGEST_MESSAGE}"
-        )
+        raise BadInput(f"{_where(reader, start)} is {length} bytes long; allowed {LARGEST_MESSAGE}")
     return head[:length], length
-
-
-def _length(head: bytes) -> int:
-    return int.from_bytes(head[8:16] if head[7] == 2 else head[4:7], "big")
 
 
 def _identifiable(reader: Reader, start: int, head: bytes, length: int) -> bytes:
     """Return a message that eccodes can name: its head and zeros for data, or the whole where the head is too short."""
+    where = _where(reader, start)
+    if grib_sections.sections(head, where) is None:
+        head += reader.read(start + len(head), length - len(head), index=True)
+        grib_sections.sections(head, where)
     if len(head) == length:
         return head
-    if _reaches_the_data(head):
-        return head + bytes(length - len(head) - 4) + b"7777"
-    rest = reader.read(start + len(head), length - len(head), index=True)
-    return head + rest
+    return head + bytes(length - len(head) - 4) + b"7777"
 
 
-def _reaches_the_data(head: bytes) -> bool:
-    """True if every section before the data lies in the head, and the data section begins there."""
-    if head[7] == 2:
-        return any(number == 7 for number, _, _ in grib.sections(head))
-    at = 8  # edition 1: sections 1, 2 and 3 have lengths of three bytes; octet 8 of section 1 says which are there
-    for there in (True, head[15] & 128, head[15] & 64):
-        at += int.from_bytes(head[at : at + 3], "big") if there else 0
-    return at + 11 <= len(head)
+def _where(reader: Reader, start: int) -> str:
+    return f"{reader.address}: the message at byte {start}"
 
 
 def _lines(data: bytes, address: str) -> Iterator[str]:

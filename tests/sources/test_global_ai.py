@@ -204,7 +204,7 @@ def test_damage_inside_a_message_is_refused(pangu, tmp_path: Path):
     good = bytearray(pangu.message(("t", 500), T - 6 * HOUR, 6))
     good[16:21] = b"\xff" * 5  # length and number of section 1
     write(tmp_path, bytes(good))
-    with pytest.raises(BadInput, match=r"-6\.grb: eccodes cannot read a message of \d+ bytes"):
+    with pytest.raises(BadInput, match=r"-6\.grb: the message at byte 0: section 255 of 4294967295 bytes at byte 16"):
         read(tmp_path, T500, (T,))
 
 

@@ -1,0 +1,89 @@
+"""The sections of a GRIB message, as far as their lengths: what must hold before a decoder is trusted with the rest.
+
+WMO Manual on Codes, FM 92 GRIB (edition 1 and 2). eccodes follows the lengths that it finds, and outside its memory if
+they are wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stormcast_tw.errors import BadInput
+
+_SHORTEST = {1: 21, 2: 5, 3: 14, 4: 9, 5: 11, 6: 6, 7: 5}
+"""Bytes of each section of edition 2 at least."""
+_FOLLOWS = {0: (1,), 1: (2, 3), 2: (3,), 3: (4,), 4: (5,), 5: (6,), 6: (7,)}
+_SHORTEST_1 = {1: 28, 2: 32, 3: 6, 4: 11}
+"""The same of edition 1."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section: its number, its first byte in the message, its length."""
+
+    number: int
+    start: int
+    length: int
+
+
+def length_of(head: bytes) -> int:
+    """Return how long a message says that it is."""
+    return int.from_bytes(head[8:16] if head[7] == 2 else head[4:7], "big")
+
+
+def sections(head: bytes, where: str) -> tuple[Section, ...] | None:
+    """Return all sections of a message but the end, whose first bytes these are; None if they do not tell all of it.
+
+    Raises BadInput, beginning with `where`, unless they lie end to end in the order of the standard, one of each (a
+    message of several fields is not read), and end where the message does.
+    """
+    found = _edition_2(head, where) if head[7] == 2 else _edition_1(head, where)
+    if found is None:
+        return None
+    end, allowed = found[-1].start + found[-1].length, length_of(head) - 4
+    if end != allowed:
+        raise BadInput(f"{where}: its sections end at byte {end}; allowed {allowed}")
+    return found
+
+
+def _edition_2(head: bytes, where: str) -> tuple[Section, ...] | None:
+    found: list[Section] = []
+    at = 16
+    while not found or found[-1].number != 7:
+        if at + 5 > len(head):
+            _require_more(head, where, at)
+            return None
+        section = Section(head[at + 4], at, int.from_bytes(head[at : at + 4], "big"))
+        follows = _FOLLOWS[found[-1].number if found else 0]
+        if section.number not in follows or section.length < _SHORTEST[section.number]:
+            allowed = " or ".join(f"{number} of {_SHORTEST[number]} or more" for number in follows)
+            raise BadInput(
+                f"{where}: section {section.number} of {section.length} bytes at byte {at}; allowed {allowed}"
+            )
+        found.append(section)
+        at += section.length
+    return tuple(found)
+
+
+def _edition_1(head: bytes, where: str) -> tuple[Section, ...] | None:
+    found: list[Section] = []
+    at = 8
+    flags = head[15]
+    for number, there in ((1, True), (2, bool(flags & 128)), (3, bool(flags & 64)), (4, True)):
+        if not there:
+            continue
+        if at + 3 > len(head):
+            _require_more(head, where, at)
+            return None
+        length = int.from_bytes(head[at : at + 3], "big")
+        if length < (least := _SHORTEST_1[number]):
+            raise BadInput(f"{where}: section {number} of {length} bytes at byte {at}; allowed {least} or more")
+        found.append(Section(number, at, length))
+        at += length
+    return tuple(found)
+
+
+def _require_more(head: bytes, where: str, at: int) -> None:
+    """Raise BadInput if these are already all bytes of the message."""
+    if len(head) >= length_of(head):
+        raise BadInput(f"{where}: its sections go on to byte {at}; allowed {len(head)}")
