@@ -36,8 +36,8 @@ def _run_name() -> str:
 
 def _say_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Say that there is no forecast; where inputs were missing, that is said already."""
-    asked = flow_run.parameters.get("cycle")
-    cycle = Cycle.parse(asked) if asked else OPERATIONS.cycle_of(flow_run.expected_start_time or flow_run.start_time)
+    asked, due = flow_run.parameters.get("cycle"), flow_run.expected_start_time or datetime.now(UTC)
+    cycle = Cycle.parse(asked) if asked else OPERATIONS.cycle_of(due)
     said = isinstance(state.result(raise_on_failure=False), NotReady)
     emit(Event.CYCLE_FAILED, cycle, news=not said, reason=str(state.message))
 

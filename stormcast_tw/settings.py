@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     qpesums_datum: Literal["wgs84", "twd67"] = "wgs84"
     """What QPESUMS's coordinates refer to. Its files say TWD67; whether its points were ever moved is not known, and
     the difference is 0.8 km (DECISIONS.md)."""
+    mlwp_orography: str | None = None
+    """File below the root of `mlwp` with the surface geopotential of its 0.25 degree grid, GRIB or NetCDF: models that
+    give no surface pressure drive packages that need it only with this."""
     qpepre_clock: Literal["utc", "taipei"] | None = None
     qpepre_stamp: Literal["end", "start"] | None = None
     """How QPEPRE text files are named: no default, for nobody published it. `stormcast-tw doctor` compares them with

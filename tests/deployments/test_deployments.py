@@ -109,7 +109,7 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     for cycle in (EARLIER, str(CYCLE)):
         simulate_cycle(Cycle.parse(cycle), str(folder / "inputs"), lead_hours=1)
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
-    assert set(ids) == {"operations", "backfill"}
+    assert set(ids) == {"operations", "backfill", "observations"}
     bootstrap(environment)
     assert {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})} == ids, "bootstrap is an upsert"
     queues = {q["name"]: q["priority"] for q in ask(api, "/work_pools/stormcast/queues/filter", {})}

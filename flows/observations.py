@@ -1,0 +1,13 @@
+"""Every ten minutes: keep what a provider overwrites in place, before it is gone."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks.keep import keep_open_data
+
+
+@flow(name="observations")
+def observations() -> dict[str, str]:
+    """Keep the radar rain and reflectivity that CWA's open data hold now; return what came of each key."""
+    return {key: keep_open_data(key) for key in ("Observation/O-B0045-001.json", "Observation/O-A0059-001.json")}
