@@ -6,13 +6,14 @@ are interpolated linearly in time, winds by components. data-formats.md 2.3, 3.1
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
 from stormcast_tw.sources.files import Folder, SourceFile
+from stormcast_tw.sources.orography import Orography
 from stormcast_tw.sources.steps import Step, bracketing_leads, hourly
 from stormcast_tw.variables import VARIABLES, VariableSet
 
@@ -33,26 +34,33 @@ def path(init_time: datetime, lead_hours: int) -> str:
     return f"{init_time:%Y%m%d%H}/EC-pangu_{init_time:%Y%m%d%H}-{lead_hours}.grb"
 
 
+_NEED_ALTITUDE = {"sp", "tcwv"}
+"""Variables that Pangu does not give, and that follow from the others and the altitude of the surface."""
+
+
 @dataclass(frozen=True)
 class GlobalAI:
-    """The large scale, cut to the surroundings of `grid`: surface and pressure-level variables in our units."""
+    """The large scale, cut to the surroundings of `grid`, in our units; `orography` is what surface pressure needs."""
 
     folder: Folder
     grid: Grid = field(default=TAIWAN_2KM)
+    orography: Orography | None = None
     name: str = "global_ai"
 
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find the files of a run that bracket all valid times: one a six-hourly lead, ascending.
+        """Find the files of a run that bracket all valid times, one a six-hourly lead, ascending; then the orography.
 
         Raises NotReady while one is absent, BadInput for a variable this source does not have, ValueError for naive or
         unsorted times.
         """
         derive.needed(PROVIDED.values(), variables, self.name)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
-        files = tuple(self.folder.find(path(start, lead)) for lead in bracketing_leads(start, times, STEP_HOURS))
-        return Located(self.name, files, times, variables, start)
+        files = [self.folder.find(path(start, lead)) for lead in bracketing_leads(start, times, STEP_HOURS)]
+        if self.orography and _NEED_ALTITUDE & set(variables.ids):
+            files.append(self.orography.find())
+        return Located(self.name, tuple(files), times, variables, start)
 
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
@@ -62,9 +70,13 @@ class GlobalAI:
         another date or step, or unbelievable values.
         """
         leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
-        return hourly([self._step(*found, located) for found in zip(leads, located.files, strict=True)], located)
+        files, more = located.files[: len(leads)], located.files[len(leads) :]
+        altitude = self.orography.read(more[0], self.grid) if self.orography and more else None
+        steps = [self._step(*found, located, altitude) for found in zip(leads, files, strict=True)]
+        reading = hourly(steps, located)
+        return replace(reading, used=(*reading.used, altitude[2])) if altitude else reading
 
-    def _step(self, lead_hours: int, file: SourceFile, located: Located) -> Step:
+    def _step(self, lead_hours: int, file: SourceFile, located: Located, altitude: grib_steps.Altitude | None) -> Step:
         with self.folder.open(file) as reader:
             entries = grib_index.scan(reader)
-            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid)
+            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid, altitude=altitude)

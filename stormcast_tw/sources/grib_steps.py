@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -36,6 +36,10 @@ class Decoded:
     simulated: bool
 
 
+Altitude = tuple[FloatArray, Grid, Used]
+"""Surface altitude in m round a grid, its grid, and what was read for it."""
+
+
 def read_step(
     reader: Reader,
     entries: Sequence[grib_index.Entry],
@@ -46,21 +50,33 @@ def read_step(
     *,
     index: tuple[Used, ...] = (),
     true_radius: grib.TrueRadius | None = None,
+    altitude: Altitude | None = None,
 ) -> Step:
     """Return the located variables at a lead, cut to `grid` and a margin, in our units.
 
     `entries` are the messages of the file, `ids` our id of each that a source knows, `index` the account of the index
-    file if there is one. Raises BadInput as `grib_index.choose`, `decode` and `finished` do.
+    file if there is one, `altitude` what surface pressure is derived with. Raises BadInput as `grib_index.choose`,
+    `decode` and `finished` do, or where the altitude is on another grid.
     """
     where = index[0].address if index else reader.address
-    present = {ids[entry.key] for entry in entries if entry.key in ids}
+    present = {ids[entry.key] for entry in entries if entry.key in ids} | ({"orog"} if altitude else set())
     wanted = to_read(present, located.variables, where)
     if true_radius is not None:
         wanted = _with_other_component(wanted)
-    chosen = grib_index.choose(entries, ids, wanted, where)
+    chosen = grib_index.choose(entries, ids, [i for i in wanted if i != "orog"], where)
     box = grib.Box.around(grid, MARGIN_DEGREES)
     decoded = decode(reader, chosen, located.forecast_from(), lead_hours, box, true_radius)
+    if altitude and "orog" in wanted:
+        decoded = _with_altitude(decoded, altitude)
     return finished(decoded, lead_hours, located.variables, reader.address, (reader.used, *index))
+
+
+def _with_altitude(decoded: Decoded, altitude: Altitude) -> Decoded:
+    values, grid, used = altitude
+    ends, allowed = ([g.y_first, g.y_last, g.ny, g.x_first, g.x_last, g.nx] for g in (grid, decoded.grid))
+    if not np.allclose(ends, allowed, atol=1e-4):
+        raise BadInput(f"{used.address}: orography on {grid.describe()}; allowed {decoded.grid.describe()}")
+    return replace(decoded, fields={**decoded.fields, "orog": values})
 
 
 def to_read(present: Collection[str], wanted: VariableSet, address: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.global_ai import GlobalAI, path
+from stormcast_tw.sources.orography import Orography
 from stormcast_tw.sources.steps import bracketing_leads
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 from tests.sources.conftest import grib_message
@@ -267,6 +268,32 @@ def test_what_a_file_lacks_is_derived_where_physics_allows(pangu, tmp_path: Path
     write(tmp_path, b"".join(run[:1]))
     with pytest.raises(BadInput, match=r"-6\.grb: has no message for tcwv; found 0, allowed 1"):
         read(tmp_path, variable_set("asked", "tcwv"), (T,))
+
+
+def test_surface_pressure_follows_from_the_orography_where_the_model_has_none(pangu, tmp_path: Path):
+    """An atmosphere of 6.5 K a km: sp = msl (T / (T + 0.0065 z))^5.2559 (U.S. Standard Atmosphere 1976, eq. 33a)."""
+    keys = [("msl", None), ("2t", None)]
+    write(tmp_path, b"".join(pangu.message(key, T - 6 * HOUR, 6) for key in keys))
+    surface = {"typeOfLevel": "surface", "level": 0, "shortName": "z", "factor": 8.9}  # about 1000 m
+    (tmp_path / "orography.grib").write_bytes(pangu.message(("z", 1000), T, 0, **surface))
+    sp = variable_set("asked", "sp")
+    with pytest.raises(BadInput, match=r"-6\.grb: has no message for sp; found 0, allowed 1"):
+        read(tmp_path, sp, (T,))
+    folder = Folder(str(tmp_path))
+    source = GlobalAI(folder, orography=Orography(folder, "orography.grib"))
+    found = source.find((T,), sp, T - 6 * HOUR)
+    assert [Path(file.address).name for file in found.files] == ["EC-pangu_2026061100-6.grb", "orography.grib"]
+    read_ = source.read(found)
+    t, msl = (expected(pangu, key, 0, read_.dataset) for key in (("2t", None), ("msl", None)))
+    height = 8.9 * expected(pangu, ("z", 1000), 0, read_.dataset) / 9.80665
+    np.testing.assert_allclose(read_.dataset["sp"].values[0], msl * (t / (t + 0.0065 * height)) ** 5.2559, rtol=1e-4)
+    assert [account.address for account in read_.used] == [file.address for file in found.files]
+    assert len(source.find((T,), variable_set("asked", "msl"), T - 6 * HOUR).files) == 1
+    (tmp_path / "orography.grib").write_bytes(
+        pangu.message(("z", 1000), T, 0, longitude=pangu.longitude + 0.5, **surface)
+    )
+    with pytest.raises(BadInput, match=r"orography\.grib: orography on .*119\.5.*; allowed .*119\.0"):
+        source.read(source.find((T,), sp, T - 6 * HOUR))
 
 
 def test_what_the_model_does_not_have_is_refused(tmp_path: Path):
