@@ -169,11 +169,16 @@ def _scored_runs(bench: Bench, experiment: str, span: TrainingSpan, hour: int, s
         init_time = Cycle.parse(record.address.cycle).init_time
         same = record.plan["truth"] == bench.truth.name and record.grid == start.grid.describe()
         if same and init_time.hour == hour and span.start <= init_time <= span.end:
-            kind, *rest = record.plan["run"].split("/")
-            found = bench.published.get(Address(kind=kind, experiment=rest[0], cycle=rest[1], run=rest[2]))
+            found = run_of(bench.published, record)
             if found.plan["inputs"]["lead_hours"] >= start.lead_hours:
                 runs[record.address.cycle] = found
     return runs
+
+
+def run_of(published: Store, record: Artifact) -> Artifact:
+    """Return the published run that a record is of."""
+    kind, experiment, cycle, run = record.plan["run"].split("/")
+    return published.get(Address(kind=kind, experiment=experiment, cycle=cycle, run=run))
 
 
 def records(

@@ -1,0 +1,120 @@
+"""Every day: score the forecasts whose truth has come, publish the scorecard, and say when the skill has dropped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.runtime import flow_run as this_run
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import Refused
+from stormcast_tw.plan import Frozen
+from stormcast_tw.settings import settings
+from stormcast_tw.simulation.weather import DEFAULT_SEED
+from stormcast_tw.store import Artifact, Store
+from stormcast_tw.verification.compare import Comparison
+from stormcast_tw.verification.pairs import published_runs
+from stormcast_tw.verification.record import Scoring
+from stormcast_tw.verification.truth import TruthKind
+from tasks.verify import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
+
+WINDOW = timedelta(days=35)
+"""What the daily run looks at: a week to judge, and the four weeks that it is judged by."""
+
+
+class Verified(Frozen):
+    """What became of every cycle, and where the scorecard is (None where nothing has been scored yet)."""
+
+    outcomes: tuple[Outcome, ...]
+    scorecard: str | None
+
+
+def _run_name() -> str:
+    parameters = this_run.parameters
+    return f"verification-{parameters.get('truth')}-{parameters.get('start') or 'newest'}"
+
+
+@flow(name="verification", flow_run_name=_run_name)
+def verification(
+    start: str | None = None,
+    end: str | None = None,
+    experiment: str = "demo",
+    truth: TruthKind = "operational",
+    package: Path | None = None,
+    world_seed: int = DEFAULT_SEED,
+    scoring: Scoring | None = None,
+    now: datetime | None = None,
+) -> Verified:
+    """Score every published run of a package from `start` to `end` (by default the five weeks up to now), once.
+
+    What is scored already is skipped, what is late is left for the next day. Raises Refused at the end where a truth
+    could not be vouched for, or a cycle failed; the others are scored and on the scorecard.
+    """
+    now = now or datetime.now(UTC)
+    first, last = _span(start, end, now)
+    judging = _judging(experiment, package, truth, world_seed, scoring)
+    runs = published_runs(Store(settings().published_root), experiment, first, last, judging.described.digest)
+    if not runs:
+        raise Refused(
+            f"verification: package {judging.described.digest[:12]} has nothing published in experiment {experiment}"
+            f" from {first} to {last}; forecast it first: stormcast-tw backfill"
+        )
+    outcomes = tuple(_scored(judging, run, now) for run in runs.values())
+    rows = [{"cycle": o.cycle, "outcome": o.outcome, "record or reason": o.text} for o in outcomes]
+    create_table_artifact(rows, f"verification-{truth}-{experiment}", f"Verification {first} to {last}")
+    daily = start is None and end is None
+    name = f"{judging.described.digest[:12]}-latest" if daily else f"{judging.described.digest[:12]}_{first}_{last}"
+    scorecard = publish_scorecard(judging, first, last, name, now)
+    watch_skill(judging, last)
+    if wrong := [f"{o.cycle}: {o.text}" for o in outcomes if o.outcome in ("corrupt", "failed")]:
+        raise Refused(f"verification: {len(wrong)} of {len(outcomes)} cycles could not be scored: {'; '.join(wrong)}")
+    return Verified(outcomes=outcomes, scorecard=scorecard)
+
+
+@flow(name="comparison")
+def comparison(
+    package_a: Path,
+    package_b: Path,
+    start: str,
+    end: str,
+    experiment: str = "demo",
+    truth: TruthKind = "operational",
+    world_seed: int = DEFAULT_SEED,
+    scoring: Scoring | None = None,
+    now: datetime | None = None,
+) -> tuple[Comparison, str]:
+    """Score both packages where they are not yet, and write the choice between them as a document."""
+    now = now or datetime.now(UTC)
+    sides = [_judging(experiment, package, truth, world_seed, scoring) for package in (package_a, package_b)]
+    for judging in sides:
+        verification(start, end, experiment, truth, judging.package, world_seed, scoring, now)
+    return compare_packages(*sides, *_span(start, end, now))
+
+
+def _span(start: str | None, end: str | None, now: datetime) -> tuple[Cycle, Cycle]:
+    last = Cycle.parse(end) if end else Cycle.at_or_before(now)
+    first = Cycle.parse(start) if start else Cycle.at_or_before(last.init_time - WINDOW)
+    if last < first:
+        raise Refused(f"verification: {last} is before {first}")
+    return first, last
+
+
+def _judging(
+    experiment: str, package: Path | None, truth: TruthKind, world_seed: int, scoring: Scoring | None
+) -> Judging:
+    folder = (package or settings().package).absolute()
+    return Judging(
+        experiment=experiment, package=folder, truth=truth, world_seed=world_seed, scoring=scoring or Scoring()
+    )
+
+
+def _scored(judging: Judging, run: Artifact, now: datetime) -> Outcome:
+    """Score one run; a failure is an outcome, so that the other cycles are scored."""
+    state = score_run(judging, run, now, return_state=True)
+    if state.is_completed():
+        outcome: Outcome = state.result()
+        return outcome
+    return Outcome(cycle=run.address.cycle, outcome="failed", text=str(state.result(raise_on_failure=False)))
