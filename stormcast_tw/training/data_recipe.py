@@ -1,0 +1,157 @@
+"""What a training dataset is made of: which hours, on which grid, which variables, from which archive.
+
+A recipe is a frozen object that a function returns. `RECIPES` names them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stormcast_tw.cycle import hours
+from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.plan import ExperimentName, Frozen
+from stormcast_tw.simulation.weather import DEFAULT_SEED
+from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
+
+HOURS_A_DAY = 24
+Split = Literal["training", "held_out"]
+
+
+class Span(Frozen):
+    """Whole days, UTC, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Every day of it, ascending."""
+        return tuple(self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+
+
+class Simulated(Frozen):
+    """The simulated world of a seed, without files."""
+
+    kind: Literal["simulated"] = "simulated"
+    seed: int = DEFAULT_SEED
+
+
+class Providers(Frozen):
+    """Providers' files, by the names of `sources_of_archive.FEEDS`. Where they lie is a setting."""
+
+    kind: Literal["providers"] = "providers"
+    atmosphere: str = "rwrp_training"
+    rain: str = "qpepre"
+    background: str = "era5"
+    model_rain: bool = False
+    """Also take RWRP's own rain, from its raw runs, where no radar looks."""
+    background_age_hours: int = Field(default=6, ge=0, le=240)
+    """Only for a background of forecasts: how old, at least, the run is that serves an hour."""
+
+
+class DataRecipe(Frozen):
+    """All that determines a training dataset but the archive's bytes and the code.
+
+    Statistics come from the `training` days alone; `held_out` days are for validation. Raises ValueError where days
+    are in both or twice, for unknown variable sets, or for none to train on.
+    """
+
+    name: ExperimentName
+    version: int = 1
+    """Raise it to build again from an archive that has changed."""
+    archive: Annotated[Simulated | Providers, Field(discriminator="kind")]
+    training: tuple[Span, ...]
+    held_out: tuple[Span, ...] = ()
+    grid: dict[str, Any] = Field(default_factory=TAIWAN_2KM.describe)
+    state_set: str = "surface"
+    background_set: str = "background24"
+    background_step_hours: Literal[1, 6] = 6
+    """6: analyses every six hours, linear in time between them, as operations see a global forecast. 1: every hour as
+    the archive has it, which a forecast will not have (but a background of forecasts brings its own interpolation)."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        for kind, sets, chosen in (
+            ("state", STATE_SETS, self.state_set),
+            ("background", BACKGROUND_SETS, self.background_set),
+        ):
+            if chosen not in sets:
+                raise ValueError(f"{kind} set {chosen!r} is not one of {', '.join(sets)}")
+        days = [day for span in (*self.training, *self.held_out) for day in span.days]
+        if not any(span.days for span in self.training):
+            raise ValueError(f"recipe {self.name}: has no training days")
+        if len(days) != len(set(days)):
+            twice = sorted({day for day in days if days.count(day) > 1})
+            raise ValueError(f"recipe {self.name}: {twice[0]} and {len(twice) - 1} more days are there twice")
+        return self
+
+    @property
+    def splits(self) -> dict[date, Split]:
+        """Every day, ascending, and what it is for."""
+        training: dict[date, Split] = {day: "training" for span in self.training for day in span.days}
+        held_out: dict[date, Split] = {day: "held_out" for span in self.held_out for day in span.days}
+        return dict(sorted((training | held_out).items()))
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Every day, ascending: the parts of the dataset."""
+        return tuple(self.splits)
+
+    @property
+    def times(self) -> tuple[datetime, ...]:
+        """Every hour, UTC, ascending: the time axis of the dataset."""
+        return tuple(itertools.chain.from_iterable(hours_of(day) for day in self.days))
+
+    def on(self) -> Grid:
+        """Return the grid of the state."""
+        return Grid.parse(self.grid)
+
+
+def hours_of(day: date) -> tuple[datetime, ...]:
+    """Return the 24 hours of a day, 00 to 23 UTC."""
+    midnight = datetime.combine(day, time(), UTC)
+    return tuple(midnight + hours(hour) for hour in range(HOURS_A_DAY))
+
+
+def _years(first: date, last: date) -> tuple[Span, ...]:
+    return (Span(first=first, last=last),)
+
+
+def demo() -> DataRecipe:
+    """4,032 simulated hours: the 1st to 7th of every month of two years; another year held out, two days a month."""
+    weeks = [Span(first=date(y, m, 1), last=date(y, m, 7)) for y in (2022, 2023) for m in range(1, 13)]
+    pairs = [Span(first=date(2024, m, 15), last=date(2024, m, 16)) for m in range(1, 13)]
+    return DataRecipe(name="demo", archive=Simulated(), training=tuple(weeks), held_out=tuple(pairs))
+
+
+def surface_1y() -> DataRecipe:
+    """A year of RWRP, QPEPRE and ERA5 at the surface; the year after it held out."""
+    return DataRecipe(
+        name="surface_1y",
+        archive=Providers(),
+        training=_years(date(2021, 1, 1), date(2021, 12, 31)),
+        held_out=_years(date(2022, 1, 1), date(2022, 12, 31)),
+    )
+
+
+def surface_2y5() -> DataRecipe:
+    """The whole archive before 2022 at the surface, 2022 held out."""
+    training = _years(date(2019, 8, 1), date(2021, 12, 31))
+    return surface_1y().model_copy(update={"name": "surface_2y5", "training": training})
+
+
+def upper_2y5() -> DataRecipe:
+    """As surface_2y5, with RWRP's upper air."""
+    more = {"name": "upper_2y5", "state_set": "upper", "background_set": "background26"}
+    return surface_2y5().model_copy(update=more)
+
+
+RECIPES: Mapping[str, Callable[[], DataRecipe]] = {
+    recipe.__name__: recipe for recipe in (demo, surface_1y, surface_2y5, upper_2y5)
+}
+"""Every named recipe."""

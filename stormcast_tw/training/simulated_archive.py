@@ -1,0 +1,76 @@
+"""The simulated world as an archive: its truth and its large scale, without files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from stormcast_tw.grid import Grid
+from stormcast_tw.prepare import RAIN_QPESUMS, RAIN_RWRP
+from stormcast_tw.simulation import geography
+from stormcast_tw.simulation.weather import SURFACE_IDS, World
+from stormcast_tw.training.archive import KmScale, LargeScale, Refusal
+from stormcast_tw.variables import VariableSet
+from stormcast_tw.verification.truth import on_target
+
+BACKGROUND_DEGREES = 0.25
+"""Of ERA5 and of every global model that drives us."""
+
+
+@dataclass(frozen=True)
+class SimulatedArchive:
+    """Every hour of the world of a seed. Rain counts as observed where the simulated radars look, and is known elsewhere.
+
+    Raises ValueError for a state set other than the surface's: the simulated truth has no upper air.
+    """
+
+    seed: int
+    grid: Grid
+    state_set: VariableSet
+    background_set: VariableSet
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.state_set.ids) - set(SURFACE_IDS):
+            raise ValueError(
+                f"state set {self.state_set.name}: the simulated truth has no {', '.join(sorted(unknown))}"
+            )
+
+    def describe(self) -> str:  # noqa: D102
+        return f"simulated world, seed {self.seed}"
+
+    def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:  # noqa: D102
+        latitude, longitude = self.grid.latlon()
+        ground = {"orog": geography.orography(latitude, longitude), "lsm": geography.land_mask(latitude, longitude)}
+        as_read = {name: np.asarray(field, np.float32) for name, field in ground.items()}
+        looks = geography.radar_coverage(latitude, longitude)
+        rain_source = np.where(looks, RAIN_QPESUMS, RAIN_RWRP).astype(np.int8)
+        world, found = World(self.seed), dict[datetime, KmScale | Refusal]()
+        for time in times:
+            fields = on_target(world.box(time), self.grid)
+            values = np.stack([fields[v] for v in self.state_set.ids])
+            found[time] = KmScale(values, rain_source, as_read, (), True, self.describe(), self.describe())
+        return found
+
+    def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
+        grid = around(self.grid)
+        points, world, found = grid.latlon(), World(self.seed), dict[datetime, LargeScale | Refusal]()
+        for time in times:
+            fields = world.background(time, *points)
+            values = np.stack([fields[v] for v in self.background_set.ids]).astype(np.float32)
+            found[time] = LargeScale(values, grid, (), True, self.describe())
+        return found
+
+
+def around(grid: Grid) -> Grid:
+    """Return the smallest grid on whole quarters of a degree that covers a grid with a cell to spare."""
+    latitude, longitude = grid.latlon()
+    ends: list[float | int] = []
+    for axis in (latitude, longitude):
+        first = math.floor(float(axis.min()) / BACKGROUND_DEGREES) - 1
+        last = math.ceil(float(axis.max()) / BACKGROUND_DEGREES) + 1
+        ends += [first * BACKGROUND_DEGREES, last * BACKGROUND_DEGREES, last - first + 1]
+    return Grid("BACKGROUND", ends[0], ends[1], int(ends[2]), ends[3], ends[4], int(ends[5]))
