@@ -194,14 +194,12 @@ def _anchors(
     asked = [times[0] - step]
     while asked[-1] < times[-1]:
         asked.append(asked[-1] + step)
-    found = archive.large_scale(asked)
+    found, of = archive.large_scale(asked), BACKGROUND_SETS[recipe.background_set]
     anchors = {time: one for time, one in found.items() if isinstance(one, LargeScale)}
     why: dict[datetime, Refusal] = {time: error for time, error in found.items() if not isinstance(error, LargeScale)}
     for time, anchor in anchors.items():
         try:
-            _held_to(
-                anchor, anchors.get(time - step), reference.background_grid, BACKGROUND_SETS[recipe.background_set]
-            )
+            _held_to(anchor, anchors.get(time - step), reference.background_grid, of)
         except BadInput as error:
             why[time] = error
     no_anchor = {}

@@ -23,7 +23,7 @@ BACKGROUND_DEGREES = 0.25
 
 @dataclass(frozen=True)
 class SimulatedArchive:
-    """Every hour of the world of a seed. Rain counts as observed where the simulated radars look, and is known elsewhere.
+    """Every hour of the world of a seed. Rain is known everywhere, and counts as observed where the radars look.
 
     Raises ValueError for a state set other than the surface's: the simulated truth has no upper air.
     """
@@ -34,10 +34,8 @@ class SimulatedArchive:
     background_set: VariableSet
 
     def __post_init__(self) -> None:
-        if unknown := set(self.state_set.ids) - set(SURFACE_IDS):
-            raise ValueError(
-                f"state set {self.state_set.name}: the simulated truth has no {', '.join(sorted(unknown))}"
-            )
+        if unknown := sorted(set(self.state_set.ids) - set(SURFACE_IDS)):
+            raise ValueError(f"state set {self.state_set.name}: the simulated truth has no {', '.join(unknown)}")
 
     def describe(self) -> str:  # noqa: D102
         return f"simulated world, seed {self.seed}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from stormcast_tw.grid import Grid
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources.aifs import Aifs
+from stormcast_tw.sources.base import Source
 from stormcast_tw.sources.era5 import Era5
 from stormcast_tw.sources.era5_cds import Era5Cds
 from stormcast_tw.sources.files import Folder
@@ -45,7 +46,7 @@ _HOURS_BETWEEN_RUNS = 6
 
 
 def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
-    """Return the archive of a recipe; raises ValueError for a name that is in no table, or a setting that is not made."""
+    """Return the archive of a recipe; raises ValueError for a name in no table, or a setting that is missing."""
     grid = recipe.on()
     state_set, background_set = STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
     chosen = recipe.archive
