@@ -127,18 +127,14 @@ def side_by_side(of_a: Mapping[str, xr.Dataset], of_b: Mapping[str, xr.Dataset])
     common = [cycle for cycle in of_a if cycle in of_b]
     if not common:
         raise Refused(f"compare: the packages have no scored cycle in common ({len(of_a)} and {len(of_b)} cycles)")
-    return {
-        cycle: xr.concat(
-            [
-                one[cycle].sel(system=[FORECAST]).assign_coords(system=[name])
-                for name, one in (("A", of_a), ("B", of_b))
-            ],
-            "system",
-            join="outer",
-            fill_value=0,
+    found = {}
+    for cycle in common:
+        sides = (("A", of_a[cycle]), ("B", of_b[cycle]))
+        named = [one.sel(system=[FORECAST]).assign_coords(system=[name]) for name, one in sides]
+        found[cycle] = xr.concat(
+            named, "system", data_vars="minimal", coords="minimal", compat="override", join="outer", fill_value=0
         )
-        for cycle in common
-    }
+    return found
 
 
 def compare(
