@@ -23,6 +23,10 @@ NO_ECHO_DBZ = -35.0
 that observation and model agree on what nothing is. Where no radar looked the value is NaN."""
 
 
+_FINEST_DEGREES = 1e-5
+"""A metre: below it points could no longer be told apart."""
+
+
 @dataclass(frozen=True)
 class Field:
     """What one file holds: values (ny, nx) south to north, our units, NaN where nothing was observed; its grid."""
@@ -82,8 +86,8 @@ def even_grid(address: str, west: float, south: float, nx: int, ny: int, dx: flo
         if not 2 <= count <= 4096:
             raise BadInput(f"{address}: grid's {name} is {count}; allowed 2 to 4096")
     for name, step in (("dx", dx), ("dy", dy)):
-        if not step > 0:
-            raise BadInput(f"{address}: grid's {name} is {step:g}; allowed above 0")
+        if not step >= _FINEST_DEGREES:
+            raise BadInput(f"{address}: grid's {name} is {step:g}; allowed {_FINEST_DEGREES:g} or more")
     north, east = south + (ny - 1) * dy, west + (nx - 1) * dx
     if south < -90 or north > 90 or west < -180 or east > 360:
         raise BadInput(f"{address}: covers {south:g} to {north:g} N, {west:g} to {east:g} E; allowed on the globe")

@@ -1,0 +1,312 @@
+"""Fuzzing the readers of QPESUMS: binary (coverage-guided, by atheris), text, JSON and XML (a loop of mutations).
+
+    python soak/fuzz_qpesums.py binary|binary-loop|text|text-full|json|xml [cases] [seed]
+
+Allowed of a case: fields, or BadInput. Anything else is printed with the case's number and its bytes are saved. Prints
+cases, what they came to, seconds, the slowest case and peak memory; exits 1 if anything was found. The loop is a
+function of its seed. Each case has 512 MB beyond what the process held before, and one second of the processor.
+"""
+# ruff: noqa: T201  this is a script
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import resource
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from unittest import mock
+
+from stormcast_tw import quality
+from stormcast_tw.errors import BadInput
+from stormcast_tw.grid import Grid
+from stormcast_tw.sources import opendata, qpepre, qpesums
+from stormcast_tw.sources.files import Reader, SourceFile
+from stormcast_tw.sources.observation import Field
+from stormcast_tw.variables import VARIABLES
+
+T = datetime(2026, 6, 11, 6, tzinfo=UTC)
+SMALL = Grid("QPEPRE", 21.8875, 21.9375, 5, 120.0, 120.0625, 6)
+MEMORY = 512 << 20
+SLOWEST_SECONDS = 1.0
+
+INT32 = [0, 1, -1, 2, 4, 4096, 4097, 65535, 1 << 20, 1 << 30, (1 << 31) - 1, -(1 << 31), -9990, -99]
+WORDS = [
+    b"NaN", b"-inf", b"1e999", b"1E-999", b"99999999999999999999", b"-1", b"-99", b"-999", b"0x1p3", b"1_0",
+    b"--", b",,", b"\0", b"\xff\xfe", "１".encode(), b"\xed\xa0\x80", b"\\u0000", b"\\ud800", b"null", b"true",
+    b"{", b"}", b"[", b"[[[[[[[[", b'"', b"<", b">", b"</", b"<a>", b"<!DOCTYPE a [<!ENTITY e 'x'>]>", b"&e;",
+    b"&#0;", b"&#xD800;", b"<![CDATA[", b"<?xml", b"2026-06-11", b"2026-06-11T14:00:00", b"0001-01-01T00:00+08:00",
+    b"9999-12-31T23:59-08:00", b"T24:00", b"201803280400", b"#", b"# SIMULATED\n", b"\r\n", b"\t", b"  ",
+]  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What the cases came to; `found` holds what should not be."""
+
+    cases: int = 0
+    results: Counter[str] = field(default_factory=Counter)
+    slowest: float = 0.0
+    found: list[str] = field(default_factory=list)
+
+
+def binary_seed(nx: int = 6, ny: int = 5, radars: int = 1) -> bytes:
+    """A small file, unpacked: the layout of data-formats.md 1.3."""
+    data = struct.pack("<9i", 2026, 6, 11, 6, 0, 0, nx, ny, 1) + b"LL  "
+    data += struct.pack("<10i", 100, 3000, 6000, 12075, 11950, 2600, 100, 1250, 1250, 100000)
+    data += struct.pack("<i2i9i", 0, 1, 0, *[0] * 9) + struct.pack("<20s6s", b"CB_1H_GC Acc\0junk", b"mm\0XY\0")
+    data += struct.pack("<3i", 4, -1, radars) + b"none" * radars
+    return data + struct.pack(f"<{nx * ny}h", *(k % 40 - 4 if k % 7 == 0 else k for k in range(nx * ny)))
+
+
+@lru_cache(maxsize=2)
+def text_seed(grid: Grid) -> bytes:
+    """QPEPRE on a grid."""
+    points = ((y, x) for y in grid.y.tolist() for x in grid.x.tolist())
+    rows = (f"{n} {x:.4f} {y:.4f} {n % 50 / 4:.2f}" for n, (y, x) in enumerate(points, 1))
+    return ("\n".join(rows) + "\n").encode()
+
+
+def json_seed() -> bytes:
+    """O-B0045-001 of 4 x 3 points."""
+    entries = {"StartPointLongitude": "118.0", "StartPointLatitude": "20.0", "GridResolution": "0.0125"} | {
+        "DateTime": "2026-06-11T14:00:00+08:00",
+        "GridDimensionX": "4",
+        "GridDimensionY": "3",
+        "Precipitation": "mm",
+    }
+    dataset = {"datasetInfo": {"datasetDescription": "rain", "parameterSet": entries}} | {
+        "contents": {"content": ",".join(f"{k:.2E}" for k in range(12))}
+    }
+    root = {"dataid": "O-B0045-001", "sent": "2026-06-11T14:08:00+08:00", "dataset": dataset}
+    return json.dumps({"cwaopendata": root}).encode()
+
+
+def xml_seeds() -> list[bytes]:
+    """The same as XML, and the schema of 2018 for the same hour."""
+    numbers = ",".join(f"{k:.2E}" for k in range(12))
+    today = (
+        "<StartPointLongitude>118.0</StartPointLongitude><StartPointLatitude>20.0</StartPointLatitude>"
+        "<GridResolution>0.0125</GridResolution><DateTime>2026-06-11T14:00:00+08:00</DateTime>"
+        "<GridDimensionX>4</GridDimensionX><GridDimensionY>3</GridDimensionY><Precipitation>mm</Precipitation>"
+    )
+    texts = {"左下角": "117.975,19.975", "解析度": "0.075", "時間": "202606111400", "維度": "4*3", "單位": "mm"}
+    old = "".join(
+        f"<parameter><parameterName>{name}</parameterName><parameterValue>{text}</parameterValue></parameter>"
+        for name, text in texts.items()
+    )
+    return [
+        f'<?xml version="1.0" encoding="UTF-8"?><{root} xmlns="urn:{root}"><sent>2026-06-11T14:08:00+08:00</sent>'
+        f"<dataid>O-B0045-001</dataid><dataset><datasetInfo><datasetDescription>rain</datasetDescription>"
+        f"<parameterSet>{entries}</parameterSet></datasetInfo><contents><content>{numbers}</content></contents>"
+        f"</dataset></{root}>".encode()
+        for root, entries in (("cwaopendata", today), ("cwbopendata", old))
+    ]
+
+
+def flip_bits(data: bytearray, rng: random.Random) -> None:
+    """Flip one to eight bits."""
+    for _ in range(rng.randint(1, 8)):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+
+
+def truncate(data: bytearray, rng: random.Random) -> None:
+    """Cut off an end."""
+    del data[rng.randrange(len(data)) :]
+
+
+def delete(data: bytearray, rng: random.Random) -> None:
+    """Take out a piece."""
+    start = rng.randrange(len(data))
+    del data[start : start + rng.choice((1, 2, 4, 16, 64))]
+
+
+def repeat(data: bytearray, rng: random.Random) -> None:
+    """Splice a piece in again, elsewhere, up to 100 times."""
+    start = rng.randrange(len(data))
+    piece = data[start : start + rng.choice((1, 4, 16, 64, 256))]
+    where = rng.randrange(len(data))
+    data[where:where] = piece * rng.choice((1, 1, 2, 100))
+
+
+def word(data: bytearray, rng: random.Random) -> None:
+    """Put one of the words where something else was, or between."""
+    where = rng.randrange(len(data))
+    data[where : where + rng.choice((0, 1, 4, 10))] = rng.choice(WORDS)
+
+
+def number(data: bytearray, rng: random.Random) -> None:
+    """Put an extreme number in place of one written in text."""
+    places = list(re.finditer(rb"[0-9.]+", data))
+    if places:
+        place = rng.choice(places)
+        extreme = str(rng.choice([*INT32, 1e308, 1e-308, 0.5])).encode()
+        data[place.start() : place.end()] = rng.choice((extreme, *WORDS[:10], b"9" * 5000))
+
+
+def header(data: bytearray, rng: random.Random) -> None:
+    """Put an extreme number into the binary header."""
+    where = 4 * rng.randrange(44)
+    if where + 4 <= len(data):
+        struct.pack_into("<i", data, where, rng.choice(INT32))
+
+
+Mutation = Callable[[bytearray, random.Random], None]
+COMMON: tuple[Mutation, ...] = (flip_bits, truncate, delete, repeat, word)
+
+
+def mutate(seeds: list[bytes], mutations: tuple[Mutation, ...], rng: random.Random) -> bytes:
+    """Change one of the seeds one to four times; one case in fifty stays as it is."""
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.choice((1, 1, 1, 2, 4)) if rng.random() > 0.02 else 0):
+        if data:
+            rng.choice(mutations)(data, rng)
+    return bytes(data)
+
+
+def believe(found: Field) -> str:
+    """Hold a decoded field to what `read` holds it to."""
+    if found.values.shape != found.grid.shape:
+        raise AssertionError(f"values {found.values.shape} on a grid of {found.grid.shape}")
+    values, _ = quality.clip_small_negatives(found.values, 0.1, VARIABLES["tp01"], "fuzz")
+    quality.check(values, VARIABLES["tp01"], "fuzz", missing_allowed=True)
+    return "read"
+
+
+def read_binary(data: bytes) -> str:
+    """Decode a `.gz`."""
+    return believe(qpesums.decode(data, "fuzz", T))
+
+
+def read_text(data: bytes) -> str:
+    """Decode QPEPRE; what the fast parser reads the general one must read alike."""
+    found = qpepre.decode(data, "fuzz")
+    try:
+        with mock.patch.object(qpepre, "_regular_rows", return_value=None):
+            general = qpepre.decode(data, "fuzz")
+    except BadInput as error:
+        raise AssertionError(f"the fast parser reads what the general one refuses: {error}") from error
+    if found.values.tobytes() != general.values.tobytes():
+        raise AssertionError("the fast parser differs from the general one")
+    return believe(found)
+
+
+def read_document(data: bytes) -> str:
+    """Find a document's time in its head, and decode it."""
+    reader = Reader(SourceFile("fuzz", "1", len(data)), lambda start, length: data[start : start + length])
+    product = opendata.PRODUCTS["O-B0045-001"]
+    opendata.time_of(reader, product)
+    return believe(opendata.decode(data, "fuzz", T, product))
+
+
+def binary_case(rng: random.Random) -> bytes:
+    """Mutate the contents and pack them, or mutate the packed file."""
+    seeds = [binary_seed(), binary_seed(radars=3)]
+    if rng.random() < 0.7:
+        return gzip.compress(mutate(seeds, (*COMMON, header, header), rng), compresslevel=0)
+    return mutate([gzip.compress(seed) for seed in seeds], COMMON, rng)
+
+
+KINDS: dict[str, tuple[Callable[[random.Random], bytes], Callable[[bytes], str], Grid]] = {
+    "binary-loop": (binary_case, read_binary, SMALL),
+    "text": (lambda rng: mutate([text_seed(SMALL)], (*COMMON, number), rng), read_text, SMALL),
+    "text-full": (lambda rng: mutate([text_seed(qpepre.GRID)], COMMON, rng), read_text, qpepre.GRID),
+    "json": (lambda rng: mutate([json_seed()], (*COMMON, number), rng), read_document, SMALL),
+    "xml": (lambda rng: mutate(xml_seeds(), (*COMMON, number), rng), read_document, SMALL),
+}
+"""Every loop: how a case is made, how it is read, and the grid that QPEPRE is fuzzed on."""
+
+
+def run(kind: str, cases: int, seed: int, keep: Path) -> Outcome:
+    """Run the loop; what it finds is saved below `keep`."""
+    make, read, grid = KINDS[kind]
+    outcome = Outcome()
+    with mock.patch.object(qpepre, "GRID", grid):
+        for number_of_case in range(cases):
+            data = make(random.Random(f"{seed}/{kind}/{number_of_case}"))
+            start = time.process_time()
+            try:
+                result = read(data)
+            except BadInput as error:
+                result = "BadInput" if str(error).startswith("fuzz: ") and "\n" not in str(error) else "a bad message"
+            except Exception as error:  # noqa: BLE001  the point of a fuzzer
+                result = repr(error)[:200]
+            seconds = time.process_time() - start
+            outcome.cases += 1
+            outcome.slowest = max(outcome.slowest, seconds)
+            outcome.results[result if result in ("read", "BadInput") else "FOUND"] += 1
+            if result not in ("read", "BadInput") or seconds > SLOWEST_SECONDS:
+                (keep / f"{kind}-{seed}-{number_of_case}").write_bytes(data)
+                outcome.found.append(f"case {number_of_case}: {result} after {seconds:.2f} s")
+    return outcome
+
+
+def limit_memory() -> None:
+    """Let the process grow by 512 MB and no more."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    allowed = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+
+
+def coverage_guided(cases: int, seed: int) -> None:
+    """Hand the binary reader to libFuzzer, which ends the process: with 0, or at the first case that is not BadInput.
+
+    The first byte says whether the rest is a packed file or its contents; half of all inputs would otherwise end at
+    gzip's checksum.
+    """
+    import atheris
+
+    for name in ("decode", "_unpack", "_check_time", "_grid"):
+        setattr(qpesums, name, atheris.instrument_func(getattr(qpesums, name)))
+
+    def one(data: bytes) -> None:
+        packed = data[1:] if data[:1] > b"\xc0" else gzip.compress(data[1:], compresslevel=0)
+        try:
+            read_binary(packed)
+        except BadInput:
+            return
+
+    corpus = Path(tempfile.mkdtemp(prefix="fuzz_qpesums_"))
+    for k, contents in enumerate((binary_seed(), binary_seed(radars=3))):
+        (corpus / f"contents{k}").write_bytes(b"\0" + contents)
+        (corpus / f"packed{k}").write_bytes(b"\xff" + gzip.compress(contents))
+    options = (f"-runs={cases}", f"-seed={seed}", "-timeout=1", "-rss_limit_mb=1024", "-max_len=4096")
+    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={corpus}/", str(corpus)], one)
+    atheris.Fuzz()
+
+
+def main() -> None:
+    """Fuzz what the command line names."""
+    kind = sys.argv[1]
+    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    if kind == "binary":
+        coverage_guided(cases, seed)
+    keep = Path(tempfile.mkdtemp(prefix=f"fuzz_qpesums_{kind}_"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    limit_memory()
+    start = time.perf_counter()
+    outcome = run(kind, cases, seed, keep)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{kind}: {outcome.cases} cases, seed {seed}: {dict(outcome.results)}; {time.perf_counter() - start:.0f} s,"
+        f" slowest {outcome.slowest:.3f} s, peak {peak:.0f} MB ({peak - before:.0f} MB by the cases)"
+    )
+    for line in outcome.found:
+        print(line)
+    print(f"saved in {keep}" if outcome.found else "nothing found")
+    sys.exit(1 if outcome.found else 0)
+
+
+if __name__ == "__main__":
+    main()
