@@ -8,12 +8,15 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import re
+import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import h5netcdf
+import h5py
 import numcodecs
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +30,12 @@ BLOCK = 1 << 16
 
 T = TypeVar("T")
 
+_HEAP = b"GCOL\x01\0\0\0"
+
 _GZIP, _SHUFFLE, _CHECKSUM = 1, 2, 3
 """HDF5's numbers of the filters that NetCDF-4 writes: deflate, shuffle, Fletcher's 32-bit checksum."""
 _MOST_CHUNKS = 1 << 16
+"""Of one read."""
 
 
 class _Blocks(io.RawIOBase):
@@ -70,17 +76,37 @@ class _Blocks(io.RawIOBase):
             length = min(BLOCK, self.reader.size - start)
             try:
                 self._blocks[number] = self.reader.read(start, length, index=True)
+                for heap in re.finditer(re.escape(_HEAP), self._blocks[number]):
+                    self._require_sound(start + heap.start())
             except StormcastError as error:
                 self.failure = self.failure or type(error)(str(error))
                 return bytes(length)
         return self._blocks[number]
+
+    def _require_sound(self, heap: int) -> None:
+        """Raise BadInput where a heap of texts holds free space of no size: the library would never see its end.
+
+        "Global Heap", HDF5 File Format Specification 3.0, III.E: a header of 16 bytes, then objects with one each.
+        """
+        end = heap + int.from_bytes(self._bytes(heap + 8, 8), "little")
+        at = heap + 16
+        while at + 16 <= min(end, self.reader.size):
+            index, _, size = struct.unpack("<HHxxxxQ", self._bytes(at, 16))
+            if index == 0 and size == 0:
+                raise BadInput(f"{self.reader.address}: byte {at} begins free space of 0 bytes; allowed 16 or more")
+            at += 16 + size + -size % 8 if index else size
+
+    def _bytes(self, start: int, length: int) -> bytes:
+        number, offset = divmod(start, BLOCK)
+        found = self._block(number)[offset : offset + length]
+        return found if len(found) == length else found + self._block(number + 1)[: length - len(found)]
 
 
 @contextmanager
 def open_hdf5(reader: Reader) -> Iterator[NetCDF]:
     """Open a NetCDF-4 file; raises BadInput where it is damaged."""
     blocks = _Blocks(reader)
-    file = _whole(blocks, lambda: h5netcdf.File(blocks, "r", decode_vlen_strings=True))
+    file = _whole(blocks, lambda: h5py.File(blocks, "r"))
     try:
         yield _whole(blocks, lambda: _described(blocks, file))
     finally:
@@ -105,7 +131,9 @@ def _whole(blocks: _Blocks, work: Callable[[], T]) -> T:
     return done  # type: ignore[return-value]
 
 
-def _described(blocks: _Blocks, file: Any) -> NetCDF:
+def _described(blocks: _Blocks, raw: h5py.File) -> NetCDF:
+    raw.attrs.get("_nc3_strict")  # what h5netcdf asks first: if it cannot, its own clean-up complains on standard error
+    file = h5netcdf.File(raw, "r", decode_vlen_strings=True)
     arrays = {str(name): _array(blocks, str(name), variable) for name, variable in file.variables.items()}
     sizes = {str(name): int(dimension.size) for name, dimension in file.dimensions.items()}
     return NetCDF(blocks.reader.address, _plain(file.attrs), sizes, arrays)
@@ -163,10 +191,11 @@ def _fill_from_chunks(reader: Reader, name: str, raw: Any, leading: tuple[int, .
             continue
         believe(info.size, reader.address, name)
         chunk = unpack(reader.read(info.byte_offset, info.size), info.filter_mask).reshape(chunks)
-        chunk = chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))]
-        where = tuple(slice(c, c + n) for c, n in zip(corner[fixed:], chunk.shape, strict=True))
-        target = out[where]
-        target[...] = chunk[tuple(slice(0, n) for n in target.shape)]
+        chunk = np.asarray(chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))])
+        where = tuple(
+            slice(c, min(c + n, size)) for c, n, size in zip(corner[fixed:], chunk.shape, out.shape, strict=True)
+        )
+        out[where] = chunk[tuple(slice(0, place.stop - place.start) for place in where)]
 
 
 def _unpacker(address: str, name: str, raw: Any) -> Callable[[bytes, int], npt.NDArray[Any]]:
