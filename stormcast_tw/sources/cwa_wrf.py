@@ -130,13 +130,13 @@ class CwaWrfRain:
         attributes: dict[str, str | int | float] = {
             "source": self.name,
             "init_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            "simulated": int(first.simulated),
+            "simulated": int(any(found.simulated for found in sums.values())),
         }
         return Reading(on_grid(first.grid, times, {RAIN_6H: np.stack(rain)}, attributes), tuple(used))
 
 
 @lru_cache(maxsize=16)
-def true_radius(lambert: grib.Lambert, address: str) -> float:
+def true_radius(lambert: grib.Lambert) -> float:
     """Return the radius in metres on which the published corners are points of the message's grid.
 
     The header says 6,371,229 m, WRF computed on 6,370,000 m: the last corner tells. A part of the grid is as good as
@@ -144,10 +144,10 @@ def true_radius(lambert: grib.Lambert, address: str) -> float:
     """
     misfits: dict[float, float] = {}
     for radius in (EARTH_RADIUS_WRF, lambert.radius):
-        (j0, j1), (i0, i1) = lambert.grid(radius).index_of(*np.transpose(CORNERS))
-        misfits[radius] = float(np.abs(np.array([j0, j1, i0, i1]) - np.round([j0, j1, i0, i1])).max())
-        inside = j0 < 0.5 and i0 < 0.5 and j1 > lambert.ny - 1.5 and i1 > lambert.nx - 1.5
-        if inside and misfits[radius] <= _CLOSED:
+        corners = np.stack(lambert.grid(radius).index_of(*np.transpose(CORNERS)))
+        outside = [*corners[:, 0], lambert.ny - 1 - corners[0, 1], lambert.nx - 1 - corners[1, 1]]
+        misfits[radius] = float(max(np.abs(corners - np.round(corners)).max(), *outside))
+        if misfits[radius] <= _CLOSED:
             return radius
     said = ", ".join(f"{misfit:.3g} cells on {radius:.0f} m" for radius, misfit in misfits.items())
     raise ValueError(f"the published corners {CORNERS} miss its points by {said}; allowed {_CLOSED:g}")

@@ -113,8 +113,8 @@ class Lambert:
         return Grid("lambert", *ends, tuple(sorted(projection.items())))
 
 
-TrueRadius = Callable[[Lambert, str], float]
-"""What returns the radius in metres that a provider computed a grid on, given the header's word and an address."""
+TrueRadius = Callable[[Lambert], float]
+"""What returns the radius in metres that a provider computed a grid on; raises ValueError where none fits."""
 
 
 @contextmanager
@@ -210,7 +210,7 @@ def field(
             window = _latlon_window(ny, nx, scan, axes, box)
         else:
             lambert = _lambert(handle, ny, nx, scan)
-            radius = true_radius(lambert, address) if true_radius else lambert.radius
+            radius = true_radius(lambert) if true_radius else lambert.radius
             window = _lambert_window(lambert, radius, box)
     except ValueError as error:
         raise BadInput(f"{address}: {name}: {error}") from error

@@ -317,6 +317,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path):
         t500(holes=2): r"t500 has 2 missing values; allowed 0",
         t500(scanningMode=0): r"t500: scanning \(-i, \+j, .*\) is \(0, 0, 0, 0\); allowed \(0, 1, 0, 0\)",
         t500(Dx=2_000_000): r"t500: the published corners .* miss its points by 0\.\d+ cells",
+        message(("t", 500), 267.0 + np.linspace(0, 1, NX + 1), 6, corner=CORNER, shape=(NY, NX + 1)): (
+            r"t500: the published corners .* miss its points by 0\.999 cells on 6370000 m"
+        ),
         t500(Latin1InDegrees=90, Latin2InDegrees=-90): r"t500: (projection|begins at|the published corners)",
         message(("t", 500), sloping(-6.0), 6): r"t500 spans -6\.\d* to -5\.\d* K; allowed 210 to 300",
     }  # fmt: skip
