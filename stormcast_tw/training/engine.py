@@ -1,0 +1,148 @@
+"""Where the parts of a training dataset are made: Dask, on this machine, on any scheduler, or through SLURM.
+
+Dask sends a function and a part to a worker, starts workers that died again, and brings the answers back. What a worker
+may use is bounded by its `memory_gib`: Dask ends one that takes more, and after three such ends the part is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from stormcast_tw.errors import Refused
+from stormcast_tw.plan import Frozen
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+MEMORY_GIB = 2.0
+"""A day of the surface set takes about 0.4 GiB, libraries included; of the upper set about 1.3 (benchmarks)."""
+RETRIES = 2
+"""Times that a part is tried again after an error; a file that is not there or is wrong is no error but an answer."""
+START_SECONDS = 120.0
+
+
+class Local(Frozen):
+    """Processes of this machine, one thread each."""
+
+    kind: Literal["local"] = "local"
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    memory_gib: float = Field(default=MEMORY_GIB, gt=0)
+
+
+class Scheduler(Frozen):
+    """A Dask scheduler that somebody else runs, with workers of its own: tcp://host:8786.
+
+    Its workers need this package, the STORMCAST_TW_ settings, and both roots within reach.
+    """
+
+    kind: Literal["scheduler"] = "scheduler"
+    address: str
+
+
+class Slurm(Frozen):
+    """Jobs of a SLURM cluster, by dask-jobqueue; the scheduler runs here, where the jobs must reach it."""
+
+    kind: Literal["slurm"] = "slurm"
+    jobs: int = Field(ge=1)
+    workers_per_job: int = Field(default=1, ge=1)
+    memory_gib: float = Field(default=MEMORY_GIB, gt=0, description="of one worker")
+    walltime: str = "04:00:00"
+    partition: str | None = None
+    account: str | None = None
+    host: str | None = Field(default=None, description="address of this machine that the jobs can reach")
+    directives: tuple[str, ...] = ()
+    """More #SBATCH lines, e.g. `--qos=low`."""
+    log_directory: str = "slurm-logs"
+
+
+Engine = Annotated[Local | Scheduler | Slurm, Field(discriminator="kind")]
+
+
+def run_parts(
+    engine: Local | Scheduler | Slurm,
+    make: Callable[[Item], Answer],
+    parts: Sequence[Item],
+    done: Callable[[Answer], None],
+) -> None:
+    """Call `make` for every part somewhere, and `done` here with each answer, in the order in which they come.
+
+    Raises what `make` raised, and Refused for a part whose workers keep dying; the rest is then given up.
+    """
+    if not parts:
+        return
+    from distributed import KilledWorker, as_completed
+
+    with _client(engine) as client:
+        client.wait_for_workers(1, timeout=START_SECONDS)
+        futures = client.map(make, parts, pure=False, retries=RETRIES)
+        part_of = {future.key: part for future, part in zip(futures, parts, strict=True)}
+        try:
+            for future in as_completed(futures, loop=client.loop):
+                done(future.result())
+                future.release()
+        except KilledWorker as error:
+            raise Refused(
+                f"{part_of.get(error.task, error.task)}: its workers ended {error.allowed_failures + 1} times: out of"
+                " memory, or a file that ends its decoder"
+            ) from error
+        finally:
+            client.cancel([future for future in futures if not future.done()])
+
+
+@contextmanager
+def _client(engine: Local | Scheduler | Slurm) -> Iterator[Any]:
+    """Yield a client; what was started for it ends with it."""
+    from distributed import Client
+
+    with ExitStack() as stack:
+        where = _START[engine.kind](engine, stack)
+        yield stack.enter_context(Client(where, timeout=START_SECONDS, set_as_default=False))
+
+
+def _local(engine: Local, stack: ExitStack) -> Any:
+    from distributed import LocalCluster
+
+    return stack.enter_context(
+        LocalCluster(
+            n_workers=engine.workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=int(engine.memory_gib * 2**30),
+            host="127.0.0.1",
+            dashboard_address=None,
+        )
+    )
+
+
+def _slurm(engine: Slurm, stack: ExitStack) -> Any:
+    from dask_jobqueue import SLURMCluster
+
+    Path(engine.log_directory).mkdir(parents=True, exist_ok=True)
+    cluster = stack.enter_context(
+        SLURMCluster(
+            cores=engine.workers_per_job,
+            processes=engine.workers_per_job,
+            memory=f"{engine.memory_gib * engine.workers_per_job:g}GiB",
+            walltime=engine.walltime,
+            queue=engine.partition,
+            account=engine.account,
+            job_extra_directives=list(engine.directives),
+            log_directory=engine.log_directory,
+            scheduler_options={"host": engine.host, "dashboard": False},
+        )
+    )
+    cluster.scale(jobs=engine.jobs)
+    return cluster
+
+
+_START: dict[str, Callable[[Any, ExitStack], Any]] = {
+    "local": _local,
+    "scheduler": lambda engine, stack: engine.address,
+    "slurm": _slurm,
+}
