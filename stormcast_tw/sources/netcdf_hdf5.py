@@ -145,6 +145,8 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in attributes.items():
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.ravel()[0]
+        if isinstance(value, str):  # UTF-8 that the file calls ASCII
+            value = value.encode("utf-8", "surrogateescape")
         plain[str(name)] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return plain
 
