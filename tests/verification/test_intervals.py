@@ -164,7 +164,7 @@ def test_what_is_best_decides_the_sign(twenty):
     for score, better in {
         "bias": np.abs(theirs["bias"]) - np.abs(ours["bias"]),
         "fss": ours["fss"] - theirs["fss"],
-        "frequency_bias": np.abs(np.log(theirs["frequency_bias"])) - np.abs(np.log(ours["frequency_bias"])),
+        "power_ratio": np.abs(np.log(theirs["power_ratio"])) - np.abs(np.log(ours["power_ratio"])),
     }.items():
         made = gain(twenty, score, "stormcast", "persistence", seed=0, resamples=20)["estimate"]
         finite = np.isfinite(better) & np.isfinite(made)

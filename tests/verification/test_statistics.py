@@ -259,6 +259,15 @@ def test_a_perfect_forecast_has_perfect_scores(pair):
         np.testing.assert_allclose(values, best, atol=1e-6, err_msg=name)
 
 
+def test_spectra_are_scored_from_160_to_10_km(three_cycles):
+    whole = total(three_cycles)
+    made = scores(whole)["power_ratio"]
+    assert made["octave"].values.tolist() == ["160-80", "80-40", "40-20", "20-10"]
+    here = {"system": "stormcast", "spectrum": "wind"}
+    ratio = whole["power"].sel(here) / whole["power_truth"].sel(here)
+    np.testing.assert_allclose(made.sel(octave="20-10", **here), ratio.sel(octave="20-10"))
+
+
 def test_a_month_is_the_sum_of_its_cycles(three_cycles):
     whole = total(three_cycles)
     assert int(whole["cycles"]) == 3
