@@ -88,10 +88,11 @@ def comparison(
 ) -> tuple[Comparison, str]:
     """Score both packages where they are not yet, and write the choice between them as a document."""
     now = now or datetime.now(UTC)
-    sides = [_judging(experiment, package, truth, world_seed, scoring) for package in (package_a, package_b)]
-    for judging in sides:
+    of_a, of_b = (_judging(experiment, folder, truth, world_seed, scoring) for folder in (package_a, package_b))
+    for judging in (of_a, of_b):
         verification(start, end, experiment, truth, judging.package, world_seed, scoring, now)
-    return compare_packages(*sides, *_span(start, end, now))
+    made: tuple[Comparison, str] = compare_packages(of_a, of_b, *_span(start, end, now))
+    return made
 
 
 def _span(start: str | None, end: str | None, now: datetime) -> tuple[Cycle, Cycle]:

@@ -168,7 +168,7 @@ def _rows(cycles: Sequence[xr.Dataset], seed: int) -> list[Row]:
         better = gain(cycles, score, "B", "A", seed=seed).sel(chosen)
         for what in wanted:
             at = {dim: what}
-            a, b = (_number(ours.sel(system=name, **at)) for name in ("A", "B"))
+            a, b = (_number(ours.sel({"system": name, **at})) for name in ("A", "B"))
             size, low, high = (_number(better[name].sel(at)) for name in ("estimate", "low", "high"))
             winner: Winner | None = None
             if low is not None and high is not None:
@@ -195,11 +195,10 @@ def _decide(a: Side, b: Side, rows: Sequence[Row]) -> tuple[Winner, str]:
         if wins["A"] != wins["B"]:
             best: Winner = "A" if wins["A"] > wins["B"] else "B"
             return best, f"{about}: {wins['A']} real differences for A, {wins['B']} for B"
-    seconds = {name: side.seconds_per_member_hour for name, side in sides.items()}
-    if seconds["A"] is not None and seconds["B"] is not None:
-        for name, other in (("A", "B"), ("B", "A")):
-            if seconds[name] < CHEAPER * seconds[other]:
-                return name, f"cost: {seconds[name]:.2f} against {seconds[other]:.2f} s a member-hour, else even"
+    one, other = a.seconds_per_member_hour, b.seconds_per_member_hour
+    if one is not None and other is not None and min(one, other) < CHEAPER * max(one, other):
+        cheaper: Winner = "A" if one < other else "B"
+        return cheaper, f"cost: {min(one, other):.2f} against {max(one, other):.2f} s a member-hour, else even"
     return "A", "nothing tells them apart"
 
 

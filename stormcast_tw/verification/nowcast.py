@@ -48,7 +48,8 @@ def motion(past_rain: Array, km_per_cell: float) -> FloatArray:
         found = _pysteps("motion.vet").vet(np.log1p(rain), verbose=False)
     velocity = np.asarray(found, dtype=np.float64)
     speed = np.hypot(*velocity) * km_per_cell
-    return velocity * np.minimum(1.0, FASTEST_KM_PER_HOUR / np.maximum(speed, 1e-9))
+    limited: FloatArray = velocity * np.minimum(1.0, FASTEST_KM_PER_HOUR / np.maximum(speed, 1e-9))
+    return limited
 
 
 def extrapolation(rain: Array, velocity: FloatArray, lead_hours: int) -> Array:
