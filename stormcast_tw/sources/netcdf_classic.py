@@ -47,6 +47,8 @@ class _Classic:
         found = [self._variable(dimensions) for _ in self._list(self._VARIABLE)]
         recorded = [v for v in found if v.recorded]
         stride = sum(v.padded for v in recorded) if len(recorded) > 1 else sum(v.bytes for v in recorded)
+        for v in found:
+            v.require_whole(reader, stride, self._records)
         arrays = {v.name: v.array(reader, stride, self._records) for v in found}
         sizes = {name: size or self._records for name, size in dimensions}
         self.opened = NetCDF(reader.address, attributes, sizes, arrays)
@@ -137,6 +139,13 @@ class _ClassicVariable:
     @property
     def padded(self) -> int:
         return self.bytes + -self.bytes % 4
+
+    def require_whole(self, reader: Reader, stride: int, records: int) -> None:
+        """Raise BadInput unless the file goes on to the variable's last value."""
+        last = max(records - 1, 0) * stride if self.recorded else 0
+        end = self.begin + last + (self.bytes if records or not self.recorded else 0)
+        if end > reader.size:
+            raise BadInput(f"{reader.address}: {self.name} ends at byte {end}; the file at {reader.size}: truncated")
 
     def array(self, reader: Reader, stride: int, records: int) -> Array:
         """Return the variable, whose records lie `stride` bytes apart."""

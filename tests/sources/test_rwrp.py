@@ -126,6 +126,41 @@ def test_an_unbelievable_state_is_refused(lambert, tmp_path: Path, more, message
         source.read(source.find((T,), STATE, T))
 
 
+BYTES = {
+    "empty": (lambda data: b"", r"begins with b''; allowed a NetCDF file"),
+    "a page": (lambda data: b"<!DOCTYPE html><html>404</html>", r"begins with b'<!DOCTYP'; allowed a NetCDF file"),
+    "a zip": (lambda data: b"PK\x03\x04" + data, r"begins with b'PK\\x03\\x04.*'; allowed a NetCDF file"),
+    "truncated": (lambda data: data[: len(data) // 2], r"not a whole NetCDF-4 file \(.*truncated file"),
+    "another grid": (None, r"XLAT and XLONG lie up to \S+ cells from the projection .* allowed 0\.01"),
+}
+
+
+@pytest.mark.parametrize("source", [RwrpState, RwrpRain])
+@pytest.mark.parametrize("name", BYTES)
+def test_bytes_that_are_no_wrfout_are_refused(lambert, mercator, tmp_path: Path, name: str, source):
+    damage, message = BYTES[name]
+    write_run(lambert, tmp_path, T, 0, 1)
+    for file in (tmp_path / path(T, T), tmp_path / path(T, T + HOUR)):
+        if damage is None:
+            away = {"XLAT": mercator.latitude, "XLONG": mercator.longitude}
+            lambert.write(file, T, [T + HOUR if file.name.endswith("07:00:00") else T], fields=away)
+        else:
+            file.write_bytes(damage(file.read_bytes()))
+    reader = source(Folder(str(tmp_path)))
+    located = reader.find((T + HOUR,), STATE if source is RwrpState else RAIN, T)
+    with pytest.raises(BadInput, match=r"wrfout_d02_2026-06-11_0\d:00:00: " + message):
+        reader.read(located)
+
+
+def test_a_file_replaced_since_it_was_found_is_not_ready(lambert, tmp_path: Path):
+    write_run(lambert, tmp_path, T, 0)
+    source = RwrpState(Folder(str(tmp_path)))
+    located = source.find((T,), STATE, T)
+    write_run(lambert, tmp_path, T, 0, fields={"T2": 299.0})
+    with pytest.raises(NotReady, match=r"06:00:00: changed while it was read \(now .*\); look again"):
+        source.read(located)
+
+
 def test_what_rwrp_does_not_have_is_refused(tmp_path: Path):
     with pytest.raises(BadInput, match=r"rwrp: does not provide tp01, refc; it provides t2m, sp"):
         RwrpState(Folder(str(tmp_path))).find((T,), variable_set("asked", "t2m", "tp01", "refc"))

@@ -183,3 +183,21 @@ def test_an_unbelievable_hour_is_refused(lambert, tmp_path: Path, more, ids, mes
     write(lambert, tmp_path / path(T), **more)
     with pytest.raises(BadInput, match=r"/wrfout_d01_2020-07-01_06_interp: " + message):
         read(tmp_path, *ids)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: b"", r"begins with b''; allowed a NetCDF file"),
+        (lambda data: b"<html>", r"begins with b'<html>'; allowed a NetCDF file"),
+        (lambda data: data[:-100_000], r"\w+ ends at byte \d+; the file at \d+: truncated"),
+        (lambda data: data[:500], r"its header goes on beyond its 500 bytes"),
+    ],
+    ids=["empty", "page", "truncated", "cut in the header"],
+)
+def test_bytes_that_are_no_hour_are_refused(lambert, tmp_path: Path, damage, message: str):
+    file = tmp_path / path(T)
+    write(lambert, file)
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(BadInput, match=r"/wrfout_d01_2020-07-01_06_interp: " + message):
+        read(tmp_path)
