@@ -7,13 +7,15 @@ CYCLE ?= 20260611T06Z
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check format system bench serve deploy package clean
+.PHONY: help run test check format system rain soak bench serve deploy package clean
 
 help:
 	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
 	@echo "make test     the whole test suite"
 	@echo "make check    ruff, mypy --strict, import contracts"
 	@echo "make system   Debian packages that tests need (as root)"
+	@echo "make rain     pysteps, for rain extrapolation (builds it: needs a C compiler)"
+	@echo "make soak     the long tables: every bad input, every stand-in, fuzzing"
 	@echo "make bench    what is timed, against what was promised"
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
 	@echo "make deploy   pool, queues and deployments on the server of PREFECT_API_URL"
@@ -25,12 +27,23 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(VENV)/.rain: requirements-rain.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-rain.lock
+	@touch $@
+
 run: $(VENV)/.installed
 	@$(BIN)/stormcast-tw simulate --cycle $(CYCLE)
 	@$(BIN)/stormcast-tw forecast --cycle $(CYCLE)
 
-test: $(VENV)/.installed
+test: $(VENV)/.rain
 	$(BIN)/python -m pytest
+
+rain: $(VENV)/.rain
+
+soak: $(VENV)/.rain
+	$(BIN)/python soak/bytes_read.py
+	$(BIN)/python -m pytest soak
+	@for script in soak/fuzz_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -47,7 +60,7 @@ SYSTEM := postgresql
 system:
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || (apt-get update -q && apt-get install -q -y --no-install-recommends $(SYSTEM))
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.rain
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 deploy: $(VENV)/.installed
