@@ -6,7 +6,6 @@ Allowed of a case: fields, or BadInput. Anything else is printed with the case's
 cases, what they came to, seconds, the slowest case and peak memory; exits 1 if anything was found. The loop is a
 function of its seed. Each case has 512 MB beyond what the process held before, and one second of the processor.
 """
-# ruff: noqa: T201  this is a script
 
 from __future__ import annotations
 

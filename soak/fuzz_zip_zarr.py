@@ -156,9 +156,9 @@ def main() -> None:
         began = time.monotonic()
         outcomes = fuzz(name, count, seed)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{name}: {count} cases, {time.monotonic() - began:.0f} s, peak {peak:.0f} MB")  # noqa: T201
+        print(f"{name}: {count} cases, {time.monotonic() - began:.0f} s, peak {peak:.0f} MB")
         for found, times in outcomes.most_common():
-            print(f"  {times:6d} {found}")  # noqa: T201
+            print(f"  {times:6d} {found}")
         wrong += sum(times for found, times in outcomes.items() if found.startswith("wrong"))
     sys.exit(1 if wrong else 0)
 

@@ -14,6 +14,9 @@ from stormcast_tw.errors import StormcastError
 from stormcast_tw.model import package as packages
 from stormcast_tw.objects import objects
 from stormcast_tw.settings import Settings
+from stormcast_tw.sources import qpepre_clock
+from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.rwrp import RwrpRain
 
 FREE_GIB = 5.0
 """A cycle of 50 members and 48 h of the surface state takes 1.1 GB in work and again in published."""
@@ -96,11 +99,30 @@ def _disk(settings: Settings) -> tuple[bool, str, str]:
     return free >= FREE_GIB, f"{free:.1f} GiB free at {root}", f"make room: at least {FREE_GIB:g} GiB"
 
 
+def _qpepre(settings: Settings) -> tuple[bool, str, str]:
+    """Compare the four readings of QPEPRE's file names with the first hour of RWRP's runs."""
+    folder = Folder(*settings.place("qpepre"))
+    if not folder.names(""):
+        return True, "no QPEPRE files are there", ""
+    rain = qpepre_clock.first_hours(RwrpRain(Folder(*settings.place("rwrp"))), folder, _COMPARED_HOURS)
+    found = qpepre_clock.agreements(rain, folder)
+    best, chosen = qpepre_clock.verdict(found), (settings.qpepre_clock, settings.qpepre_stamp)
+    text = ", ".join(f"{a.clock}/{a.stamp} {a.correlation:.2f} ({a.hours} h)" for a in found)
+    if best is None:
+        return chosen != (None, None), f"correlation with RWRP's rain tells none apart: {text}", _QPEPRE_CURE
+    return chosen == (best.clock, best.stamp), f"correlation with RWRP's rain: {text}", _QPEPRE_CURE
+
+
+_COMPARED_HOURS = 48
+_QPEPRE_CURE = "set STORMCAST_TW_QPEPRE_CLOCK and _QPEPRE_STAMP to the reading that agrees best, on hours with rain"
+
+
 CHECKS: dict[str, Callable[[Settings], tuple[bool, str, str]]] = {
     "pinned versions": _versions,
     "torch and device": _torch,
     "projections and GRIB": _projections,
     "model package": _package,
+    "QPEPRE's clock": _qpepre,
     "work root": lambda settings: _conditions(settings.work_root),
     "published root": lambda settings: _conditions(settings.published_root),
     "disk": _disk,

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     s3_key: str | None = None
     s3_secret: SecretStr | None = None
     s3_timeout_seconds: float = 20.0
-    """A store that sends nothing for so long is asked again, twice; then a stand-in serves."""
+    """A store that sends nothing for so long is asked once more; then a stand-in serves."""
     s3_checksums: Literal["when_supported", "when_required"] = "when_required"
     """Whether every request and answer is checksummed; stores other than Amazon's often cannot for byte ranges."""
     prefect_home: Path = Path("var/prefect")
@@ -88,7 +88,11 @@ class Settings(BaseSettings):
         anonymous = self.s3_anonymous if here.anonymous is None else here.anonymous
         key, secret = (here.key, here.secret) if here.key else (self.s3_key, self.s3_secret)
         checks: dict[str, Any] = {f"{what}_checksum_{verb}": self.s3_checksums for what, verb in _CHECKSUMS}
-        patience = {"connect_timeout": 5.0, "read_timeout": self.s3_timeout_seconds, "retries": {"max_attempts": 1}}
+        patience = {
+            "connect_timeout": 5.0,
+            "read_timeout": self.s3_timeout_seconds,
+            "retries": {"total_max_attempts": 1},
+        }
         own_address = here.root is not None and here.endpoint is None
         return {
             "anon": anonymous,

@@ -6,7 +6,9 @@ each reading would take for that hour. A wrong clock is eight hours off, a wrong
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.errors import NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import Located
 from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.qpepre import CLOCKS, GRID, STAMPS, Clock, Qpepre, Stamp
+from stormcast_tw.sources.rwrp import RwrpRain
 from stormcast_tw.variables import variable_set
 
 FEWEST_HOURS = 6
@@ -27,6 +31,7 @@ FEWEST_HOURS = 6
 LEAST_LEAD = 0.05
 """How far the best correlation must lead the next to be believed."""
 
+_NAME = re.compile(r"qpepre_(\d{12})-(\d{12})_1_h\.txt")
 _RAIN = variable_set("rain", "tp01")
 FloatArray = npt.NDArray[np.float64]
 
@@ -42,6 +47,30 @@ class Agreement:
     stamp: Stamp
     correlation: float
     hours: int
+
+
+def first_hours(model: RwrpRain, folder: Folder, most: int) -> xr.Dataset:
+    """Return the first hour of each run of a model, (valid_time, y, x), at the newest `most` hours that files may mean.
+
+    Raises NotReady where there is no such hour.
+    """
+    found = []
+    for time in sorted(_possible_hours(folder))[-most:]:
+        with contextlib.suppress(NotReady):
+            located = model.find((time,), _RAIN, time - hours(1))
+            found.append(model.read(located).dataset)
+    if not found:
+        raise NotReady(f"{folder.root}: no run of {model.name} begins an hour before any of its files")
+    return xr.concat(found, "valid_time", data_vars="minimal", coords="minimal", compat="override", join="override")
+
+
+def _possible_hours(folder: Folder) -> set[datetime]:
+    """Return the ends of the hour, UTC, of every file under each of the four readings."""
+    ends: set[datetime] = set()
+    for match in filter(None, map(_NAME.fullmatch, folder.names(""))):
+        times = [datetime.strptime(text, "%Y%m%d%H%M") for text in match.groups()]
+        ends |= {as_utc(time.replace(tzinfo=zone)) for time in times for zone in CLOCKS.values()}
+    return ends
 
 
 def agreements(model_rain: xr.Dataset, folder: Folder) -> tuple[Agreement, ...]:
