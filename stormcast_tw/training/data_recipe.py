@@ -122,6 +122,16 @@ def _years(first: date, last: date) -> tuple[Span, ...]:
     return (Span(first=first, last=last),)
 
 
+def rehearsal() -> DataRecipe:
+    """Six simulated days, and one held out: for tests and for a first try of every command."""
+    return DataRecipe(
+        name="rehearsal",
+        archive=Simulated(),
+        training=(Span(first=date(2023, 6, 1), last=date(2023, 6, 6)),),
+        held_out=(Span(first=date(2024, 6, 1), last=date(2024, 6, 1)),),
+    )
+
+
 def demo() -> DataRecipe:
     """4,032 simulated hours: the 1st to 7th of every month of two years; another year held out, two days a month."""
     weeks = [Span(first=date(y, m, 1), last=date(y, m, 7)) for y in (2022, 2023) for m in range(1, 13)]
@@ -152,6 +162,6 @@ def upper_2y5() -> DataRecipe:
 
 
 RECIPES: Mapping[str, Callable[[], DataRecipe]] = {
-    recipe.__name__: recipe for recipe in (demo, surface_1y, surface_2y5, upper_2y5)
+    recipe.__name__: recipe for recipe in (rehearsal, demo, surface_1y, surface_2y5, upper_2y5)
 }
 """Every named recipe."""

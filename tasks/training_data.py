@@ -1,0 +1,101 @@
+"""Make the days of a training dataset somewhere, and show how far they are."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from datetime import datetime
+from types import TracebackType
+from typing import Self, cast
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.logging import get_run_logger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Artifact
+from stormcast_tw.training.build import Account, Job, begin, days_to_make, make_part, plan
+from stormcast_tw.training.data_recipe import DataRecipe
+from stormcast_tw.training.day import Status
+from stormcast_tw.training.engine import Local, Scheduler, Slurm, run_parts
+from stormcast_tw.training.finish import finish, read_report
+from stormcast_tw.training.sources_of_archive import archive_of
+from tasks.policy import under
+
+SECONDS_BETWEEN_UPDATES = 2.0
+LONGEST_TABLE = 500
+"""Rows of the page's table of unusable hours; report.json has them all."""
+
+
+@under("regrid")
+def begin_dataset(recipe: DataRecipe) -> tuple[Job, Artifact | None]:
+    """Return the job of a recipe, and its dataset if it is sealed already."""
+    job = plan(settings().work_root, recipe, archive_of(recipe, settings()))
+    return job, begin(job)
+
+
+@under("rollout")
+def make_days(job: Job, engine: Local | Scheduler | Slurm, share: tuple[int, int]) -> int:
+    """Make the days of this share (number, of how many) that nobody has made; return how many of all remain."""
+    number, shares = share
+    mine = set(job.recipe.days[number - 1 :: shares])
+    wanted = [day for day in days_to_make(job) if day in mine]
+    with _Page(job, len(mine), len(mine) - len(wanted)) as page:
+        run_parts(engine, functools.partial(make_part, job), wanted, page.add)
+    return len(days_to_make(job))
+
+
+@under("publish")
+def finish_dataset(job: Job, now: datetime) -> Artifact:
+    """Seal the dataset; its report is a table of the run's page."""
+    artifact = finish(job, now)
+    report = read_report(artifact)
+    rows = [hour.model_dump() for hour in report.unusable[:LONGEST_TABLE]]
+    title = f"{report.usable} of {report.hours} hours usable; {report.missing} missing, {report.refused} refused"
+    create_table_artifact(rows or [{"hour": "all are usable"}], _key(job), title)
+    get_run_logger().info("%s; pairs: %s", title, report.pairs)
+    return artifact
+
+
+class _Page:
+    """The progress artifact of the run's page, its log lines, and a bar where somebody looks at a terminal."""
+
+    def __init__(self, job: Job, total: int, done: int) -> None:
+        self._total, self._done, self._lost = total, done, 0
+        text = f"{total} days of recipe {job.recipe.name}, {job.archive.describe()}, run {job.address.run}"
+        self._artifact = cast("UUID", create_progress_artifact(self._percent, f"{_key(job)}-days", text))
+        self._log, self._said = get_run_logger(), 0.0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task(f"days of {job.recipe.name}", total=total, completed=done)
+
+    def add(self, account: Account) -> None:
+        """Count a day that is made."""
+        self._done += 1
+        self._lost += sum(status is not Status.USABLE for status in account.status)
+        self._bar.advance(self._task)
+        if time.monotonic() - self._said < SECONDS_BETWEEN_UPDATES and self._done < self._total:
+            return
+        self._said = time.monotonic()
+        update_progress_artifact(self._artifact, self._percent)
+        self._log.info("%d of %d days made, %d hours of them not usable", self._done, self._total, self._lost)
+
+    @property
+    def _percent(self) -> float:
+        return round(100.0 * self._done / self._total, 1) if self._total else 100.0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+
+def _key(job: Job) -> str:
+    return f"training-data-{job.recipe.name}".lower().replace("_", "-")
