@@ -30,14 +30,14 @@ def providers(settings: Settings, grid: Grid) -> dict[str, Source]:
     def folder(name: str) -> Folder:
         return Folder(*settings.place(name))
 
-    datum, altitude = settings.qpesums_datum, settings.mlwp_orography
-    orography = Orography(folder("mlwp"), altitude) if altitude else None
+    datum, altitude = settings.qpesums_datum, settings.orography
+    orography = Orography(Folder(*settings.place("")), altitude) if altitude else None
     found: dict[str, Source] = {
         "rwrp": RwrpState(folder("rwrp")),
         "rwrp_rain": RwrpRain(folder("rwrp")),
         "qpesums": Qpesums(folder("qpesums"), datum=datum),
         "qpe_open_data": OpenData(folder(OPEN_DATA), kept=folder(KEPT), datum=datum),
-        "global_ai": GlobalAI(folder("global_ai"), grid),
+        "global_ai": GlobalAI(folder("global_ai"), grid, orography),
         "aifs": Aifs(folder("aifs"), grid),
         "gfs": Gfs(folder("gfs"), grid),
         "cwa_wrf": CwaWrf(folder(OPEN_DATA), grid),

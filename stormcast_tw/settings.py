@@ -47,9 +47,9 @@ class Settings(BaseSettings):
     qpesums_datum: Literal["wgs84", "twd67"] = "wgs84"
     """What QPESUMS's coordinates refer to. Its files say TWD67; whether its points were ever moved is not known, and
     the difference is 0.8 km (DECISIONS.md)."""
-    mlwp_orography: str | None = None
-    """File below the root of `mlwp` with the surface geopotential of its 0.25 degree grid, GRIB or NetCDF: models that
-    give no surface pressure drive packages that need it only with this."""
+    orography: str | None = None
+    """File below the inputs root with the surface geopotential on 0.25 degree, GRIB or NetCDF: models that give no
+    surface pressure drive packages that need it only with this."""
     qpepre_clock: Literal["utc", "taipei"] | None = None
     qpepre_stamp: Literal["end", "start"] | None = None
     """How QPEPRE text files are named: no default, for nobody published it. `stormcast-tw doctor` compares them with
@@ -104,9 +104,9 @@ class Settings(BaseSettings):
         }
 
     def place(self, provider: str) -> tuple[str, dict[str, Any]]:
-        """Return the root of a provider's files and what fsspec is told to reach them."""
+        """Return the root of a provider's files and what fsspec is told to reach them; "" is the inputs root."""
         found = self.providers.get(provider, Provider())
-        root = found.root or f"{self.inputs_root}/{provider}"
+        root = found.root or f"{self.inputs_root}/{provider}".rstrip("/")
         return root, self.s3_options(found) if root.startswith("s3://") else {}
 
     def prefect_environment(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ MEMORY_GIB = 12.0
 SECONDS = 540.0
 """A little less than the task's own limit, so that the child ends first."""
 
-_WARM = ["stormcast_tw.sources.rwrp", "stormcast_tw.sources.qpesums", "stormcast_tw.sources.global_ai"]
+_WARM = [f"stormcast_tw.sources.{name}" for name in ("rwrp", "qpesums", "global_ai", "aifs", "gfs", "mlwp")]
 
 
 def read_apart(source: Source, located: Located, seconds: float = SECONDS, memory_gib: float = MEMORY_GIB) -> Reading:
