@@ -73,12 +73,16 @@ def find_reference(archive: Archive, recipe: DataRecipe) -> Reference:
 
     Raises NotReady where there is none.
     """
+    reason = ""
     for day, split in recipe.splits.items():
         for time in hours_of(day)[:: recipe.background_step_hours] if split == "training" else ():
             state, background = archive.km_scale([time])[time], archive.large_scale([time])[time]
             if isinstance(state, KmScale) and isinstance(background, LargeScale):
                 return Reference(state.ground, background.grid)
-    raise NotReady(f"{archive.describe()}: gives no hour of the training days of recipe {recipe.name}")
+            reason = reason or str(background if isinstance(state, KmScale) else state)
+    raise NotReady(
+        f"{archive.describe()}: gives no hour of the training days of recipe {recipe.name}; of the first: {reason}"
+    )
 
 
 def make_day(archive: Archive, recipe: DataRecipe, reference: Reference, day: date) -> Day:
