@@ -4,9 +4,9 @@ An archive holds the errors (truth minus forecast) of 16 cycles of one init hour
 that does not overlap what is verified. A dressed member is the forecast plus the whole error of one of these cycles,
 all leads and variables together, so that errors keep their diurnal phase, their growth, and their patterns in space.
 
-Rain errors are added in millimetres and the sum is cut off at 0. In log1p space, where the model sees rain, an error
-is a factor: a shower of 30 mm that was missed on a dry day would turn 30 mm of today into 960 mm. In millimetres
-nothing is added that was not once really missed, at the price of a mean that the cut raises.
+Errors are taken and added where the model sees a variable: rain as log1p, the sum not below 0 and not above what can
+occur. Adding millimetres instead, cut off at 0, is the weaker baseline: over seven days of seven regimes of the
+simulated Taiwan its CRPS of RWRP's rain was higher by 2, 3, 4 and 6 % at 1, 3, 6 and 12 hours.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.plan import Frozen
 from stormcast_tw.schema import member_coordinate
 from stormcast_tw.store import Address, Artifact, Draft, Store
+from stormcast_tw.variables import VARIABLES
 from stormcast_tw.verification.packed import pack, unpack
 
 Array = npt.NDArray[np.float32]
 
 MEMBERS = 16
-_STEPS = {"t2m": 1 / 256, "u10m": 1 / 128, "v10m": 1 / 128, "tp01": 1 / 64}
-"""What errors are kept to: K, m s-1, mm; 16 bits reach 128 K, 256 m s-1, 512 mm."""
+_STEPS = {"t2m": 1 / 256, "u10m": 1 / 128, "v10m": 1 / 128, "tp01": 1 / 4096}
+"""What errors are kept to: K, m s-1, log1p mm; 16 bits reach 128 K, 256 m s-1 and a factor of 3000."""
 
 
 class TrainingSpan(Frozen):
@@ -123,18 +124,19 @@ def errors_of_system(store: Store, archive: Artifact, name: str) -> xr.Dataset:
 
 
 def error_of(system: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Return truth minus a system of one member: what has to be added to it to be right (lead_time, y, x)."""
+    """Return truth minus a system of one member (lead_time, y, x), both as the model sees them."""
     if system.sizes["member"] != 1:
         raise BadInput(f"{system.attrs.get('title')}: {system.sizes['member']} members; only one forecast has an error")
     forecast = system.isel(member=0, drop=True)
     names = [str(name) for name in forecast.data_vars]
-    return truth[names].copy(data={name: truth[name].values - forecast[name].values for name in names})
+    errors = {name: _seen(name, truth[name].values) - _seen(name, forecast[name].values) for name in names}
+    return truth[names].copy(data=errors)
 
 
 def dress(system: xr.Dataset, errors: xr.Dataset, seed: int, members: int = MEMBERS) -> xr.Dataset:
     """Return a system of one member as an ensemble: itself plus each of `members` past errors, none twice.
 
-    `errors` (training, lead_time, y, x) are in physical units; where one was not observed, the next one drawn stands
+    `errors` (training, lead_time, y, x) are those of `error_of`; where one was not observed, the next one drawn stands
     in. Raises BadInput for fewer errors than members, or for leads or points that are not the system's.
     """
     if errors.sizes["training"] < members:
@@ -146,11 +148,20 @@ def dress(system: xr.Dataset, errors: xr.Dataset, seed: int, members: int = MEMB
         own, past = system[name].values, _filled(errors[name].values[chosen, :leads])
         if past.shape[1:] != own.shape[1:]:
             raise BadInput(f"{name}: errors are of shape {past.shape[1:]}, the forecast of {own.shape[1:]}")
-        summed = own + past
-        dressed[name] = (system[name].dims, np.maximum(summed, 0.0) if name == "tp01" else summed, system[name].attrs)
+        dressed[name] = (system[name].dims, _unseen(name, _seen(name, own) + past), system[name].attrs)
     coordinates = system.drop_vars([*map(str, system.data_vars), "member"])
     whole = coordinates.assign(dressed).assign_coords(member_coordinate(members).coords)
     return whole.assign_attrs(title=f"{system.attrs['title']}, dressed")
+
+
+def _seen(name: str, values: Array) -> Array:
+    """Return values of a variable as the model sees them."""
+    return np.log1p(values) if VARIABLES[name].transform == "log1p" else values
+
+
+def _unseen(name: str, values: Array) -> Array:
+    """Return physical values again; where there is a transform, within what can occur."""
+    return np.clip(np.expm1(values), *VARIABLES[name].valid_range) if VARIABLES[name].transform == "log1p" else values
 
 
 def _filled(errors: Array) -> Array:

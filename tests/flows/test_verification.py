@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import tasks.verify
 from flows.verification import Verified, comparison, verification
+from stormcast_tw.cli_verify import verify_app
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.events import Event
@@ -76,6 +78,16 @@ def test_a_span_is_scored_once_and_put_on_a_scorecard(place: Place, tmp_path: Pa
     assert outcomes(again) == {str(CYCLE): "done", str(LATER): "done"}
     assert again.scorecard == found.scorecard
     assert contents(tmp_path / "published") | contents(tmp_path / "work") == before, "nothing is written twice"
+
+    asked = ["run", "--start", str(CYCLE), "--end", str(LATER), "--truth", "simulated"]
+    said = CliRunner().invoke(verify_app, [*asked, "--training", "2025-06-01..2025-06-20", "--json"])
+    assert said.exit_code == 0
+    assert Verified.model_validate_json(said.stdout) == again
+    shown = CliRunner().invoke(verify_app, [*asked, "--training", "2025-06-01..2025-06-20"])
+    assert str(CYCLE) in shown.stdout
+    assert "scorecard.html" in shown.stdout.replace("\n", "")
+    refused = CliRunner().invoke(verify_app, [*asked, "--training", "2025-06-01"])
+    assert "write two dates" in str(refused.exception)
 
 
 def test_late_is_left_for_another_day_and_corrupt_is_told(place: Place, tmp_path: Path):

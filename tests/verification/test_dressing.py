@@ -26,43 +26,54 @@ def one_forecast(leads: int = 3, rain: float = 5.0) -> xr.Dataset:
     return system(fields, CYCLE, SMALL, "one")
 
 
-def past_errors(count: int, scale: float = 2.0, leads: int = 3) -> xr.Dataset:
+def past_errors(count: int, scale: float = 2.0, rain: float = 0.3, leads: int = 3) -> xr.Dataset:
+    """Independent normal errors of this standard deviation, in K and in log1p mm."""
     shape = (count, leads, *SMALL.shape)
     dims = ("training", "lead_time", *SMALL.dims)
-    arrays = {name: (dims, (scale * RNG.standard_normal(shape)).astype(np.float32)) for name in ("t2m", "tp01")}
+    sizes = {"t2m": scale, "tp01": rain}
+    arrays = {name: (dims, (size * RNG.standard_normal(shape)).astype(np.float32)) for name, size in sizes.items()}
     return xr.Dataset(arrays)
 
 
+def as_seen(name: str, values: np.ndarray) -> np.ndarray:
+    return np.log1p(values.astype(np.float64)) if name == "tp01" else values
+
+
 def test_a_dressed_forecast_has_the_mean_and_the_variance_of_the_errors():
-    forecast, errors = one_forecast(rain=100.0), past_errors(16)
+    forecast, errors = one_forecast(rain=20.0), past_errors(16)
     dressed = dress(forecast, errors, seed=1)
     assert dressed.sizes["member"] == 16
     for name in ("t2m", "tp01"):
-        around = dressed[name].values - forecast[name].values
+        around = as_seen(name, dressed[name].values) - as_seen(name, forecast[name].values)
         np.testing.assert_allclose(around.mean(axis=0), errors[name].values.mean(axis=0), atol=1e-4)
         np.testing.assert_allclose(around.var(axis=0, ddof=1), errors[name].values.var(axis=0, ddof=1), rtol=2e-3)
 
 
 def test_each_member_is_one_whole_error():
     """All leads and variables of a member come from one past cycle, and no cycle serves twice."""
-    forecast, errors = one_forecast(rain=100.0), past_errors(20)
+    forecast, errors = one_forecast(rain=20.0), past_errors(20)
     dressed = dress(forecast, errors, seed=3)
     served = []
     for member in range(16):
-        added = dressed.isel(member=member) - forecast.isel(member=0)
-        differences = np.abs(errors["t2m"].values - added["t2m"].values).max(axis=(1, 2, 3))
+        added = dressed["t2m"].values[member] - forecast["t2m"].values[0]
+        differences = np.abs(errors["t2m"].values - added).max(axis=(1, 2, 3))
         served.append(int(differences.argmin()))
         assert differences.min() < 1e-4
-        np.testing.assert_allclose(added["tp01"].values, errors["tp01"].values[served[-1]], atol=1e-4)
+        rain = np.log1p(dressed["tp01"].values[member]) - np.log1p(20.0)
+        np.testing.assert_allclose(rain, errors["tp01"].values[served[-1]], atol=1e-4)
     assert len(set(served)) == 16
     xr.testing.assert_equal(dress(forecast, errors, seed=3), dressed)
     assert not dress(forecast, errors, seed=4).equals(dressed)
 
 
-def test_rain_is_never_negative_and_temperature_is_not_cut():
-    dressed = dress(one_forecast(rain=0.5), past_errors(16, scale=400.0), seed=1)
+def test_rain_stays_within_what_can_occur_and_temperature_is_not_cut():
+    """A shower that was missed on a dry day, log1p(30), multiplies 30 mm of today: cut at 300 mm."""
+    errors = past_errors(16, scale=400.0, rain=4.0)
+    dressed = dress(one_forecast(rain=30.0), errors, seed=1)
     assert dressed["tp01"].values.min() == 0.0
-    assert (dressed["tp01"].values == 0.0).mean() == pytest.approx(0.5, abs=0.02)
+    assert dressed["tp01"].values.max() == 300.0
+    below = (errors["tp01"].values < -np.log1p(30.0)).mean()
+    assert (dressed["tp01"].values == 0.0).mean() == pytest.approx(below, abs=1e-3)
     assert dressed["t2m"].values.min() < 0.0
 
 
@@ -74,10 +85,10 @@ def test_too_few_errors_and_other_points_are_refused():
 
 
 def test_an_error_that_was_not_observed_is_replaced_by_another_at_that_point():
-    forecast, errors = one_forecast(rain=100.0), past_errors(16)
+    forecast, errors = one_forecast(rain=20.0), past_errors(16)
     errors["tp01"][2:5, :, 7, 7] = np.nan
     errors["tp01"][:, :, 9, 9] = np.nan
-    added = dress(forecast, errors, seed=1)["tp01"].values - 100.0
+    added = np.log1p(dress(forecast, errors, seed=1)["tp01"].values) - np.log1p(20.0)
     at_hole = added[:, :, 7, 7]
     assert np.isfinite(at_hole).all()
     known = errors["tp01"].values[:, :, 7, 7]
@@ -92,7 +103,8 @@ def test_forecast_plus_error_is_truth():
     )
     error = error_of(forecast, truth)
     for name in ("t2m", "tp01"):
-        np.testing.assert_allclose(forecast[name].values[0] + error[name].values, truth[name].values, atol=1e-4)
+        found = as_seen(name, forecast[name].values[0]) + error[name].values
+        np.testing.assert_allclose(found, as_seen(name, truth[name].values), atol=1e-4)
 
 
 def test_training_is_sixteen_cycles_of_one_hour_of_the_year_before():
@@ -144,7 +156,7 @@ def test_errors_are_collected_once_and_kept_to_a_fraction_of_their_size(tmp_path
     kept = dressing.errors_of_system(store, archive, "persistence")
     assert kept["t2m"].dtype == np.float32
     np.testing.assert_allclose(kept["t2m"].values, errors["t2m"].values, atol=1 / 512)
-    np.testing.assert_allclose(kept["tp01"].values, errors["tp01"].values, atol=1 / 128)
+    np.testing.assert_allclose(kept["tp01"].values, errors["tp01"].values, atol=1 / 8000)
     with pytest.raises(BadInput, match=r"errors/demo/20260611T06Z/aaaaaaaaaaaa/rwrp.nc: sealed, but not there"):
         dressing.errors_of_system(store, archive, "rwrp")
 
@@ -153,4 +165,4 @@ def test_an_error_beyond_what_is_kept_is_refused():
     errors = past_errors(1)
     errors["t2m"][0, 0, 0, 0] = 200.0
     with pytest.raises(BadInput, match=r"t2m reaches 200; allowed below 127\.99"):
-        dressing.pack(errors, {"t2m": 1 / 256, "tp01": 1 / 64})
+        dressing.pack(errors, {"t2m": 1 / 256, "tp01": 1 / 4096})
