@@ -30,7 +30,8 @@ BLOCK = 1 << 16
 
 T = TypeVar("T")
 
-_HEAP = b"GCOL\x01\0\0\0"
+_HEAP, _LARGEST_HEAP = b"GCOL\x01\0\0\0", 1 << 20
+"""How a heap of texts begins, and how many of its bytes are looked at."""
 
 _GZIP, _SHUFFLE, _CHECKSUM = 1, 2, 3
 """HDF5's numbers of the filters that NetCDF-4 writes: deflate, shuffle, Fletcher's 32-bit checksum."""
@@ -88,12 +89,14 @@ class _Blocks(io.RawIOBase):
 
         "Global Heap", HDF5 File Format Specification 3.0, III.E: a header of 16 bytes, then objects with one each.
         """
-        end = heap + int.from_bytes(self._bytes(heap + 8, 8), "little")
-        at = heap + 16
-        while at + 16 <= min(end, self.reader.size):
-            index, _, size = struct.unpack("<HHxxxxQ", self._bytes(at, 16))
-            if index == 0 and size == 0:
-                raise BadInput(f"{self.reader.address}: byte {at} begins free space of 0 bytes; allowed 16 or more")
+        size_of_heap = int.from_bytes(self._bytes(heap + 8, 8), "little")
+        at, end = heap + 16, min(heap + min(size_of_heap, _LARGEST_HEAP), self.reader.size)
+        while at + 16 <= end:
+            index, size = struct.unpack("<HxxxxxxQ", self._bytes(at, 16))
+            if index == 0 and size < 16:
+                raise BadInput(
+                    f"{self.reader.address}: byte {at} begins free space of {size} bytes; allowed 16 or more"
+                )
             at += 16 + size + -size % 8 if index else size
 
     def _bytes(self, start: int, length: int) -> bytes:
