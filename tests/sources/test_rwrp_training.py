@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
+from stormcast_tw.objects import objects
+from stormcast_tw.settings import settings
 from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.pressure_levels import above_ground
 from stormcast_tw.sources.rwrp_training import RwrpTraining, path
@@ -201,3 +204,14 @@ def test_bytes_that_are_no_hour_are_refused(lambert, tmp_path: Path, damage, mes
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(BadInput, match=r"/wrfout_d01_2020-07-01_06_interp: " + message):
         read(tmp_path)
+
+
+def test_from_a_real_s3_server_it_is_the_same_to_the_digest(lambert, s3, tmp_path: Path):
+    write(lambert, tmp_path / path(T))
+    root = s3.bucket()
+    objects(root).replace(path(T), (tmp_path / path(T)).read_bytes())
+    source = pickle.loads(pickle.dumps(RwrpTraining(Folder(root, settings().s3_options()))))
+    there, here = source.read(source.find((T,), STATE)), read(tmp_path)
+    assert there.dataset.identical(here.dataset)
+    assert there.used[0].digest == here.used[0].digest
+    assert there.used[0].address == f"{root}/{path(T)}"
