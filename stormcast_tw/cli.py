@@ -5,31 +5,31 @@ Exit codes: 0 done or ready, 1 refused or failed, 2 usage, 3 degraded, 4 not rea
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from stormcast_tw.cli_options import Json, say
+from stormcast_tw.cli_package import package_app
+from stormcast_tw.cli_prepare import prepare
+from stormcast_tw.cli_verify import verify_app
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import StormcastError
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-package_app = typer.Typer(no_args_is_help=True, help="Look at model packages.")
 app.add_typer(package_app, name="package")
+app.add_typer(verify_app, name="verify")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 CycleOption = Annotated[str, typer.Option("--cycle", help="Init time of the cycle, e.g. 20260611T06Z.")]
-PackageArgument = Annotated[Path | None, typer.Argument(help="The package's folder; by default the configured one.")]
 LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in hours.")]
 
 DEMO_CYCLE = "20260611T06Z"
@@ -38,17 +38,6 @@ DEMO_CYCLE = "20260611T06Z"
 SECONDS_BETWEEN_LOOKS = 30
 
 err = Console(stderr=True)
-
-
-def say(text: str, value: Any, as_json: bool) -> None:
-    """Print `text`, or `value` as JSON."""
-    typer.echo(json.dumps(value, indent=1) if as_json else text)
-
-
-def prefect_environment() -> None:
-    """Give Prefect its own home before it is imported; what the user has set stays."""
-    for name, value in settings().prefect_environment().items():
-        os.environ.setdefault(name, value)
 
 
 @app.command()
@@ -83,7 +72,7 @@ def forecast(
     as_json: Json = False,
 ) -> None:
     """Forecast one cycle and publish it. Exit code 3 if a stand-in served."""
-    prefect_environment()
+    settings().use_prefect_home()
     from flows.operations import operations
 
     Cycle.parse(cycle)
@@ -155,7 +144,7 @@ def backfill(
     as_json: Json = False,
 ) -> None:
     """Forecast and publish a span of past cycles; what is published is skipped. Run again after a failure or a kill."""
-    prefect_environment()
+    settings().use_prefect_home()
     from flows.backfill import backfill as run
 
     outcomes = run(
@@ -214,88 +203,6 @@ def catalogue(
     Console().print(table)
 
 
-@package_app.command("show")
-def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
-    """Show what a package predicts, from what, and how."""
-    from stormcast_tw.model import package as packages
-
-    described = packages.describe(folder or settings().package)
-    table = Table(show_header=False, title=f"{described.name} {described.version}")
-    rows = {
-        "summary": described.summary,
-        "trained": "yes" if described.trained else "NO",
-        "digest": described.digest,
-        "grid": f"{described.grid['name']} {described.grid['y'][2]} x {described.grid['x'][2]}",
-        "predicts": f"{described.state_set}: {', '.join(described.state)}",
-        "driven by": f"{described.background_set}: {', '.join(described.background)}",
-        "networks": ", ".join(f"{n.role} ({n.file})" for n in described.networks),
-        "sampler": f"{described.sampler.name}, {described.sampler.network_calls} calls, "
-        f"sigma {described.sampler.sigma_min:g} to {described.sampler.sigma_max:g}",
-        "members": str(described.members),
-        "licence": described.licence,
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    if as_json:
-        say("", described.model_dump(mode="json") | {"digest": described.digest}, True)
-    else:
-        Console().print(table)
-
-
-@package_app.command("check")
-def package_check(
-    folder: PackageArgument = None,
-    public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
-    as_json: Json = False,
-) -> None:
-    """Load a package whole: every digest, shape and name."""
-    from stormcast_tw.model import package as packages
-    from stormcast_tw.model.signature import verify
-
-    where = folder or settings().package
-    loaded = packages.load(where)
-    if public_key is not None:
-        verify(where, public_key)
-    parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
-    sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
-    found = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
-    say(f"{where}: fine; digest {loaded.digest}; {sizes}", found, as_json)
-
-
-@package_app.command("sign")
-def package_sign(
-    private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageArgument = None
-) -> None:
-    """Write a detached signature beside a package."""
-    from stormcast_tw.model.signature import sign
-
-    typer.echo(f"{sign(folder or settings().package, private_key)}: written")
-
-
-@package_app.command("export")
-def package_export(
-    target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageArgument = None
-) -> None:
-    """Write a package as physicsnemo .mdlus checkpoints with its description beside them."""
-    from stormcast_tw.model import package as packages
-    from stormcast_tw.model.exchange import export_mdlus
-
-    where = folder or settings().package
-    typer.echo("\n".join(str(path) for path in export_mdlus(packages.load(where), where, target)))
-
-
-@package_app.command("import")
-def package_import(
-    source: Annotated[Path, typer.Argument(help="Folder of .mdlus files and package.json.")],
-    target: Annotated[Path, typer.Argument(help="Folder of the package to write.")],
-) -> None:
-    """Make a package of physicsnemo .mdlus checkpoints, loaded weights-only."""
-    from stormcast_tw.model import package as packages
-    from stormcast_tw.model.exchange import import_mdlus
-
-    typer.echo(f"{target}: digest {packages.save(import_mdlus(source), target).digest}")
-
-
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check whether this machine is fit to forecast; exit code 1 if anything is not."""
@@ -311,6 +218,9 @@ def doctor(as_json: Json = False) -> None:
         Console().print(table)
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)
+
+
+app.command()(prepare)
 
 
 def main() -> None:

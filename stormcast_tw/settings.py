@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -118,6 +119,11 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         }
+
+    def use_prefect_home(self) -> None:
+        """Give Prefect its own home before it is imported; what the user has set stays."""
+        for name, value in self.prefect_environment().items():
+            os.environ.setdefault(name, value)
 
 
 @lru_cache(maxsize=1)

@@ -83,9 +83,10 @@ def each_message(how: Callable[[int, str, int], bool]) -> Callable[[bytes], byte
 def values_of(name: str, level: int, form: Callable[[np.ndarray], np.ndarray]) -> Callable[[bytes], bytes]:
     def how(handle: int, short_name: str, at: int) -> bool:
         if (short_name, at) == (name, level):
-            eccodes.codes_set(handle, "bitmapPresent", 1)
-            eccodes.codes_set(handle, "missingValue", 9999)
             values = form(eccodes.codes_get_values(handle))
+            if np.isnan(values).any():
+                eccodes.codes_set(handle, "bitmapPresent", 1)
+                eccodes.codes_set(handle, "missingValue", 9999)
             eccodes.codes_set_values(handle, np.where(np.isnan(values), 9999, values))
         return True
 
@@ -100,8 +101,8 @@ def _holes(values: np.ndarray) -> np.ndarray:
 
 def another_grid(handle: int, short_name: str, level: int) -> bool:
     if (short_name, level) == ("t", 850):
-        eccodes.codes_set(handle, "longitudeOfFirstGridPointInDegrees", 112.5)
-        eccodes.codes_set(handle, "longitudeOfLastGridPointInDegrees", 130.5)
+        eccodes.codes_set(handle, "longitudeOfFirstGridPointInDegrees", 112.1)
+        eccodes.codes_set(handle, "longitudeOfLastGridPointInDegrees", 130.1)
     return True
 
 
