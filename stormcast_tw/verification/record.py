@@ -15,6 +15,7 @@ from typing import Any
 import xarray as xr
 
 from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.store import Address, Artifact, Draft, Store
 from stormcast_tw.verification import baselines
@@ -95,7 +96,7 @@ def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artif
         if isinstance(bench.truth, SimulatedTruth) and start.rwrp_run is not None:
             bench.truth.require_same_world(start.state, start.rwrp_run, cycle, start.grid)
         there = bench.truth.surface(cycle, start.lead_hours, start.grid, now)
-        archive = error_archive(bench, start, run.address.experiment, span, now)
+        archive = _archive_if_it_can_be_made(bench, start, run.address.experiment, span, now)
         names = [] if archive is None else archive.details["systems"]
         errors = {name: errors_of_system(bench.work, archive, name) for name in names if archive is not None}
         forecast = bench.published.open(run, "forecast").load()
@@ -119,6 +120,17 @@ def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artif
         )
 
     return bench.published.make(address(run, bench.truth, scoring), _plan(run, bench.truth, scoring), fill)
+
+
+def _archive_if_it_can_be_made(
+    bench: Bench, start: Start, experiment: str, span: TrainingSpan, now: datetime
+) -> Artifact | None:
+    """Return the archive; None where what a training cycle started from, or its truth, is no longer kept."""
+    try:
+        return error_archive(bench, start, experiment, span, now)
+    except (NotReady, BadInput) as error:
+        bench.report(f"baselines of {start.cycle} are not dressed: {error}")
+        return None
 
 
 def error_archive(bench: Bench, start: Start, experiment: str, span: TrainingSpan, now: datetime) -> Artifact | None:

@@ -12,6 +12,7 @@ import pytest
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady, Refused
+from stormcast_tw.simulation.weather import World
 from stormcast_tw.store import Artifact
 from stormcast_tw.verification import record
 from stormcast_tw.verification.baselines import DETERMINISTIC
@@ -118,7 +119,7 @@ def test_a_training_span_that_holds_the_cycle_is_refused(place: Place, simulated
 
 def test_the_world_of_another_seed_is_refused(place: Place, simulated: Bench):
     run = publish(place, CYCLE)
-    wrong = Bench(place.published, place.work, SimulatedTruth(type(place.world)(7)), simulated.invariants)
+    wrong = Bench(place.published, place.work, SimulatedTruth(World(7)), simulated.invariants)
     with pytest.raises(BadInput, match="its inputs were simulated from another seed"):
         score(wrong, run, SCORING, NOW)
     assert place.published.list(KIND, "demo") == []
@@ -157,16 +158,14 @@ def test_records_of_two_truths_and_two_packages_stand_apart(
     run = publish(place, CYCLE)
     other = publish(place, CYCLE, digest="f" * 64)
     files.deliver(tmp_path / "inputs", place.world, CYCLE, (1, 2, 3))
-    made = [score(bench, one, SCORING, SETTLED_NOW) for bench in (operational, simulated) for one in (run, other)]
-    assert len({record.address for record in made}) == 4
-    for bench, digest, expected in (
-        (operational, run.plan["inputs"]["package"], made[0]),
-        (operational, "f" * 64, made[1]),
-        (simulated, run.plan["inputs"]["package"], made[2]),
-        (simulated, "f" * 64, made[3]),
-    ):
+    sides = ((operational, run), (operational, other), (simulated, run))
+    made = [score(bench, one, SCORING, SETTLED_NOW) for bench, one in sides]
+    assert len({record.address for record in made}) == 3
+    for (bench, one), expected in zip(sides, made, strict=True):
+        digest = one.plan["inputs"]["package"]
         assert records(place.published, "demo", bench.truth.name, digest, CYCLE, CYCLE) == {str(CYCLE): expected}
-    assert records(place.published, "demo", SimulatedTruth(type(place.world)(7)).name, "f" * 64, CYCLE, CYCLE) == {}
+    for truth, digest in ((simulated.truth, "f" * 64), (SimulatedTruth(World(7)), run.plan["inputs"]["package"])):
+        assert records(place.published, "demo", truth.name, digest, CYCLE, CYCLE) == {}
     assert "perfect" in made[2].details["systems"]
     assert "perfect" not in made[0].details["systems"]
     by_truth = [statistics_of(place.published, one) for one in (made[0], made[2])]
@@ -192,7 +191,14 @@ def test_operational_baselines_are_dressed_from_what_was_scored(place: Place, op
         files.deliver(tmp_path / "inputs", place.world, cycle, (1, 2, 3))
         _seal_a_record(operational, publish(place, cycle))
     files.deliver(tmp_path / "inputs", place.world, CYCLE, (1, 2, 3))
-    made = score(operational, publish(place, CYCLE), SCORING, SETTLED_NOW)
+    run = publish(place, CYCLE)
+    other = Scoring(training=TRAINING, seed=1)
+    gone = files.analysis(tmp_path / "inputs", place.world, training[3], 1)
+    gone.unlink()
+    undressed = score(operational, run, other, SETTLED_NOW)
+    assert undressed.details["absent"]["persistence_dressed"] == "there is no archive of its errors"
+    files.analysis(tmp_path / "inputs", place.world, training[3], 1)
+    made = score(operational, run, SCORING, SETTLED_NOW)
     assert {"persistence_dressed", "global_dressed"} <= set(made.details["systems"])
     made_of = [archive.details["cycles"] for archive in place.work.list(ARCHIVE, "demo")]
     assert [str(cycle) for cycle in training] in made_of
