@@ -1,7 +1,7 @@
 """Where the parts of a training dataset are made: Dask, on this machine, on any scheduler, or through SLURM.
 
 Dask sends a function and a part to a worker, starts workers that died again, and brings the answers back. What a worker
-may use is bounded by its `memory_gib`: Dask ends one that takes more, and after three such ends the part is refused.
+may use is bounded by its `memory_gib`: Dask ends one that takes more, and a part that this befalls again is refused.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _ENVIRONMENT = {
 }
 """Of a worker. Dask's own MALLOC_TRIM_THRESHOLD_ of 64 KiB gives every array back to the system at once: making a day
 then takes 3.5 times the CPU time (measured)."""
+_DEATHS_FORGIVEN = 1
+"""Ends of its worker that a part survives: one may be chance, two are the part."""
 _NANNY = "distributed.nanny.pre-spawn-environ"
 
 
@@ -122,7 +124,8 @@ def _local(engine: Local, stack: ExitStack) -> Any:
     import dask
     from distributed import LocalCluster
 
-    stack.enter_context(dask.config.set({_NANNY: _ENVIRONMENT}))
+    deaths = {"distributed.scheduler.allowed-failures": _DEATHS_FORGIVEN}
+    stack.enter_context(dask.config.set({_NANNY: _ENVIRONMENT, **deaths}))
     return stack.enter_context(
         LocalCluster(
             n_workers=engine.workers,
