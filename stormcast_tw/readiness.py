@@ -187,13 +187,14 @@ def _serve(need: Need, name: InputName, providers: Mapping[str, Source], rejecte
         expected_age_hours=rows[0].expected_age if rows else 0,
         reason="" if rows else "no provider of it is configured",
     )
-    tried: list[str] = []
+    tried: dict[str, list[str]] = {}
     for row, init_time in _candidates(rows, need.cycle):
         try:
             found = providers[row.provider].find(times, variables, init_time)
             _require_not_rejected(found, rejected)
         except StormcastError as error:
-            tried.insert(0 if isinstance(error, BadInput) else len(tried), str(error))
+            why = tried.setdefault(row.provider, [])
+            why.insert(0 if isinstance(error, BadInput) else len(why), str(error))
             continue
         return _served(wanted, row, found, need.cycle, tried)
     reason = wanted.reason or _few(tried)
@@ -220,7 +221,7 @@ def version_of(file: SourceFile) -> str:
     return f"{file.address}@{file.version}"
 
 
-def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: list[str]) -> Input:
+def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mapping[str, list[str]]) -> Input:
     served = wanted.model_copy(
         update={
             "source": row.provider,
@@ -242,10 +243,11 @@ def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: list[s
     return served
 
 
-def _few(tried: list[str]) -> str:
-    """Return the first of several reasons and how many follow."""
-    more = f" (and {len(tried) - 1} more)" if len(tried) > 1 else ""
-    return f"{tried[0]}{more}" if tried else "nothing was found"
+def _few(tried: Mapping[str, list[str]]) -> str:
+    """Return the first reason of each of the first three providers, and how many more there are."""
+    said = [why[0] for why in tried.values()][:3]
+    more = sum(map(len, tried.values())) - len(said)
+    return "; ".join(said or ["nothing was found"]) + (f" (and {more} more)" if more else "")
 
 
 def _past_rain(need: Need, providers: Mapping[str, Source], rejected: Mapping[str, str]) -> Input:
