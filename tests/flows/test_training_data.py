@@ -1,0 +1,115 @@
+"""The whole flow on a real Prefect server: days, progress, report; again; in shares; and its command."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from typer import Typer
+from typer.testing import CliRunner
+
+from flows.training_data import training_data
+from stormcast_tw.cli_prepare import prepare, share_of
+from stormcast_tw.settings import settings
+from stormcast_tw.store import Artifact, Store
+from stormcast_tw.training import build, data_recipe
+from stormcast_tw.training.data_recipe import DataRecipe, Simulated, Span
+from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.engine import Local
+from tests.conftest import NOW
+from tests.training.archives import FIRST, TINY
+
+RECIPE = DataRecipe(
+    name="flow",
+    archive=Simulated(seed=6),
+    grid=TINY.describe(),
+    training=(Span(first=FIRST, last=FIRST + timedelta(days=2)),),
+)
+
+
+def artifacts(key: str) -> list[object]:
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+        return [artifact.data for artifact in found]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days made in this process: the engines have tests of their own."""
+
+    def run_here(engine, make, parts, done):
+        for part in parts:
+            done(make(part))
+
+    monkeypatch.setattr("tasks.training_data.run_parts", run_here)
+
+
+def test_days_progress_report_and_nothing_twice(here):
+    made = training_data(RECIPE, now=NOW)
+    assert isinstance(made, Artifact)
+    assert made.simulated
+    assert 100.0 in artifacts("training-data-flow-days")
+    assert len(TrainingData.open(made.uri)) == 71
+    files = Store(made.root).objects.files(str(made.address))
+    assert training_data(RECIPE, now=NOW + timedelta(days=1)) == made
+    assert Store(made.root).objects.files(str(made.address)) == files
+
+
+def test_shares_make_their_own_days_and_the_last_finishes(here):
+    recipe = RECIPE.model_copy(update={"name": "shares"})
+    assert training_data(recipe, share=(2, 2), now=NOW) is None
+    job = build.plan(settings().work_root, recipe, _archive(recipe))
+    assert build.days_to_make(job) == (recipe.days[0], recipe.days[2])
+    made = training_data(recipe, share=(1, 2), now=NOW)
+    assert made is not None
+    assert made.details["usable"] == 72
+
+
+def _archive(recipe: DataRecipe):
+    from stormcast_tw.training.sources_of_archive import archive_of
+
+    return archive_of(recipe, settings())
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Typer:
+    recipes = {"flow": lambda: RECIPE.model_copy(update={"name": "command"})}
+    monkeypatch.setattr(data_recipe, "RECIPES", recipes)
+    app = Typer()
+    app.command()(prepare)
+    return app
+
+
+def test_the_command_on_a_worker_process(command):
+    result = CliRunner().invoke(command, ["flow", "--workers", "1", "--memory", "1.5"])
+    assert result.exit_code == 0, result.output
+    assert "SIMULATED training data of recipe flow" in result.stdout
+    assert "72 of 72 hours usable, 0 missing, 0 refused" in result.stdout
+    again = CliRunner().invoke(command, ["flow", "--json"])
+    told = json.loads(again.stdout)
+    assert told["report"]["pairs"] == {"training": 71, "held_out": 0}
+    assert len(TrainingData.open(told["uri"])) == 71
+
+
+def test_a_share_says_what_remains(command, here):
+    result = CliRunner().invoke(command, ["flow", "--share", "1/3"])
+    assert result.exit_code == 4
+    assert "share 1/3 of flow is made; other days remain" in result.stdout
+
+
+def test_words_that_are_none_are_refused(command):
+    with pytest.raises(ValueError, match="recipe 'nothing' is not one of flow"):
+        CliRunner().invoke(command, ["nothing"], catch_exceptions=False)
+    for text in ("0/3", "4/3", "x", "1/"):
+        with pytest.raises(ValueError, match="allowed K/N"):
+            share_of(text)
+    assert share_of("2/5") == (2, 5)
+
+
+def test_an_engine_is_one_of_three_and_says_its_memory():
+    assert Local(workers=2).memory_gib == 2.0
+    with pytest.raises(ValueError, match="workers"):
+        Local(workers=0)
