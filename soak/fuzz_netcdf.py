@@ -250,7 +250,8 @@ def main() -> int:
         seconds, own = time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(
             f"{kind}: {asked.cases} cases in {seconds:.0f} s, slowest {outcome.slowest:.2f} s of processor time,"
-            f" resident at most {outcome.memory / 2**20:.0f} MiB ({own / 2**20:.0f} before the first case): {dict(outcome.counts)}"
+            f" resident at most {outcome.memory / 2**20:.0f} MiB ({own / 2**20:.0f} before the first case):"
+            f" {dict(outcome.counts)}"
         )
         for finding in outcome.findings[:40]:
             print("  " + finding)
