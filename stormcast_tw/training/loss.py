@@ -6,7 +6,7 @@ a scaled `base` and a `unit`, such that (scaled truth - base) / unit is learnt, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import expm1
 
@@ -20,6 +20,10 @@ from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.training.recipes import NoiseLaw
 from stormcast_tw.training.samples import Array, Draws, Key, Sample
+
+
+Forward = Callable[..., torch.Tensor]
+"""A network, or what compiles or shares it."""
 
 
 @dataclass(frozen=True)
@@ -90,21 +94,21 @@ def batch_of(
     return _for_role(model, role, condition, truth, weight)
 
 
-def predict(network: torch.nn.Module, condition: torch.Tensor, factor: int) -> torch.Tensor:
+def predict(network: Forward, condition: torch.Tensor, factor: int) -> torch.Tensor:
     """Return what a regression says (b, v, y, x)."""
     no_noise = torch.zeros(condition.shape[0], device=condition.device)
     said: torch.Tensor = network(fold(condition, factor), no_noise, None)
     return unfold(said, factor)
 
 
-def regression_terms(network: torch.nn.Module, batch: Batch, factor: int) -> torch.Tensor:
+def regression_terms(network: Forward, batch: Batch, factor: int) -> torch.Tensor:
     """Return the weighted mean squared error of every sample and variable (b, v); their mean is the loss."""
     error = predict(network, batch.condition, factor) - batch.target
     return (batch.weight * error**2).mean(dim=(2, 3))
 
 
 def diffusion_terms(
-    network: torch.nn.Module, batch: Batch, factor: int, noise: torch.Tensor, sigma: torch.Tensor
+    network: Forward, batch: Batch, factor: int, noise: torch.Tensor, sigma: torch.Tensor
 ) -> torch.Tensor:
     """Return the squared error of the denoised, times (sigma^2 + 1) / sigma^2, of every sample and variable (b, v).
 

@@ -10,67 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from stormcast_tw.errors import Refused
-from stormcast_tw.grid import Grid
-from stormcast_tw.model.package import Scale, StateScale
+from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import NoiseLaw, Recipe, Stage, StageName
-from stormcast_tw.variables import VariableSet
 
 Array = npt.NDArray[np.float32]
 Key = tuple[int, int]
 """A place along time, and how many hours more than one follow it."""
-
-
-class Data(Protocol):
-    """What training asks of a dataset; `dataset.TrainingData` is one."""
-
-    @property
-    def digest(self) -> str:
-        """sha256 of the data."""
-
-    @property
-    def grid(self) -> Grid:
-        """The grid of samples."""
-
-    @property
-    def state_set(self) -> VariableSet:
-        """What is predicted."""
-
-    @property
-    def background_set(self) -> VariableSet:
-        """What drives it."""
-
-    @property
-    def times(self) -> npt.NDArray[np.datetime64]:
-        """Valid time of every hour, datetime64[s]."""
-
-    @property
-    def invariants(self) -> dict[str, Array]:
-        """lsm, orog and coverage, (y, x)."""
-
-    def starts(self, hours: int = 1) -> npt.NDArray[np.int32]:
-        """Return the places from which so many hours more are usable."""
-
-    def state(self, place: int, hours: int = 1) -> Array:
-        """Return the state of some hours (hour, variable, y, x)."""
-
-    def background(self, place: int, hours: int = 1) -> Array:
-        """Return the background of some hours (hour, variable, y, x) on the grid of the state."""
-
-    def observed(self, place: int, hours: int = 1) -> npt.NDArray[np.bool_]:
-        """Return where the rain of some hours was observed (hour, y, x)."""
-
-    def background_scales(self) -> dict[str, Scale]:
-        """Return mean and standard deviation of the background."""
-
-    def state_scales(self, residual_std: dict[str, float]) -> dict[str, StateScale]:
-        """Return the scales of the state."""
 
 
 class Sample(NamedTuple):
@@ -90,7 +42,7 @@ class Sample(NamedTuple):
 class Samples:
     """Samples by their key; handed to the processes that read ahead."""
 
-    data: Data
+    data: TrainingData
 
     def __getitem__(self, key: Key) -> Sample:
         """Return the sample of a place, with so many hours before the pair."""

@@ -1,0 +1,95 @@
+"""`stormcast-tw train`: from training data to a package. No logic of its own.
+
+The same command under torchrun trains with many processes:
+`torchrun --nproc-per-node 2 -m stormcast_tw.cli train run demo ...`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two trainings.")
+
+
+@train_app.command("run")
+def run(
+    recipe: Annotated[
+        str, typer.Argument(help="rehearsal, demo, surface_1y, surface_2y5, upper_2y5 or background_only.")
+    ],
+    data: Annotated[str, typer.Option(help="The training dataset that `prepare` made: a folder or s3://.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
+    base: Annotated[Path | None, typer.Option(help="background_only: the package that it adds networks to.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
+    channels: Annotated[
+        int | None, typer.Option(min=16, help="Width of the networks, instead of the recipe's.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, keep weights in float32.")] = False,
+    tf32: Annotated[bool, typer.Option("--tf32", help="Let CUDA multiply in TF32.")] = False,
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the networks (minutes at the start).")] = False,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Channels innermost in memory.")] = False,
+    at_once: Annotated[int, typer.Option(min=0, help="Samples a process takes at once; 0: all of its share.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read ahead, for each that trains.")] = 0,
+    log_every: Annotated[int, typer.Option(min=1, help="Updates a line of the log.")] = 20,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Updates a checkpoint.")] = 500,
+) -> None:
+    """Train RECIPE, or go on; exit code 1 if it is ill, 4 if it was asked to stop and can go on."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.training.dataset import TrainingData
+    from stormcast_tw.training.learner import Switches
+    from stormcast_tw.training.recipes import RECIPES
+    from stormcast_tw.training.run import carry_out
+
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    if (base is None) == (recipe == "background_only"):
+        raise ValueError(f"recipe {recipe}: --base goes with background_only, and only with it")
+    chosen = RECIPES[recipe]().model_copy(update={"seed": seed})
+    switches = Switches(
+        device=device,
+        bf16=bf16,
+        tf32=tf32,
+        compile=compile_,
+        channels_last=channels_last,
+        at_once=at_once,
+        workers=workers,
+        log_every=log_every,
+        checkpoint_every=checkpoint_every,
+    )
+    package = carry_out(
+        chosen.grown(channels) if channels else chosen,
+        TrainingData.open(data),
+        output,
+        switches,
+        datetime.now(UTC),
+        packages.load(base) if base else None,
+    )
+    typer.echo(f"{package}: digest {packages.describe(package).digest}")
+
+
+@train_app.command("compare")
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run_b: Annotated[Path, typer.Argument(help="Folder of the other.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Relative, of metrics.")] = 0.02,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say whether two trainings agree: code, data, seeds, hardware, metrics. Exit code 1 if they do not."""
+    from stormcast_tw.training.compare import compare as compared
+
+    found = compared(run_a, run_b, tolerance)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        table = Table("", "a", "b", "", title=f"{'agree' if found.agree else 'DO NOT AGREE'} within {tolerance:.1%}")
+        for row in found.rows:
+            table.add_row(row.what, row.a, row.b, row.verdict)
+        Console().print(table)
+    if not found.agree:
+        raise typer.Exit(1)

@@ -1,0 +1,331 @@
+"""A whole training: the stages in their order, the residual between them, and the package at the end.
+
+A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual,
+`best.pt` the best diffusion so far, `log.jsonl` and `tensorboard/` what it said, `result.json` how it ended, `package/`
+what it made. The same command in the same folder goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from importlib.metadata import distributions
+from math import inf
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from stormcast_tw.errors import BadInput, BadPackage, Conflict
+from stormcast_tw.model import package as packages
+from stormcast_tw.model.network import Role
+from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network
+from stormcast_tw.model.stormcast import StormCast
+from stormcast_tw.plan import Frozen, digest_of
+from stormcast_tw.settings import code_version
+from stormcast_tw.training import card, checkpoint
+from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.journal import Journal
+from stormcast_tw.training.learner import Switches
+from stormcast_tw.training.recipes import ROLES, Recipe, StageName
+from stormcast_tw.training.team import Team, team_of
+from stormcast_tw.training.trainer import Halt, StageRun, train
+from stormcast_tw.training.validation import Scores, residual_std, validate
+from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
+
+RUN, RESULT, RESIDUAL, BEST, PACKAGE = "run.json", "result.json", "residual.json", "best.pt", "package"
+
+
+class Begun(Frozen):
+    """`run.json`: what a run is, and on what it was computed, each time that it was begun or gone on with."""
+
+    recipe: Recipe
+    data: str
+    """Digest of the training data."""
+    base: str | None
+    """Digest of the package that the networks are added to."""
+    attempts: tuple[dict[str, Any], ...]
+
+
+class Result(Frozen):
+    """`result.json`: how a run ended."""
+
+    package: str
+    """Digest of the package."""
+    residual_std: dict[str, float]
+    best_stage: StageName | None
+    best_update: int
+    scores: Scores | None
+    skipped: dict[StageName, int]
+
+
+@dataclass
+class _Best:
+    """The best validated weights so far."""
+
+    skill: float = inf
+    stage: StageName | None = None
+    update: int = 0
+    weights: dict[str, torch.Tensor] | None = None
+    scores: str = ""
+
+    @classmethod
+    def of(cls, path: Path, device: torch.device) -> Self:
+        found = checkpoint.read(path, device)
+        return cls(**found) if found else cls()
+
+
+def carry_out(
+    recipe: Recipe,
+    data: TrainingData,
+    folder: Path,
+    switches: Switches,
+    now: datetime,
+    base: ModelPackage | None = None,
+    limits: Limits | None = None,
+) -> Path:
+    """Train a recipe on data, or go on, and return the folder of the package; one process of a torchrun, or the only.
+
+    `base` is the package that a recipe of background-only networks adds to. Raises Conflict where the folder holds
+    another run, BadInput for data of other variables, BadPackage for a base that does not fit, TrainingIll, or
+    Interrupted after SIGTERM or SIGUSR1.
+    """
+    watched = limits or Limits()
+    folder.mkdir(parents=True, exist_ok=True)
+    if switches.tf32:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+    with team_of(switches.device) as team, on_signals() as stop, no_stall(folder, watched.stall_seconds) as beat:
+        run = _Run(recipe, data, folder, switches, team, Journal(folder if team.leads else None), stop, beat, watched)
+        try:
+            return run.whole(base, now)
+        except TrainingIll as illness:
+            if team.leads:
+                record(folder, illness.what, str(illness))
+            raise
+        finally:
+            run.journal.close()
+
+
+@dataclass(frozen=True)
+class _Run:
+    recipe: Recipe
+    data: TrainingData
+    folder: Path
+    switches: Switches
+    team: Team
+    journal: Journal
+    stop: Stop
+    beat: Callable[[], None]
+    limits: Limits
+
+    def whole(self, base: ModelPackage | None, now: datetime) -> Path:
+        self._check_data()
+        package = added_to(base, self.recipe, self.data) if base else new_package(self.recipe, self.data)
+        begun = self._begin(base, now)
+        best = _Best.of(self.folder / BEST, self.team.device)
+        skipped: dict[StageName, int] = {}
+        for stage in self.recipe.stages:
+            role, model = ROLES[stage], StormCast(package, self.team.device)
+            validation = self._validation(stage, model, best) if role.endswith("diffusion") else None
+            skipped[stage] = train(self._stage(stage, model, validation)).skipped
+            if role.endswith("regression"):
+                package = self._scaled(role, package, model)
+        diffusion = ROLES[stage]
+        if best.weights is not None and diffusion.endswith("diffusion"):
+            package.networks[diffusion].load_state_dict(best.weights)
+        if self.team.leads:
+            self._ship(package, begun, best, skipped)
+        self.team.wait()
+        return self.folder / PACKAGE
+
+    def _check_data(self) -> None:
+        found = (self.data.state_set.name, self.data.background_set.name)
+        wanted = (self.recipe.state_set, self.recipe.background_set)
+        if found != wanted:
+            raise BadInput(f"{self.data.artifact.uri}: holds {found}; recipe {self.recipe.name} needs {wanted}")
+
+    def _begin(self, base: ModelPackage | None, now: datetime) -> Begun:
+        """Write run.json, or add this attempt to it; raises Conflict where it is of another run."""
+        path = self.folder / RUN
+        what = {"recipe": self.recipe, "data": self.data.digest, "base": base.digest if base else None}
+        before: tuple[dict[str, Any], ...] = ()
+        if path.exists():
+            found = Begun.model_validate_json(path.read_text())
+            for name, value in what.items():
+                if getattr(found, name) != value:
+                    raise Conflict(f"{path}: the folder holds a run of another {name}; give a new folder")
+            before = found.attempts
+        begun = Begun(**what, attempts=(*before, _attempt(self.switches, self.team, now)))
+        self.team.wait()
+        if self.team.leads:
+            path.write_text(begun.model_dump_json(indent=1) + "\n")
+            (self.folder / RECORD).unlink(missing_ok=True)
+        return begun
+
+    def _stage(self, stage: StageName, model: StormCast, validation: Callable[[int, Halt], None] | None) -> StageRun:
+        return StageRun(
+            name=stage,
+            recipe=self.recipe,
+            model=model,
+            data=self.data.of("training"),
+            team=self.team,
+            switches=self.switches,
+            folder=self.folder,
+            watch=Watch(self.limits, self.folder),
+            journal=self.journal,
+            stop=self.stop,
+            beat=self.beat,
+            validate=validation,
+        )
+
+    def _validation(self, stage: StageName, model: StormCast, best: _Best) -> Callable[[int, Halt], None]:
+        """Return what rolls ensembles out with the mean weights and keeps the best."""
+        role, held_out = ROLES[stage], self.data.of("held_out")
+
+        def score(update: int, halt: Halt) -> None:
+            scores = validate(
+                model, held_out, self.recipe.validation, self.team, halt, alone=role.startswith("background_only")
+            )
+            told = scores.model_dump(mode="json") if scores else {"skill": None}
+            self.journal.write(stage, update, {"validation": told})
+            if scores is None or scores.skill >= best.skill:
+                return
+            best.skill, best.stage, best.update = scores.skill, stage, update
+            best.scores = scores.model_dump_json()
+            best.weights = {k: v.detach().cpu().clone() for k, v in model.package.networks[role].state_dict().items()}
+            if self.team.leads:
+                checkpoint.write(self.folder / BEST, vars(best))
+
+        return score
+
+    def _scaled(self, role: Role, package: ModelPackage, model: StormCast) -> ModelPackage:
+        """Return the package with the residual of its regression, measured once on held-out hours."""
+        path, alone = self.folder / RESIDUAL, role.startswith("background_only")
+        if path.exists():
+            found: dict[str, float] = json.loads(path.read_text())
+        else:
+            diffusion: Role = "background_only_diffusion" if alone else "diffusion"
+            found = residual_std(model, diffusion, self.data.of("held_out"), self.recipe.residual_hours, self.team)
+            self.team.wait()
+            if self.team.leads:
+                aside = path.with_suffix(".aside")
+                aside.write_text(json.dumps(found) + "\n")
+                aside.replace(path)
+        name = "background_only_residual_std" if alone else "residual_std"
+        scales = {v: s.model_copy(update={name: found[v]}) for v, s in package.description.state.items()}
+        return replace(package, description=package.description.model_copy(update={"state": scales}))
+
+    def _ship(self, package: ModelPackage, begun: Begun, best: _Best, skipped: dict[StageName, int]) -> None:
+        scores = Scores.model_validate_json(best.scores) if best.scores else None
+        for network in package.networks.values():
+            network.eval().requires_grad_(False)
+        saved = packages.save(package, self.folder / PACKAGE)
+        residual = json.loads((self.folder / RESIDUAL).read_text())
+        result = Result(
+            package=saved.digest,
+            residual_std=residual,
+            best_stage=best.stage,
+            best_update=best.update,
+            scores=scores,
+            skipped=skipped,
+        )
+        (self.folder / RESULT).write_text(result.model_dump_json(indent=1) + "\n")
+        text = card.card(saved, self.recipe, self.data, begun.attempts, scores)
+        (self.folder / PACKAGE / card.NAME).write_text(text)
+
+
+def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
+    """Return the package of a recipe with fresh networks, its residual not yet measured (1 transformed unit)."""
+    description = Description(
+        name=recipe.name,
+        version="1.0.0",
+        summary=f"{'SIMULATED: ' if data.artifact.simulated else ''}{recipe.summary}",
+        licence=recipe.licence,
+        trained=True,
+        simulated=data.artifact.simulated,
+        grid=data.grid.describe(),
+        state_set=recipe.state_set,
+        background_set=recipe.background_set,
+        state=data.state_scales(dict.fromkeys(data.state_set.ids, 1.0)),
+        background=data.background_scales(),
+        invariants={
+            "lsm": Scale(mean=0.0, std=1.0),
+            "orog": Scale(mean=0.0, std=1000.0),
+            "coverage": Scale(mean=0.0, std=1.0),
+        },
+        fold=recipe.fold,
+        networks=_networks(recipe),
+        sampler=recipe.sampler,
+        members=recipe.members,
+        members_per_batch=recipe.members_per_batch,
+        provenance=_provenance(recipe, data),
+    )
+    return ModelPackage(description, data.grid, data.invariants, _fresh(description, recipe, data))
+
+
+def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
+    """Return a package with the recipe's networks beside its own. Raises BadPackage where data or recipe do not fit."""
+    told, ours = base.description, (data.grid.fingerprint, data.state_set.name, data.background_set.name, recipe.fold)
+    if (base.grid.fingerprint, told.state_set, told.background_set, told.fold) != ours:
+        raise BadPackage(f"{told.name}: grid, variables or folding are not those of the data and recipe {recipe.name}")
+    if set(recipe.networks) & set(base.networks):
+        raise BadPackage(f"{told.name}: already has the networks of recipe {recipe.name}")
+    state = {
+        v: StateScale.model_validate(scale.model_dump() | {"background_only_residual_std": 1.0})
+        for v, scale in told.state.items()
+    }
+    provenance = told.provenance | {f"background_only {k}": v for k, v in _provenance(recipe, data).items()}
+    update = {"state": state, "networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
+    description = told.model_copy(update=update | {"simulated": told.simulated or data.artifact.simulated})
+    return ModelPackage(description, base.grid, base.invariants, base.networks | _fresh(description, recipe, data))
+
+
+def _networks(recipe: Recipe) -> tuple[Network, ...]:
+    return tuple(Network(role=r, architecture=size, file=f"{r}.safetensors") for r, size in recipe.networks.items())
+
+
+def _fresh(description: Description, recipe: Recipe, data: TrainingData) -> dict[Role, torch.nn.Module]:
+    torch.manual_seed(recipe.seed)
+    return {network.role: new_network(description, network, data.grid) for network in _networks(recipe)}
+
+
+def _provenance(recipe: Recipe, data: TrainingData) -> dict[str, str]:
+    """Return where a package comes from; nothing of the machine or the hour, so that equal runs make equal packages."""
+    return {
+        "made_by": f"stormcast-tw {code_version()}",
+        "recipe": recipe.name,
+        "recipe_sha256": digest_of(recipe.model_dump(mode="json")),
+        "data": f"{data.recipe.name} {data.artifact.address.run}",
+        "data_sha256": data.digest,
+        "samples": ", ".join(f"{name} {stage.updates * stage.batch:,}" for name, stage in recipe.stages.items()),
+        "seed": str(recipe.seed),
+    }
+
+
+def _attempt(switches: Switches, team: Team, now: datetime) -> dict[str, Any]:
+    cuda = team.device.type == "cuda"
+    return {
+        "at": now.isoformat(timespec="seconds"),
+        "code": code_version(),
+        "installed": installed(),
+        "device": torch.cuda.get_device_name(team.device) if cuda else platform.machine(),
+        "processes": team.world,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "switches": switches.model_dump(mode="json"),
+    }
+
+
+@lru_cache(maxsize=1)
+def installed() -> str:
+    """Return the first 12 hex of the sha256 of all installed distributions and their versions: the lock, as it is."""
+    found = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})
+    return digest_of(found)[:12]
