@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Artifact
-from stormcast_tw.training.build import Account, Job, begin, days_to_make, make_part, plan
+from stormcast_tw.training.build import Account, Job, begin, days_to_make, make_run, plan, runs_of_days
 from stormcast_tw.training.data_recipe import DataRecipe
 from stormcast_tw.training.day import Status
-from stormcast_tw.training.engine import Local, Scheduler, Slurm, run_parts
+from stormcast_tw.training.engine import Local, Scheduler, Slurm, run_parts, workers_of
 from stormcast_tw.training.finish import finish, read_report
 from stormcast_tw.training.sources_of_archive import archive_of
 from tasks.policy import under
@@ -44,7 +44,8 @@ def make_days(job: Job, engine: Local | Scheduler | Slurm, share: tuple[int, int
     mine = set(job.recipe.days[number - 1 :: shares])
     wanted = [day for day in days_to_make(job) if day in mine]
     with _Page(job, len(mine), len(mine) - len(wanted)) as page:
-        run_parts(engine, functools.partial(make_part, job), wanted, page.add)
+        runs = runs_of_days(wanted, workers_of(engine))
+        run_parts(engine, functools.partial(make_run, job), runs, page.add)
     return len(days_to_make(job))
 
 
@@ -72,11 +73,11 @@ class _Page:
         self._bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self._task = self._bar.add_task(f"days of {job.recipe.name}", total=total, completed=done)
 
-    def add(self, account: Account) -> None:
-        """Count a day that is made."""
-        self._done += 1
-        self._lost += sum(status is not Status.USABLE for status in account.status)
-        self._bar.advance(self._task)
+    def add(self, made: tuple[Account, ...]) -> None:
+        """Count days that are made."""
+        self._done += len(made)
+        self._lost += sum(status is not Status.USABLE for account in made for status in account.status)
+        self._bar.advance(self._task, len(made))
         if time.monotonic() - self._said < SECONDS_BETWEEN_UPDATES and self._done < self._total:
             return
         self._said = time.monotonic()

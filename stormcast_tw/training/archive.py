@@ -6,11 +6,11 @@ An hour that an archive cannot give, or cannot vouch for, comes as the error tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,9 @@ from stormcast_tw.variables import VARIABLES, VariableSet, variable_set
 
 Array = npt.NDArray[np.float32]
 
-VALUES_TOGETHER = 24
-"""Maps of a provider's grid that are read in one call: four hours of six variables, 20 MB on 450 x 450 points."""
+VALUES_TOGETHER = 60
+"""Maps of a regional grid that are read in one call: twelve hours of five variables, 240 MB on 450 x 450 points while
+they are read, which takes five times their bytes."""
 
 GROUND = ("orog", "lsm")
 _RAIN = variable_set("rain", "tp01")
@@ -39,13 +40,13 @@ class KmScale:
     """The state of an hour on the model's grid.
 
     `values` (variable, y, x) in the order of the state set, SI units; `rain_source` (y, x) has prepare's flags: where
-    it is not RAIN_QPESUMS the rain was not observed: RWRP's, or NaN where there is none. `ground` is the hour's own
-    terrain (m) and land mask, (y, x): what tells a file of a wrong grid.
+    it is not RAIN_QPESUMS the rain was not observed: RWRP's, or NaN where there is none. `terrain` (y, x), m, is the
+    hour's own: what tells a file of a wrong grid.
     """
 
     values: Array
     rain_source: npt.NDArray[np.int8]
-    ground: Mapping[str, Array]
+    terrain: Array
     used: tuple[Used, ...] = ()
     simulated: bool = False
     address: str = ""
@@ -78,7 +79,10 @@ class Archive(Protocol):
         """Return the state of every hour, or why there is none."""
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:
-        """Return the background of every hour, or why there is none."""
+        """Return the background of every hour, or why there is none; others too that were read with them."""
+
+    def ground(self, time: datetime) -> Mapping[str, Array]:
+        """Return `orog` (m) and `lsm` (1), (y, x), as the state of an hour has them; raises NotReady or BadInput."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,10 @@ class Feed:
         runs = "" if self.run_age_hours is None else f"runs {self.run_age_hours} h old or more"
         return ", ".join(part for part in (self.source.name, runs, self.how) if part)
 
-    def read(self, times: Sequence[datetime], variables: VariableSet) -> dict[datetime, Reading | Refusal]:
-        """Return a reading of every hour, or why there is none."""
-        together = max(1, VALUES_TOGETHER // len(variables))
+    def read(
+        self, times: Sequence[datetime], variables: VariableSet, together: int
+    ) -> dict[datetime, Reading | Refusal]:
+        """Return a reading of every hour, or why there is none; at most so many hours in one call of the source."""
         found: dict[datetime, Reading | Refusal] = {}
         for run, group in groupby(times, key=self.run_of):
             same_run = tuple(group)
@@ -152,6 +157,9 @@ class ProviderArchive:
     rain: Feed
     background: Feed
     model_rain: Feed | None = None
+    background_hours: tuple[int, ...] = (0, 6, 12, 18)
+    """Of a day: read together, whichever is asked for, since files often hold a day; so what was read of a file is the
+    same in whatever order days are made."""
 
     def __post_init__(self) -> None:
         if "tp01" not in self.state_set.ids or "refc" in self.state_set.ids:
@@ -163,19 +171,30 @@ class ProviderArchive:
         return "; ".join(f"{name} {feed.describe()}" for name, feed in feeds.items())
 
     def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:  # noqa: D102
-        wanted = VariableSet("atmosphere", tuple(VARIABLES[v] for v in (*self._aloft, *GROUND)))
+        wanted = VariableSet("atmosphere", tuple(VARIABLES[v] for v in (*self._aloft, "orog")))
         found: dict[datetime, KmScale | Refusal] = {}
         chunk = max(1, VALUES_TOGETHER // len(wanted))
         for first in range(0, len(times), chunk):
             some = times[first : first + chunk]
-            air, rain = self.atmosphere.read(some, wanted), self.rain.read(some, _RAIN)
-            model = self.model_rain.read(some, _RAIN) if self.model_rain else {}
+            air, rain = self.atmosphere.read(some, wanted, chunk), self.rain.read(some, _RAIN, chunk)
+            model = self.model_rain.read(some, _RAIN, chunk) if self.model_rain else {}
             found |= {time: self._believed(air[time], rain[time], model.get(time)) for time in some}
         return found
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
-        found = self.background.read(times, self.background_set)
-        return {time: self._large_scale(reading) for time, reading in found.items()}
+        found: dict[datetime, LargeScale | Refusal] = {}
+        for day in dict.fromkeys(time.replace(hour=0) for time in times):
+            together = [day + hours(hour) for hour in self.background_hours]
+            readings = self.background.read(together, self.background_set, len(together))
+            found |= {time: self._large_scale(reading) for time, reading in readings.items()}
+        return found
+
+    def ground(self, time: datetime) -> dict[str, Array]:  # noqa: D102
+        reading = self.atmosphere.read([time], variable_set("ground", *GROUND), 1)[time]
+        if isinstance(reading, NotReady | BadInput):
+            raise reading
+        to_grid = bilinear(Grid.of(reading.dataset), self.grid)
+        return {name: to_grid(reading.dataset[name].values[0]) for name in GROUND}
 
     @property
     def _aloft(self) -> tuple[str, ...]:
@@ -198,7 +217,7 @@ class ProviderArchive:
     def _on_grid(self, air: Reading, observed: Reading, model: Reading | None) -> KmScale:
         """Return what prepare.prepare_state does, as arrays: bilinear; rain conservative, RWRP's where none looks."""
         to_grid = bilinear(Grid.of(air.dataset), self.grid)
-        fields = {v: to_grid(air.dataset[v].values[0]) for v in (*self._aloft, *GROUND)}
+        fields = {v: to_grid(air.dataset[v].values[0]) for v in (*self._aloft, "orog")}
         rain = observed_weights(Grid.of(observed.dataset), self.grid)(observed.dataset["tp01"].values[0])
         unobserved = np.isnan(rain)
         if model is not None:
@@ -212,7 +231,7 @@ class ProviderArchive:
         return KmScale(
             values=np.stack([fields[v] for v in self.state_set.ids]).astype(np.float32, copy=False),
             rain_source=np.where(unobserved, stand_in, RAIN_QPESUMS).astype(np.int8),
-            ground={name: fields[name] for name in GROUND},
+            terrain=fields["orog"],
             used=tuple(used for reading in readings for used in reading.used),
             simulated=any(bool(reading.dataset.attrs.get("simulated", 0)) for reading in readings),
             address=air.used[0].address,
@@ -226,3 +245,47 @@ class ProviderArchive:
         grid = replace(Grid.of(dataset), name="BACKGROUND")
         values = np.stack([dataset[v].values[0] for v in self.background_set.ids])
         return LargeScale(values, grid, reading.used, bool(dataset.attrs.get("simulated", 0)), reading.used[0].address)
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """An archive that is not asked again for the last state and for backgrounds of the call before.
+
+    Days that follow each other share them. What comes is what the archive itself would give: the outcome of an hour
+    depends on no other hour that is asked for with it.
+    """
+
+    archive: Archive
+    states: dict[datetime, KmScale | Refusal] = field(default_factory=dict)
+    backgrounds: dict[datetime, LargeScale | Refusal] = field(default_factory=dict)
+
+    def describe(self) -> str:  # noqa: D102
+        return self.archive.describe()
+
+    def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:  # noqa: D102
+        return _recalled(times, self.states, self.archive.km_scale, keep=1)
+
+    def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
+        return _recalled(times, self.backgrounds, self.archive.large_scale, keep=_BACKGROUNDS_KEPT)
+
+    def ground(self, time: datetime) -> Mapping[str, Array]:  # noqa: D102
+        return self.archive.ground(time)
+
+
+Outcome = TypeVar("Outcome")
+
+_BACKGROUNDS_KEPT = 48
+"""Two days of hourly ones: the day after may have been read for its midnight."""
+
+
+def _recalled(
+    times: Sequence[datetime],
+    known: dict[datetime, Outcome],
+    ask: Callable[[Sequence[datetime]], dict[datetime, Outcome]],
+    keep: int,
+) -> dict[datetime, Outcome]:
+    unknown = [time for time in times if time not in known]
+    found = known | (ask(unknown) if unknown else {})
+    known.clear()
+    known.update((time, found[time]) for time in sorted(found)[-keep:])
+    return {time: found[time] for time in times}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version, settings
 from stormcast_tw.store import Address, Artifact, Draft, Store
-from stormcast_tw.training.archive import Archive
+from stormcast_tw.training.archive import Archive, Remembering
 from stormcast_tw.training.data_recipe import DataRecipe, hours_of
 from stormcast_tw.training.day import Day, Reference, Status, find_reference, make_day, status_of
 from stormcast_tw.training.layout import NAME, objects_of_day
@@ -30,6 +30,10 @@ from stormcast_tw.training.layout import NAME, objects_of_day
 KIND = "training"
 _REFERENCE = "parts/reference.npz"
 """Scaffolding of the draft: what every day is held to."""
+
+LONGEST_RUN, RUNS_A_WORKER = 8, 4
+"""Days that one worker makes in a row, at most: the first of a run reads two half days more than the others. Fewer
+where every worker would not have so many runs, that none waits long for the last one."""
 
 
 class Account(Frozen):
@@ -91,6 +95,18 @@ def days_to_make(job: Job) -> tuple[date, ...]:
     """Return the days that have no account yet, ascending."""
     made = {path.rsplit("/", 1)[-1] for path in Store(job.root).objects.files(f"{job.address}/days")}
     return tuple(day for day in job.recipe.days if f"{day}.json" not in made)
+
+
+def runs_of_days(days: Sequence[date], workers: int) -> tuple[tuple[date, ...], ...]:
+    """Return the days in runs for one worker each: days that follow each other share reading."""
+    longest = max(1, min(LONGEST_RUN, len(days) // (RUNS_A_WORKER * workers)))
+    return tuple(tuple(days[first : first + longest]) for first in range(0, len(days), longest))
+
+
+def make_run(job: Job, days: Sequence[date]) -> tuple[Account, ...]:
+    """Make some days, ascending, as `make_part` does each."""
+    remembering = replace(job, archive=Remembering(job.archive))
+    return tuple(make_part(remembering, day) for day in days)
 
 
 def make_part(job: Job, day: date) -> Account:

@@ -78,7 +78,7 @@ def find_reference(archive: Archive, recipe: DataRecipe) -> Reference:
         for time in hours_of(day)[:: recipe.background_step_hours] if split == "training" else ():
             state, background = archive.km_scale([time])[time], archive.large_scale([time])[time]
             if isinstance(state, KmScale) and isinstance(background, LargeScale):
-                return Reference(state.ground, background.grid)
+                return Reference(archive.ground(time), background.grid)
             reason = reason or str(background if isinstance(state, KmScale) else state)
     raise NotReady(
         f"{archive.describe()}: gives no hour of the training days of recipe {recipe.name}; of the first: {reason}"
@@ -181,7 +181,7 @@ def _examine(
 
 def _held_to_terrain(state: KmScale, reference: Reference) -> None:
     try:
-        require_terrain(state.ground["orog"], reference.ground["orog"])
+        require_terrain(state.terrain, reference.ground["orog"])
     except BadInput as error:
         raise BadInput(f"{state.address}: {error}") from error
 

@@ -37,6 +37,7 @@ _ENVIRONMENT = {
 }
 """Of a worker. Dask's own MALLOC_TRIM_THRESHOLD_ of 64 KiB gives every array back to the system at once: making a day
 then takes 3.5 times the CPU time (measured)."""
+WORKERS_OF_A_SCHEDULER = 64
 _PAGE = "127.0.0.1:0"
 """Dask's own page, at any free port of this machine."""
 _DEATHS_FORGIVEN = 1
@@ -79,6 +80,13 @@ class Slurm(Frozen):
 
 
 Engine = Annotated[Local | Scheduler | Slurm, Field(discriminator="kind")]
+
+
+def workers_of(engine: Local | Scheduler | Slurm) -> int:
+    """Return how many workers there will be; of a scheduler, whose workers come and go, a guess."""
+    if isinstance(engine, Scheduler):
+        return WORKERS_OF_A_SCHEDULER
+    return engine.workers if isinstance(engine, Local) else engine.jobs * engine.workers_per_job
 
 
 def run_parts(

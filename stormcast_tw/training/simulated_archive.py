@@ -13,7 +13,7 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.prepare import RAIN_QPESUMS, RAIN_RWRP
 from stormcast_tw.simulation import geography
 from stormcast_tw.simulation.weather import SURFACE_IDS, World
-from stormcast_tw.training.archive import KmScale, LargeScale, Refusal
+from stormcast_tw.training.archive import Array, KmScale, LargeScale, Refusal
 from stormcast_tw.variables import VariableSet
 from stormcast_tw.verification.truth import on_target
 
@@ -41,16 +41,13 @@ class SimulatedArchive:
         return f"simulated world, seed {self.seed}"
 
     def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:  # noqa: D102
-        latitude, longitude = self.grid.latlon()
-        ground = {"orog": geography.orography(latitude, longitude), "lsm": geography.land_mask(latitude, longitude)}
-        as_read = {name: np.asarray(field, np.float32) for name, field in ground.items()}
-        looks = geography.radar_coverage(latitude, longitude)
+        looks = geography.radar_coverage(*self.grid.latlon())
         rain_source = np.where(looks, RAIN_QPESUMS, RAIN_RWRP).astype(np.int8)
-        world, found = World(self.seed), dict[datetime, KmScale | Refusal]()
+        terrain, world, found = self.ground(times[0])["orog"], World(self.seed), dict[datetime, KmScale | Refusal]()
         for time in times:
             fields = on_target(world.box(time), self.grid)
             values = np.stack([fields[v] for v in self.state_set.ids])
-            found[time] = KmScale(values, rain_source, as_read, (), True, self.describe(), self.describe())
+            found[time] = KmScale(values, rain_source, terrain, (), True, self.describe(), self.describe())
         return found
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
@@ -61,6 +58,11 @@ class SimulatedArchive:
             values = np.stack([fields[v] for v in self.background_set.ids]).astype(np.float32)
             found[time] = LargeScale(values, grid, (), True, self.describe())
         return found
+
+    def ground(self, time: datetime) -> dict[str, Array]:  # noqa: D102
+        latitude, longitude = self.grid.latlon()
+        fields = {"orog": geography.orography(latitude, longitude), "lsm": geography.land_mask(latitude, longitude)}
+        return {name: np.asarray(values, np.float32) for name, values in fields.items()}
 
 
 def around(grid: Grid) -> Grid:

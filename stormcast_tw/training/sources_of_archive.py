@@ -18,7 +18,7 @@ from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.rwrp_training import RwrpTraining
 from stormcast_tw.training.archive import Archive, Feed, ProviderArchive
-from stormcast_tw.training.data_recipe import DataRecipe, Providers, Simulated
+from stormcast_tw.training.data_recipe import HOURS_A_DAY, DataRecipe, Providers, Simulated
 from stormcast_tw.training.simulated_archive import SimulatedArchive
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
@@ -70,6 +70,7 @@ def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
         background=_background(chosen, source),
         # the hour of rain needs both its ends in one run
         model_rain=Feed(RwrpRain(Folder(*settings.place("rwrp"))), 1, 1) if chosen.model_rain else None,
+        background_hours=tuple(range(0, HOURS_A_DAY, recipe.background_step_hours)),
     )
 
 

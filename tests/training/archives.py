@@ -17,6 +17,7 @@ from stormcast_tw.sources.era5_cds import Era5Cds
 from stormcast_tw.sources.files import Folder, Used
 from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.rwrp_training import RwrpTraining
+from stormcast_tw.store import Artifact
 from stormcast_tw.training.archive import Feed, KmScale, LargeScale, ProviderArchive
 from stormcast_tw.training.data_recipe import DataRecipe, Providers, Simulated, Span
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
@@ -31,6 +32,19 @@ HEIGHTS = {"z1000": 1116.0, "z850": 14824.0, "z500": 57386.0, "z250": 107377.0}
 
 def days(count: int, first: date = FIRST) -> Span:
     return Span(first=first, last=first + timedelta(days=count - 1))
+
+
+def contents(artifact: Artifact) -> dict[str, bytes]:
+    """Every file of a dataset by its path; the manifest without where it lies."""
+    root = Path(artifact.uri)
+    found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    found["manifest.json"] = found["manifest.json"].replace(artifact.root.encode(), b"")
+    return found
+
+
+def at(day: int, hour: int) -> datetime:
+    """An hour, counted from FIRST."""
+    return datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC) + timedelta(days=day, hours=hour)
 
 
 def recipe(training: int = 2, held_out: int = 1, **more: object) -> DataRecipe:
@@ -79,7 +93,6 @@ class NumbersArchive:
         )
 
     def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | NotReady | BadInput]:
-        ground = {"orog": np.zeros(self.grid.shape, np.float32), "lsm": np.ones(self.grid.shape, np.float32)}
         found: dict[datetime, KmScale | NotReady | BadInput] = {}
         for time in times:
             self.seen.append(time)
@@ -91,11 +104,16 @@ class NumbersArchive:
             else:
                 used = (Used(address, f"sha256:{self.seed}-{time:%Y%m%d%H}", 1, 0),)
                 values = self.values(time)
-                found[time] = KmScale(values, self.rain_source(), ground, used, True, address, address)
+                found[time] = KmScale(
+                    values, self.rain_source(), self.ground(time)["orog"], used, True, address, address
+                )
         return found
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | NotReady | BadInput]:
         return {time: LargeScale(self.background(time), COARSE, (), True, f"background/{time}") for time in times}
+
+    def ground(self, time: datetime) -> dict[str, np.ndarray]:
+        return {"orog": np.zeros(self.grid.shape, np.float32), "lsm": np.ones(self.grid.shape, np.float32)}
 
 
 def _driver(variable_id: str) -> float:

@@ -22,8 +22,7 @@ from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.finish import finish, read_report
 from tests.conftest import NOW
 from tests.training import archives
-from tests.training.archives import FIRST, TINY, NumbersArchive
-from tests.training.test_bad_archive import at
+from tests.training.archives import FIRST, TINY, NumbersArchive, at, contents
 
 
 def made(root: Path | str, recipe: DataRecipe, archive: NumbersArchive, days: list[date] | None = None) -> Artifact:
@@ -33,14 +32,6 @@ def made(root: Path | str, recipe: DataRecipe, archive: NumbersArchive, days: li
     for day in days or recipe.days:
         build.make_part(job, day)
     return finish(job, NOW)
-
-
-def contents(artifact: Artifact) -> dict[str, bytes]:
-    """Every file of a dataset by its path; the manifest without where it lies."""
-    root = Path(artifact.uri)
-    found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    found["manifest.json"] = found["manifest.json"].replace(artifact.root.encode(), b"")
-    return found
 
 
 ARCHIVE = NumbersArchive(missing=(at(0, 7),), refused=(at(1, 0),), copies=(at(1, 12), at(1, 13)))

@@ -22,8 +22,7 @@ from stormcast_tw.training.simulated_archive import SimulatedArchive, around
 from stormcast_tw.training.sources_of_archive import archive_of
 from stormcast_tw.variables import variable_set
 from tests.training import archives
-from tests.training.archives import BACKGROUND, COARSE, FIRST, STATE, TINY, NumbersArchive
-from tests.training.test_bad_archive import at
+from tests.training.archives import BACKGROUND, COARSE, FIRST, STATE, TINY, NumbersArchive, at
 from tests.training.test_build import made
 
 
@@ -174,9 +173,9 @@ def test_the_provider_archive_is_what_operations_prepare(tmp_path):
     archive, time = archives.provider_archive(tmp_path), at(0, 6)
     found = archive.km_scale([time])[time]
     assert isinstance(found, KmScale)
-    air = archive.atmosphere.read([time], variable_set("air", "t2m", "u10m", "v10m", "orog"))[time]
-    rain = archive.rain.read([time], variable_set("rain", "tp01"))[time]
-    expected = prepare_state(air.dataset, rain.dataset, None, TINY, found.ground["orog"], gaps_allowed=True)
+    air = archive.atmosphere.read([time], variable_set("air", "t2m", "u10m", "v10m", "orog"), 1)[time]
+    rain = archive.rain.read([time], variable_set("rain", "tp01"), 1)[time]
+    expected = prepare_state(air.dataset, rain.dataset, None, TINY, found.terrain, gaps_allowed=True)
     for n, variable_id in enumerate(STATE.ids):
         np.testing.assert_array_equal(found.values[n], expected[variable_id].values)
     np.testing.assert_array_equal(found.rain_source, expected["rain_source"].values)

@@ -23,9 +23,8 @@ from stormcast_tw.training.finish import finish
 from stormcast_tw.training.sources_of_archive import archive_of
 from tests.conftest import NOW
 from tests.servers import free_port, running
-from tests.training.archives import FIRST, TINY
+from tests.training.archives import FIRST, TINY, contents
 from tests.training.slurm import slurm_cluster
-from tests.training.test_build import contents
 
 RECIPE = DataRecipe(
     name="engines",
