@@ -21,7 +21,6 @@ from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.training.recipes import NoiseLaw
 from stormcast_tw.training.samples import Array, Draws, Key, Sample
 
-
 Forward = Callable[..., torch.Tensor]
 """A network, or what compiles or shares it."""
 

@@ -1,0 +1,81 @@
+"""The package that a training begins with: its description from recipe and data, its networks fresh."""
+
+from __future__ import annotations
+
+import torch
+
+from stormcast_tw.errors import BadPackage
+from stormcast_tw.model.network import Role
+from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network
+from stormcast_tw.plan import digest_of
+from stormcast_tw.settings import code_version
+from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.recipes import Recipe
+
+
+def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
+    """Return the package of a recipe with fresh networks, its residual not yet measured (1 transformed unit)."""
+    description = Description(
+        name=recipe.name,
+        version="1.0.0",
+        summary=f"{'SIMULATED: ' if data.artifact.simulated else ''}{recipe.summary}",
+        licence=recipe.licence,
+        trained=True,
+        simulated=data.artifact.simulated,
+        grid=data.grid.describe(),
+        state_set=recipe.state_set,
+        background_set=recipe.background_set,
+        state=data.state_scales(dict.fromkeys(data.state_set.ids, 1.0)),
+        background=data.background_scales(),
+        invariants={
+            "lsm": Scale(mean=0.0, std=1.0),
+            "orog": Scale(mean=0.0, std=1000.0),
+            "coverage": Scale(mean=0.0, std=1.0),
+        },
+        fold=recipe.fold,
+        networks=_networks(recipe),
+        sampler=recipe.sampler,
+        members=recipe.members,
+        members_per_batch=recipe.members_per_batch,
+        provenance=_provenance(recipe, data),
+    )
+    return ModelPackage(description, data.grid, data.invariants, _fresh(description, recipe, data))
+
+
+def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
+    """Return a package with the recipe's networks beside its own. Raises BadPackage where data or recipe do not fit."""
+    told, ours = base.description, (data.grid.fingerprint, data.state_set.name, data.background_set.name, recipe.fold)
+    if (base.grid.fingerprint, told.state_set, told.background_set, told.fold) != ours:
+        raise BadPackage(f"{told.name}: grid, variables or folding are not those of the data and recipe {recipe.name}")
+    if set(recipe.networks) & set(base.networks):
+        raise BadPackage(f"{told.name}: already has the networks of recipe {recipe.name}")
+    state = {
+        v: StateScale.model_validate(scale.model_dump() | {"background_only_residual_std": 1.0})
+        for v, scale in told.state.items()
+    }
+    provenance = told.provenance | {f"background_only {k}": v for k, v in _provenance(recipe, data).items()}
+    update = {"state": state, "networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
+    description = told.model_copy(update=update | {"simulated": told.simulated or data.artifact.simulated})
+    return ModelPackage(description, base.grid, base.invariants, base.networks | _fresh(description, recipe, data))
+
+
+def _networks(recipe: Recipe) -> tuple[Network, ...]:
+    return tuple(Network(role=r, architecture=size, file=f"{r}.safetensors") for r, size in recipe.networks.items())
+
+
+def _fresh(description: Description, recipe: Recipe, data: TrainingData) -> dict[Role, torch.nn.Module]:
+    torch.manual_seed(recipe.seed)
+    return {network.role: new_network(description, network, data.grid) for network in _networks(recipe)}
+
+
+def _provenance(recipe: Recipe, data: TrainingData) -> dict[str, str]:
+    """Return where a package comes from; nothing of the machine or the hour, so that equal runs make equal packages."""
+    return {
+        "made_by": f"stormcast-tw {code_version()}",
+        "recipe": recipe.name,
+        "recipe_sha256": digest_of(recipe.model_dump(mode="json")),
+        "data": f"{data.recipe.name} {data.artifact.address.run}",
+        "data_sha256": data.digest,
+        "samples": ", ".join(f"{name} {stage.updates * stage.batch:,}" for name, stage in recipe.stages.items()),
+        "seed": str(recipe.seed),
+    }
