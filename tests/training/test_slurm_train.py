@@ -1,0 +1,91 @@
+"""The batch file on a real SLURM: submitted, signalled as before its time limit, queued again, finished."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from stormcast_tw.model import package as packages
+from stormcast_tw.training import journal
+from stormcast_tw.training.run import RUN, carry_out
+from tests.servers import free_port
+from tests.training.slurm import slurm_cluster
+from tests.training.small_training import EVERY, NET, NOW, STAGE, make_data, small
+
+ROOT = Path(__file__).parents[2]
+UPDATES = 40
+PROGRAM = """
+import sys, time
+from pathlib import Path
+import torch
+from stormcast_tw.errors import StormcastError
+from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.run import carry_out
+from tests.training.small_training import EVERY, NOW
+from tests.training.test_slurm_train import recipe
+
+class Slow(TrainingData):
+    def of(self, split):
+        return Slow(self.artifact, split)
+    def state(self, place, hours=1):
+        time.sleep(0.05)
+        return super().state(place, hours)
+
+torch.set_num_threads(1)
+try:
+    carry_out(recipe(), Slow(TrainingData.open(sys.argv[1]).artifact), Path(sys.argv[2]), EVERY, NOW)
+except StormcastError as error:
+    print(type(error).__name__, error, flush=True)
+    sys.exit(error.exit_code)
+"""
+
+
+def recipe():
+    stage = STAGE.model_copy(update={"updates": UPDATES})
+    return small(networks={"regression": NET}, stages={"regression": stage})
+
+
+def ask(environment: dict[str, str], *command: str) -> str:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout
+
+
+def wait_for(what, seconds: float, log: Path):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, log.read_text()[-3000:] if log.exists() else "the job has not begun"
+        time.sleep(0.3)
+
+
+def test_a_job_that_is_signalled_queues_itself_again_and_ends_as_if_it_was_not(tmp_path: Path):
+    torch.set_num_threads(1)
+    data = make_data(tmp_path / "data")
+    program, run, log = tmp_path / "program.py", tmp_path / "run", tmp_path / "job.log"
+    program.write_text(PROGRAM)
+    with slurm_cluster(tmp_path / "slurm") as environment:
+        chosen = {"BIN": str(Path(sys.executable).parent), "PROGRAM": str(program), "PORT": str(free_port())}
+        mine = environment | chosen | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PROCESSES": "1"}
+        submit = ["sbatch", "--parsable", f"--output={log}", str(ROOT / "infra/slurm/train.sbatch"), data.artifact.uri]
+        job = ask(mine, *submit, str(run)).strip()
+        wait_for(lambda: len(journal.read(run / journal.LOG)) >= 5, 120, log)
+        asked = time.monotonic()
+        ask(environment, "scancel", "--batch", "--signal=USR1", job)
+        wait_for(lambda: "queued again" in log.read_text(), 60, log)
+        assert time.monotonic() - asked < 30, "a checkpoint within 30 s"
+        wait_for(lambda: "PENDING" in ask(environment, "squeue", "--noheader", "--format=%T", "--jobs", job), 60, log)
+        ask(environment, "scontrol", "update", f"jobid={job}", "starttime=now")
+        wait_for(lambda: (run / "package" / "package.json").exists(), 120, log)
+        wait_for(lambda: not ask(environment, "squeue", "--noheader", "--states=RUNNING,PENDING"), 60, log)
+    assert "Interrupted" in log.read_text()
+    assert len(json.loads((run / RUN).read_text())["attempts"]) == 2
+    whole = tmp_path / "whole"
+    carry_out(recipe(), data, whole, EVERY, NOW)
+    found, expected = ([line["loss"] for line in journal.read(f / journal.LOG)] for f in (run, whole))
+    assert len(found) == UPDATES
+    assert found == expected
+    assert packages.describe(run / "package").files == packages.describe(whole / "package").files
