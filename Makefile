@@ -36,7 +36,7 @@ run: $(VENV)/.installed
 	@$(BIN)/stormcast-tw forecast --cycle $(CYCLE)
 
 test: $(VENV)/.rain
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 rain: $(VENV)/.rain
 

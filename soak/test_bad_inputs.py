@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from tests.flows.test_bad_inputs import require
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row(
-    name: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ):
-    require(name, inputs, tmp_path, monkeypatch, capsys)
+    record_property("said", require(name, inputs, tmp_path, monkeypatch, capsys))

@@ -1,10 +1,10 @@
-"""A store that fails, through the command line: one clear line, the exit code, published data untouched: `make soak`."""
+"""A store that fails, through the command line: one clear line, the exit code, what is published untouched."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,7 @@ def test_a_store_that_fails(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ):
     before = publish_something(tmp_path / "published")
     store.fault, store.methods, store.path = fault, ("GET",), where
@@ -73,6 +74,7 @@ def test_a_store_that_fails(
         said = next(text for text in printed.out.splitlines() if "DEGRADED: rain" in text)
     assert where in said
     assert re.search(line, said), said
+    record_property("said", f"exit {code}: {said.strip()}")
 
 
 def test_ten_thousand_keys_under_a_prefix(store: FaultServer, monkeypatch: pytest.MonkeyPatch):

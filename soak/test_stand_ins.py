@@ -110,7 +110,13 @@ ROWS: Mapping[str, Row] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_every_stand_in_carries_a_forecast(name: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_every_stand_in_carries_a_forecast(
+    name: str,
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+):
     row = ROWS[name]
     for provider in row.withheld:
         shutil.rmtree(inputs / provider)
@@ -130,6 +136,7 @@ def test_every_stand_in_carries_a_forecast(name: str, inputs: Path, tmp_path: Pa
     assert (table[which]["served by"], table[which]["status"]) == (provider, status)
     assert artifact.details["status"] == ("degraded" if status == "degraded" else "complete")
     assert table[which]["sha256"] or row.begins_alone
+    record_property("said", f"{which}: {provider}, {status}; {table[which]['remark']}")
 
 
 def test_rain_forty_seconds_late_is_waited_for(inputs: Path):

@@ -11,7 +11,7 @@ from stormcast_tw.errors import BadInput, StormcastError, Unreachable
 from stormcast_tw.sources.base import Located, Reading, Source
 
 MEMORY_GIB = 12.0
-"""Address space of the child: the upper set of a 450 x 450 x 50 run takes about 3 GiB, libraries map about 4."""
+"""Address space of the child: the upper set of a 450 x 450 x 50 run takes half a GiB, libraries map about 4."""
 SECONDS = 540.0
 """A little less than the task's own limit, so that the child ends first."""
 

@@ -36,8 +36,8 @@ def test_one_of_each_kind(
 
 def require(
     name: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Damage the inputs as the row says, forecast, and hold the outcome to the row."""
+) -> str:
+    """Damage the inputs as the row says, forecast, hold the outcome to the row, and return what was said."""
     row = ROWS[name]
     before = publish_something(tmp_path / "published")
     row.damage(inputs)
@@ -54,6 +54,7 @@ def require(
     assert {path: after[path] for path in before} == before, "what was published stays"
     if code != 3:
         assert after == before
+    return f"exit {code}: {said.strip()}"
 
 
 def publish_something(folder: Path) -> dict[Path, bytes]:

@@ -12,7 +12,7 @@ def test_a_cycle_has_its_files_and_is_written_once(tmp_path: Path):
     seen: list[str] = []
     paths = simulate_cycle(CYCLE, str(tmp_path), progress=seen.append)
     assert paths == seen
-    assert len(paths) == 9 + 1 + 3
+    assert len(paths) == 9 + 24 + 3
     assert f"{tmp_path}/rwrp/2026061105/wrfout_d02_2026-06-11_06:00:00" in paths
     assert f"{tmp_path}/qpesums/20260611/CB_GC_PCP_1H_RAD.20260611.0600.gz" in paths
     assert f"{tmp_path}/global_ai/2026061018/EC-pangu_2026061018-24.grb" in paths

@@ -34,8 +34,10 @@ from stormcast_tw.simulation import opendata as simulated_opendata
 from stormcast_tw.simulation import qpepre as simulated_qpepre
 from stormcast_tw.simulation import qpesums as simulated_qpesums
 from stormcast_tw.simulation import rwrp as simulated_rwrp
+from stormcast_tw.simulation import rwrp_training as simulated_rwrp_training
+from stormcast_tw.simulation import rwrp_upper as simulated_rwrp_upper
 from stormcast_tw.simulation.weather import World
-from stormcast_tw.sources import aifs, cwa_wrf, gfs, global_ai, mlwp, qpepre, qpesums, rwrp
+from stormcast_tw.sources import aifs, cwa_wrf, gfs, global_ai, mlwp, qpepre, qpesums, rwrp, rwrp_training
 from stormcast_tw.sources.aifs import Aifs
 from stormcast_tw.sources.apart import read_apart
 from stormcast_tw.sources.base import Source
@@ -50,7 +52,8 @@ from stormcast_tw.sources.opendata import RAIN_KEY, REFLECTIVITY_KEY, OpenData
 from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.qpesums import REFLECTIVITY, Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
-from stormcast_tw.variables import VARIABLES, variable_set
+from stormcast_tw.sources.rwrp_training import RwrpTraining
+from stormcast_tw.variables import STATE_SETS, VARIABLES, variable_set
 from tests.servers import S3Server
 
 CYCLE = Cycle.parse("20240815T06Z")
@@ -160,6 +163,12 @@ def of_floats(count: int, *, files_of: int = 1) -> Callable[[Files], int]:
     return lambda _: files_of * (4 * count * simulated_rwrp.NY * simulated_rwrp.NX + 19)
 
 
+def of_volumes(_: Files) -> int:
+    """Temperature, pressure, humidity and geopotential on 34 layers and 35 faces, winds on their staggered faces."""
+    ny, nx = simulated_rwrp.NY, simulated_rwrp.NX
+    return 4 * ((8 + 4 * 34 + 2 * 35) * ny * nx + 34 * ny * (nx + 1) + 34 * (ny + 1) * nx) + 19
+
+
 def of_arco(files: Files) -> int:
     """The chunks of the hour: one object a variable."""
     return sum(len(data) for path, data in files.items() if path.rsplit("/", 1)[-1][0].isdigit() and ".0.0" in path)
@@ -184,6 +193,24 @@ SIX_HOURS = tuple(T + n * HOUR for n in range(7))
 ROWS: dict[str, Row] = {
     # wrfout: XLAT, XLONG and the rotation come with the winds; rain is three kinds and two counters of buckets
     "rwrp": Row(RwrpState, _rwrp(1), ("t2m", "u10m", "v10m", "sp", "orog"), (T,), T - HOUR, of_floats(9), blocks(1)),
+    "rwrp, upper": Row(
+        RwrpState,
+        lambda: {rwrp.path(T - HOUR, T): simulated_rwrp_upper.encode(WORLD, T - HOUR, 1)},
+        tuple(v for v in STATE_SETS["upper"].ids if v != "tp01"),
+        (T,),
+        T - HOUR,
+        of_volumes,
+        blocks(1),
+    ),
+    "rwrp, training": Row(
+        RwrpTraining,
+        lambda: {rwrp_training.path(T): simulated_rwrp_training.encode(WORLD, T - HOUR, 1)},
+        ("t2m", "u10m", "v10m", "sp", "msl", "tcwv"),
+        (T,),
+        None,
+        lambda _: 4 * 8 * simulated_rwrp.NY * simulated_rwrp.NX + 19,
+        blocks(1),
+    ),
     "rwrp_rain": Row(RwrpRain, _rwrp(0, 1), ("tp01",), (T,), T - HOUR, of_floats(7, files_of=2), blocks(1)),
     "qpesums": Row(
         Qpesums, lambda: {qpesums.path(T): simulated_qpesums.encode(WORLD, T)}, ("tp01",), (T,), None, everything
