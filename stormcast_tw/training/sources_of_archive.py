@@ -17,8 +17,10 @@ from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.rwrp_training import RwrpTraining
-from stormcast_tw.training.archive import Archive, Feed, ProviderArchive
+from stormcast_tw.training.archive import Archive
 from stormcast_tw.training.data_recipe import HOURS_A_DAY, DataRecipe, Providers, Simulated
+from stormcast_tw.training.feed import Feed
+from stormcast_tw.training.provider_archive import ProviderArchive
 from stormcast_tw.training.simulated_archive import SimulatedArchive
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 

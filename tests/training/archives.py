@@ -18,8 +18,10 @@ from stormcast_tw.sources.files import Folder, Used
 from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.rwrp_training import RwrpTraining
 from stormcast_tw.store import Artifact
-from stormcast_tw.training.archive import Feed, KmScale, LargeScale, ProviderArchive
+from stormcast_tw.training.archive import KmScale, LargeScale
 from stormcast_tw.training.data_recipe import DataRecipe, Providers, Simulated, Span
+from stormcast_tw.training.feed import Feed
+from stormcast_tw.training.provider_archive import ProviderArchive
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 TINY = Grid("TINY", 23.0, 23.5, 12, 120.5, 121.0, 10)

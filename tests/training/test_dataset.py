@@ -14,10 +14,11 @@ from stormcast_tw.model.package import Scale
 from stormcast_tw.prepare import prepare_background, prepare_state
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources.base import on_grid
-from stormcast_tw.training.archive import Feed, KmScale, LargeScale
+from stormcast_tw.training.archive import KmScale, LargeScale
 from stormcast_tw.training.data_recipe import RECIPES, DataRecipe, Providers, Simulated, Span
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.day import Reference, find_reference, make_day
+from stormcast_tw.training.feed import Feed
 from stormcast_tw.training.simulated_archive import SimulatedArchive, around
 from stormcast_tw.training.sources_of_archive import archive_of
 from stormcast_tw.variables import variable_set
@@ -173,8 +174,10 @@ def test_the_provider_archive_is_what_operations_prepare(tmp_path):
     archive, time = archives.provider_archive(tmp_path), at(0, 6)
     found = archive.km_scale([time])[time]
     assert isinstance(found, KmScale)
-    air = archive.atmosphere.read([time], variable_set("air", "t2m", "u10m", "v10m", "orog"), 1)[time]
-    rain = archive.rain.read([time], variable_set("rain", "tp01"), 1)[time]
+    air, rain = (
+        feed.source.read(feed.source.find((time,), variable_set("x", *ids)))
+        for feed, ids in ((archive.atmosphere, ("t2m", "u10m", "v10m", "orog")), (archive.rain, ("tp01",)))
+    )
     expected = prepare_state(air.dataset, rain.dataset, None, TINY, found.terrain, gaps_allowed=True)
     for n, variable_id in enumerate(STATE.ids):
         np.testing.assert_array_equal(found.values[n], expected[variable_id].values)

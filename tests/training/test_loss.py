@@ -142,12 +142,14 @@ def test_the_denoising_loss_of_saying_nothing_is_sigma_2_plus_1_over_sigma_2(pac
     assert float(diffusion_terms(oracle, unit, 2, noise, sigma).abs().max()) == 0.0
 
 
-def test_a_crop_is_a_part_of_the_whole(package: ModelPackage):
+def test_crops_are_parts_of_the_whole(package: ModelPackage):
     one, model = sample(package), StormCast(package)
     whole = batch_of(model, "regression", [one], ONES)
-    part = batch_of(model, "regression", [one], ONES, corners=[(8, 4)], crop=(16, 8))
+    part = batch_of(model, "regression", [one], ONES, corners=[[(8, 4), (2, 16)]], crop=(16, 8))
     for a, b in ((whole.condition, part.condition), (whole.target, part.target), (whole.weight, part.weight)):
-        torch.testing.assert_close(a[..., 8:24, 4:12], b)
+        assert len(b) == 2
+        torch.testing.assert_close(a[0, :, 8:24, 4:12], b[0])
+        torch.testing.assert_close(a[0, :, 2:18, 16:24], b[1])
 
 
 def test_own_hours_are_the_models_own_forecast(package: ModelPackage):

@@ -66,3 +66,10 @@ def test_a_stage_without_a_network_and_a_network_without_a_stage_are_refused():
 def test_one_argument_grows_a_recipe():
     assert {size.model_channels for size in demo().grown(64).networks.values()} == {64}
     assert demo().grown(64).stages == demo().stages
+
+
+def test_batches_are_whole_maps():
+    with pytest.raises(ValidationError, match="batches are not whole maps of 3 crops"):
+        Recipe.model_validate(demo().model_dump() | {"crops": 3})
+    with pytest.raises(ValidationError, match="batches are not whole maps of 2 crops"):
+        Recipe.model_validate(demo().model_dump() | {"crop": None})

@@ -203,10 +203,11 @@ def test_switches_change_digits_not_what_is_learnt(data: TrainingData, finished:
 
 def test_crops_and_the_models_own_hours(data: TrainingData, tmp_path: Path):
     rollout = STAGE.model_copy(update={"updates": 2, "rollout_hours": 2, "learning_rate": 1e-4})
-    recipe = small(stages={"regression": STAGE, "diffusion": STAGE, "rollout": rollout}, crop=(8, 8))
+    recipe = small(stages={"regression": STAGE, "diffusion": STAGE, "rollout": rollout}, crop=(8, 8), crops=2)
     carry_out(recipe, data, tmp_path, EVERY, NOW)
     assert [(stage, update) for stage, update, _ in losses(tmp_path)][-2:] == [("rollout", 1), ("rollout", 2)]
     draws = Draws.of(recipe, "rollout")
+    assert len(draws.places(0, np.arange(9, dtype=np.int32))) == 2, "maps, of two crops each"
     assert {draws.ahead(update) for update in range(40)} == {0, 1, 2}
 
 
@@ -239,7 +240,11 @@ def test_data_of_other_variables_and_uneven_shares_are_refused(data: TrainingDat
         positions(4, 0, 3, 0)
     with pytest.raises(Refused, match="1 processes with 3 samples at once"):
         positions(4, 0, 1, 3)
+    with pytest.raises(Refused, match="do not share its maps evenly"):
+        positions(4, 0, 4, 0, crops=2)
     assert positions(8, 1, 2, 2) == ((4, 5), (6, 7))
+    with pytest.raises(BadInput, match=r"a grid of \(16, 16\) points; crops of \(112, 64\) do not fit"):
+        carry_out(RECIPES["demo"](), data, tmp_path, EVERY, NOW)
 
 
 def test_gradients_that_are_not_finite_are_skipped_counted_and_in_a_row_make_it_ill(data: TrainingData, tmp_path: Path):
