@@ -73,22 +73,23 @@ def batch_of(
     role: Role,
     samples: Sequence[Sample],
     weights: Sequence[float],
-    corners: Sequence[Key] | None = None,
+    corners: Sequence[Sequence[Key]] | None = None,
     crop: tuple[int, int] | None = None,
 ) -> Batch:
-    """Return the batch of pairs for a network; `weights` by variable, `corners` (y, x) of each sample's crop.
+    """Return the batch of pairs for a network; `weights` by variable, `corners` (y, x) of the crops of each sample.
 
     A diffusion's target is what the package's regression leaves of it, on the same crop.
     """
+    height, width = crop or model.package.grid.shape
     seen, wanted, counts = [], [], []
     for number, sample in enumerate(samples):
-        y, x = corners[number] if corners else (0, 0)
-        height, width = crop or model.package.grid.shape
-        part = (..., slice(y, y + height), slice(x, x + width))
-        channels, scaled = (field[part] for field in _both_hours(model, sample))
-        seen.append(channels)
-        wanted.append(scaled)
-        counts.append(_counts(model, sample, weights)[part])
+        channels, scaled = _both_hours(model, sample)
+        count = _counts(model, sample, weights)
+        for y, x in corners[number] if corners else ((0, 0),):
+            part = (..., slice(y, y + height), slice(x, x + width))
+            seen.append(channels[part])
+            wanted.append(scaled[part])
+            counts.append(count[part])
     condition, truth, weight = torch.stack(seen), torch.stack(wanted), torch.stack(counts)
     return _for_role(model, role, condition, truth, weight)
 

@@ -79,6 +79,7 @@ class Recipe(Frozen):
     sampler: Sampler
     weights: dict[str, float] = Field(default_factory=dict)
     crop: tuple[int, int] | None = None
+    crops: int = Field(default=1, ge=1, description="crops of each map that is read: reading costs more than a crop")
     residual_hours: int = Field(default=512, ge=2, description="held-out hours that the residual is measured on")
     validation: Validation
     members: int = Field(default=16, ge=2, description="ensemble size of a forecast")
@@ -95,6 +96,8 @@ class Recipe(Frozen):
         attentive = any(size.bottleneck_attention or size.attn_resolutions for size in self.networks.values())
         if self.crop is not None and (attentive or any(points % self.fold for points in self.crop)):
             raise ValueError(f"recipe {self.name}: crops need no attention, and whole folds of {self.fold} points")
+        if any(stage.batch % self.crops for stage in self.stages.values()) or (self.crops > 1 and self.crop is None):
+            raise ValueError(f"recipe {self.name}: batches are not whole maps of {self.crops} crops")
         if self.covered < 0.99:
             raise ValueError(
                 f"recipe {self.name}: {self.covered:.0%} of the sampler's levels lie within the 0.1 to 99.9 % range of "
@@ -152,6 +155,7 @@ def demo() -> Recipe:
         noise=_BROAD,
         sampler=_SAMPLER,
         crop=(112, 64),
+        crops=2,
         validation=Validation(every=5000, cycles=4, members=4, lead_hours=6),
     )
 

@@ -150,6 +150,9 @@ class _Run:
         wanted = (self.recipe.state_set, self.recipe.background_set)
         if found != wanted:
             raise BadInput(f"{self.data.artifact.uri}: holds {found}; recipe {self.recipe.name} needs {wanted}")
+        crop, shape = self.recipe.crop or (0, 0), self.data.grid.shape
+        if crop[0] > shape[0] or crop[1] > shape[1]:
+            raise BadInput(f"{self.data.artifact.uri}: a grid of {shape} points; crops of {crop} do not fit")
 
     def _begin(self, base: ModelPackage | None, now: datetime) -> Begun:
         """Write run.json, or add this attempt to it; raises Conflict where it is of another run."""

@@ -64,22 +64,25 @@ class Draws:
     seed: int
     stage: StageName
     settings: Stage
+    crops: int = 1
+    """Positions that follow each other and are crops of one map."""
 
     @classmethod
     def of(cls, recipe: Recipe, stage: StageName) -> Draws:
         """Return the chances of a stage."""
-        return cls(recipe.seed, stage, recipe.stages[stage])
+        return cls(recipe.seed, stage, recipe.stages[stage], recipe.crops)
 
     def ahead(self, update: int) -> int:
         """Return how many hours the model makes itself before the samples of an update."""
         return int(self.generator("ahead", update).integers(self.settings.rollout_hours + 1))
 
     def places(self, update: int, starts: npt.NDArray[np.int32]) -> tuple[int, ...]:
-        """Return the places of an update's batch: all of `starts` once in an order of its own, then in another."""
-        first = update * self.settings.batch
+        """Return the places of an update's maps: all of `starts` once in an order of its own, then in another."""
+        maps = self.settings.batch // self.crops
+        first = update * maps
         return tuple(
             int(starts[_order(self.seed, self.stage, n // starts.size, starts.size)[n % starts.size]])
-            for n in range(first, first + self.settings.batch)
+            for n in range(first, first + maps)
         )
 
     def corner(self, update: int, position: int, shape: tuple[int, int], crop: tuple[int, int], fold: int) -> Key:
@@ -121,18 +124,18 @@ class Keys:
         for update in range(self.first, self.draws.settings.updates):
             places, ahead = self.draws.places(update, self.starts), self.draws.ahead(update)
             for micro in self.positions:
-                yield [(places[position], ahead) for position in micro]
+                yield [(places[position // self.draws.crops], ahead) for position in micro[:: self.draws.crops]]
 
 
-def positions(batch: int, rank: int, world: int, at_once: int) -> tuple[tuple[int, ...], ...]:
+def positions(batch: int, rank: int, world: int, at_once: int, crops: int = 1) -> tuple[tuple[int, ...], ...]:
     """Return the positions of a process's share of a batch, in micro-batches of at most `at_once` (0: all at once).
 
-    Raises Refused for a batch that is not whole micro-batches on every process: the mean would be another.
+    Raises Refused for a batch that is not whole micro-batches of whole maps on every process.
     """
     share, rest = divmod(batch, world)
     size = min(at_once or share, share)
-    if rest or not share or share % size:
-        raise Refused(f"batch of {batch}: {world} processes with {size} samples at once do not share it evenly")
+    if rest or not share or share % size or size % crops:
+        raise Refused(f"batch of {batch}: {world} processes with {size} samples at once do not share its maps evenly")
     mine = range(rank * share, (rank + 1) * share)
     return tuple(tuple(mine[n : n + size]) for n in range(0, share, size))
 

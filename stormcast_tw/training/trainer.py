@@ -87,7 +87,8 @@ class _Stage:
     def __init__(self, run: StageRun, learner: Learner):
         self._run, self._learner = run, learner
         self._settings, self._draws = run.recipe.stages[run.name], Draws.of(run.recipe, run.name)
-        self._positions = positions(self._settings.batch, run.team.rank, run.team.world, run.switches.at_once)
+        shared = (run.team.rank, run.team.world, run.switches.at_once, run.recipe.crops)
+        self._positions = positions(self._settings.batch, *shared)
         self._role, self._weights = ROLES[run.name], [run.recipe.weights.get(v, 1.0) for v in run.data.state_set.ids]
         starts = run.data.starts(1 + self._settings.rollout_hours)
         keys = Keys(self._draws, starts, learner.update, self._positions)
@@ -118,7 +119,7 @@ class _Stage:
         """Return the loss of every sample and variable (b, v), and the noise levels (b) of a diffusion."""
         run, update = self._run, self._learner.update
         if self._settings.rollout_hours:
-            pairs = zip(samples, micro, strict=True)
+            pairs = zip(samples, micro[:: run.recipe.crops], strict=True)
             samples = [from_own_hours(run.model, sample, self._draws, update, at) for sample, at in pairs]
         batch = self._batch(samples, micro)
         with self._learner.precision():
@@ -132,7 +133,8 @@ class _Stage:
         corners = None
         if crop is not None:
             corner = partial(self._draws.corner, self._learner.update)
-            corners = [corner(at, run.model.package.grid.shape, crop, run.recipe.fold) for at in micro]
+            every = [corner(at, run.model.package.grid.shape, crop, run.recipe.fold) for at in micro]
+            corners = [every[n : n + run.recipe.crops] for n in range(0, len(every), run.recipe.crops)]
         return batch_of(run.model, self._role, samples, self._weights, corners, crop)
 
     def _after(self) -> None:
