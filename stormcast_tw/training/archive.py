@@ -1,8 +1,8 @@
 """What an archive gives for an hour: the weather at km scale, and the large scale that drove it.
 
 Two archives behind one Protocol: the simulated world itself (`simulated_archive`) and the files of providers
-(`provider_archive`). An hour that an archive cannot give, or cannot vouch for, comes as the error that says why; nothing
-is filled in.
+(`provider_archive`). An hour that an archive cannot give, or cannot vouch for, comes as the error that says why;
+nothing is filled in.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 
 from stormcast_tw import quality
 from stormcast_tw.cycle import hours
-from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.prepare import RAIN_MADE, RAIN_QPESUMS, RAIN_RWRP, observed_weights
 from stormcast_tw.regrid import bilinear, cell_mean
@@ -75,7 +75,7 @@ class ProviderArchive:
 
     def ground(self, time: datetime) -> dict[str, Array]:  # noqa: D102
         found = self.atmosphere.read([time], variable_set("ground", *GROUND), 1)[time]
-        if isinstance(found, NotReady | BadInput):
+        if isinstance(found, Refusal):
             raise found
         return {name: bilinear(found.grid, self.grid)(found.values[name]) for name in GROUND}
 
@@ -86,12 +86,12 @@ class ProviderArchive:
     def _believed(
         self, air: Fields | Refusal, rain: Fields | Refusal, model: Fields | Refusal | None
     ) -> KmScale | Refusal:
-        for found in (air, rain, model):
-            if isinstance(found, NotReady | BadInput):
-                return found
-        assert isinstance(air, Fields)
-        assert isinstance(rain, Fields)
-        assert not isinstance(model, NotReady | BadInput)
+        if isinstance(air, Refusal):
+            return air
+        if isinstance(rain, Refusal):
+            return rain
+        if isinstance(model, Refusal):
+            return model
         try:
             return self._on_grid(air, rain, model)
         except BadInput as error:
@@ -121,7 +121,7 @@ class ProviderArchive:
         )
 
     def _large_scale(self, found: Fields | Refusal) -> LargeScale | Refusal:
-        if isinstance(found, NotReady | BadInput):
+        if isinstance(found, Refusal):
             return found
         values = np.stack([found.values[v] for v in self.background_set.ids])
         return LargeScale(values, replace(found.grid, name="BACKGROUND"), found.used, found.simulated, found.address)
