@@ -28,7 +28,7 @@ from stormcast_tw.verification.dressing import (
     year_before,
 )
 from stormcast_tw.verification.packed import pack, unpack
-from stormcast_tw.verification.pairs import gather
+from stormcast_tw.verification.pairs import FORECAST, gather
 from stormcast_tw.verification.start import Invariants, Start, simulated_start, start_of
 from stormcast_tw.verification.sums import score_cycle
 from stormcast_tw.verification.truth import SimulatedTruth, Truth
@@ -99,7 +99,8 @@ def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artif
         archive = _archive_if_it_can_be_made(bench, start, run.address.experiment, span, now)
         names = [] if archive is None else archive.details["systems"]
         errors = {name: errors_of_system(bench.work, archive, name) for name in names if archive is not None}
-        forecast = bench.published.open(run, "forecast").load()
+        published = bench.published.open(run, FORECAST)
+        forecast = published[[name for name in baselines.SURFACE if name in published]].load()
         pairs = gather(start, forecast, there, bench.truth, bench.invariants, errors, scoring.seed)
         sums = score_cycle(pairs.systems, pairs.truth, pairs.strata, seed=scoring.seed)
         draft.put(STATISTICS, pack(sums))
