@@ -186,9 +186,7 @@ def compare(archive: Path, scratch: Path) -> float:
         plain.append([seconds / PLAIN_HOURS for seconds in timed(script.run)])
     for name, seconds in (("plain script", plain), ("ours", ours)):
         cpu, wall = (statistics.median(column) for column in zip(*seconds, strict=True))
-        print(
-            f"{name:12} {1 / cpu:6.2f} hours a second of CPU: {1e3 * cpu:6.1f} ms an hour ({1e3 * wall:6.1f} of wall)"
-        )
+        print(f"{name:12} {1 / cpu:6.2f} hours a second of CPU: {1e3 * cpu:.1f} ms an hour ({1e3 * wall:.1f} of wall)")
     ratios = sorted(p[0] / o[0] for p, o in zip(plain, ours, strict=True))
     spread = f"{ratios[0]:.1f} to {ratios[-1]:.1f} in {ROUNDS} turns"
     print(f"ours is {ratios[ROUNDS // 2]:.1f} times as fast ({spread}; wanted 10)")
@@ -236,9 +234,7 @@ def main() -> None:
                 costs[workers].append(cost)
         one, two = (statistics.median(rates[workers]) for workers in (1, 2))
         more = statistics.median(costs[2]) / statistics.median(costs[1])
-        print(
-            f"Dask, hours a second of wall: 1 worker {one:.1f}, 2 workers {two:.1f}: {two / one:.2f} times (wanted 1.8)"
-        )
+        print(f"Dask, hours a second of wall: 1 worker {one:.1f}, 2 workers {two:.1f}: {two / one:.2f} times (of 1.8)")
         print(f"CPU an hour with 2 workers is {more:.2f} of that with 1: on two free cores {2 / more:.2f} times")
         print(f"a worker took at most {memory:.0f} MiB")
 

@@ -171,7 +171,7 @@ def _grid_numbers(ends: Any) -> tuple[float, float, int, float, float, int]:
 def _packed(reference: Reference) -> bytes:
     grid, buffer = reference.background_grid, io.BytesIO()
     ends = np.array([grid.y_first, grid.y_last, grid.ny, grid.x_first, grid.x_last, grid.nx])
-    np.savez(buffer, background_grid=ends, **dict(reference.ground))
+    np.savez(buffer, background_grid=ends, orog=reference.ground["orog"], lsm=reference.ground["lsm"])
     return buffer.getvalue()
 
 

@@ -103,7 +103,7 @@ class TrainingData:
     def starts(self, hours: int = 1) -> npt.NDArray[np.int32]:
         """Return the places t of this split such that t to t + hours are all usable and an hour apart, ascending."""
         pair = self._pairs
-        start = pair[self._splits[pair] == SPLITS.index(self.split)]
+        start: npt.NDArray[np.int32] = pair[self._splits[pair] == SPLITS.index(self.split)]
         for ahead in range(1, hours):
             start = start[np.isin(start + ahead, pair)]
         return start

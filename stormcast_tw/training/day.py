@@ -239,7 +239,8 @@ def _between(anchors: Mapping[datetime, LargeScale], time: datetime, step_hours:
     """Return the background at `time`, linear between its brackets, as operations interpolate a global forecast."""
     known = _brackets(time, hours(step_hours))
     fields = [anchors[anchor].values.astype(np.float64) for anchor in known]
-    return interpolate_in_time(fields, [datetime64(anchor) for anchor in known], [datetime64(time)])[0]
+    (found,) = interpolate_in_time(fields, [datetime64(anchor) for anchor in known], [datetime64(time)])
+    return np.asarray(found)
 
 
 def status_of(why: Refusal | None) -> Status:

@@ -108,7 +108,7 @@ def run_parts(
         futures = client.map(make, parts, pure=False, retries=RETRIES)
         part_of = {future.key: part for future, part in zip(futures, parts, strict=True)}
         try:
-            for future in as_completed(futures, loop=client.loop):
+            for future in as_completed(futures, loop=client.loop):  # type: ignore[no-untyped-call]
                 done(future.result())
                 future.release()
         except KilledWorker as error:
@@ -127,7 +127,8 @@ def _client(engine: Local | Scheduler | Slurm) -> Iterator[Any]:
 
     with ExitStack() as stack:
         where = _START[engine.kind](engine, stack)
-        yield stack.enter_context(Client(where, timeout=START_SECONDS, set_as_default=False))
+        client: Any = Client(where, timeout=START_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+        yield stack.enter_context(client)
 
 
 def _local(engine: Local, stack: ExitStack) -> Any:
@@ -137,7 +138,7 @@ def _local(engine: Local, stack: ExitStack) -> Any:
     deaths = {"distributed.scheduler.allowed-failures": _DEATHS_FORGIVEN}
     stack.enter_context(dask.config.set({_NANNY: _ENVIRONMENT, **deaths}))
     return stack.enter_context(
-        LocalCluster(
+        LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=engine.workers,
             threads_per_worker=1,
             processes=True,
@@ -150,7 +151,7 @@ def _local(engine: Local, stack: ExitStack) -> Any:
 
 
 def _slurm(engine: Slurm, stack: ExitStack) -> Any:
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     Path(engine.log_directory).mkdir(parents=True, exist_ok=True)
     variable = "DASK_" + _NANNY.upper().replace(".", "__").replace("-", "_")

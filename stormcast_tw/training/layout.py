@@ -22,6 +22,7 @@ from stormcast_tw.cycle import datetime64
 from stormcast_tw.grid import Grid
 from stormcast_tw.prepare import RAIN_MADE, RAIN_QPESUMS, RAIN_RWRP
 from stormcast_tw.schema import global_attributes
+from stormcast_tw.store import array_of
 from stormcast_tw.training.data_recipe import HOURS_A_DAY, DataRecipe
 from stormcast_tw.training.statistics import MOMENTS
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS, VariableSet
@@ -128,7 +129,7 @@ def objects_of_day(
     group = empty_group(zarr.storage.MemoryStore(contents), recipe, background_grid)
     hours = slice(place * HOURS_A_DAY, (place + 1) * HOURS_A_DAY)
     for name, array in values.items():
-        group[name][hours] = array  # type: ignore[index, union-attr]
+        array_of(group, name).with_config({"write_empty_chunks": False})[hours] = array
     return {path: data.to_bytes() for path, data in contents.items() if "/c/" in path}
 
 
@@ -169,7 +170,7 @@ def coordinates(recipe: DataRecipe, background_grid: Grid, *, simulated: bool, a
 
 def _described(what: str, variables: VariableSet) -> dict[str, tuple[str, npt.NDArray[Any], dict[str, str]]]:
     dimension = f"{what}_variable"
-    columns = {
+    columns: dict[str, tuple[str, list[str]]] = {
         dimension: ("Earth2Studio's variable ids", [v.id for v in variables]),
         f"{what}_standard_name": ("CF standard name", [v.standard_name for v in variables]),
         f"{what}_long_name": ("what it is", [v.long_name for v in variables]),
