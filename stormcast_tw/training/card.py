@@ -60,7 +60,7 @@ def _data(data: TrainingData) -> list[str]:
 
 def _spans(spans: tuple[Span, ...]) -> str:
     days = sum(len(span.days) for span in spans)
-    return f"{days} days within {spans[0].first} to {spans[-1].last}" if spans else "nothing"
+    return f"{days} day{'s' if days > 1 else ''} within {spans[0].first} to {spans[-1].last}" if spans else "nothing"
 
 
 def _networks(package: ModelPackage) -> list[str]:
@@ -139,7 +139,7 @@ def _limits(package: ModelPackage, recipe: Recipe, scores: Scores | None) -> lis
         lines.append("- Rare heavy rain is known from few hours and is under-stated by models of this kind.")
     if recipe.crop:
         lines.append(
-            "- Trained on crops, run on the whole grid: near the edges it saw more margin than a forecast has."
+            "- Trained on crops, run on the whole grid: its layers normalise over another area than they learnt on."
         )
     lines.append("- Guidance for forecasters; warnings are the weather service's.")
     return lines

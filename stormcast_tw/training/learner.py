@@ -31,6 +31,9 @@ class Switches(Frozen):
     channels_last: bool = False
     at_once: int = 0
     """Samples a process takes at once, as its memory allows; 0: its whole share of the batch."""
+    threads: int = 0
+    """Of torch, a process; 0: torch's own choice. On a busy machine 1 is many times faster than 2 that wait for each
+    other; on idle cores a process a core, of one thread each, is a third faster than one process of all."""
     workers: int = 0
     """Processes that read ahead, for each that trains."""
     log_every: int = 20

@@ -98,6 +98,8 @@ def carry_out(
     """
     watched = limits or Limits()
     folder.mkdir(parents=True, exist_ok=True)
+    if switches.threads:
+        torch.set_num_threads(switches.threads)
     if switches.tf32:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True

@@ -97,7 +97,7 @@ def test_the_card_says_what_is_in_the_package(run: Path, data: TrainingData):
         data.digest,
         "SIMULATED",
         "trained on 2 days within 2021-07-01 to 2021-07-02: 47 pairs",
-        "held out 1 days within 2021-07-03 to 2021-07-03: 23 pairs",
+        "held out 1 day within 2021-07-03 to 2021-07-03: 23 pairs",
         "| regression | 5 | 4 | 20 | 0.001 |",
         f"{sum(p.numel() for p in package.networks['diffusion'].parameters()):,}",
         f"{result.scores.crps['t2m'][0]:.3g} ({result.scores.reference['t2m'][0]:.3g})",

@@ -117,12 +117,12 @@ def test_the_shipped_weights_are_a_mean_of_the_learning_ones(finished: Path):
 
 def test_a_longer_training_learns(data: TrainingData, tmp_path: Path):
     """The archive is white noise around a mean, so the change is -(state - mean): half of its variance is known."""
-    stage = STAGE.model_copy(update={"updates": 100, "learning_rate": 5e-3})
+    stage = STAGE.model_copy(update={"updates": 80, "learning_rate": 5e-3})
     recipe = small(networks={"regression": NET}, stages={"regression": stage})
     carry_out(recipe, data, tmp_path, EVERY.model_copy(update={"log_every": 10}), NOW)
     found = [loss for _, _, loss in losses(tmp_path)]
     assert found[0] > 0.8
-    assert 0.45 < found[-1] < 0.85 * found[0], "and nobody can learn more than half"
+    assert 0.45 < found[-1] < 0.9 * found[0], "and nobody can learn more than half"
 
 
 @pytest.mark.parametrize("cut_at", [("regression", 3), ("diffusion", 2), ("diffusion", 4)])
