@@ -99,14 +99,12 @@ def _read(found: Input, source: Source) -> Reading:
     located = found.located()
     try:
         return read_apart(source, located)
-    except NotReady as error:
-        raise UnusableInput(str(error), {}) from error
-    except (BadInput, Unreachable) as error:
+    except (BadInput, NotReady, Unreachable) as error:
         raise _unusable(found, error) from error
 
 
 def _unusable(found: Input, error: StormcastError) -> UnusableInput:
-    """Reject the files that the error names, or all of them."""
+    """Reject the files that the error names, or all of them, in this version: one delivered anew may serve."""
     files = found.located().files
     named = [file for file in files if file.address in str(error)] or list(files)
     return UnusableInput(str(error), {version_of(file): str(error) for file in named})
