@@ -22,7 +22,8 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 MEMORY_GIB = 2.0
-"""A day of the surface set takes about 0.4 GiB, libraries included; of the upper set about 1.3 (benchmarks)."""
+"""Making days of the surface set takes at most 0.5 GiB, files of 450 x 450 points and libraries included
+(benchmarks/training_data.py); of the upper set 0.9 GiB, before the reading of its files."""
 RETRIES = 2
 """Times that a part is tried again after an error; a file that is not there or is wrong is no error but an answer."""
 START_SECONDS = 300.0
