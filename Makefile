@@ -55,7 +55,7 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-SYSTEM := postgresql
+SYSTEM := postgresql slurm-wlm
 
 system:
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || (apt-get update -q && apt-get install -q -y --no-install-recommends $(SYSTEM))

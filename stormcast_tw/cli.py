@@ -19,6 +19,7 @@ from rich.table import Table
 from stormcast_tw.cli_options import Json, say
 from stormcast_tw.cli_package import package_app
 from stormcast_tw.cli_prepare import prepare
+from stormcast_tw.cli_train import train_app
 from stormcast_tw.cli_verify import verify_app
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import StormcastError
@@ -28,6 +29,7 @@ from stormcast_tw.settings import settings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(package_app, name="package")
 app.add_typer(verify_app, name="verify")
+app.add_typer(train_app, name="train")
 
 CycleOption = Annotated[str, typer.Option("--cycle", help="Init time of the cycle, e.g. 20260611T06Z.")]
 LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in hours.")]

@@ -16,6 +16,7 @@ class Event(StrEnum):
     CYCLE_SKIPPED = "cycle.skipped"
     CYCLE_FAILED = "cycle.failed"
     SKILL_DROPPED = "skill.dropped"
+    TRAINING_ILL = "training.ill"
 
 
 _CYCLES = "stormcast.cycle."
