@@ -155,7 +155,7 @@ def _side(described: packages.Description, runs: list[Artifact]) -> compare.Side
         version=described.version,
         digest=described.digest,
         trained=described.trained,
-        members=described.members,
+        members=runs[-1].plan["members"] if runs else described.members,
         seconds_per_member_hour=compare.cost(runs),
         drivers=live,
     )

@@ -32,17 +32,20 @@ HAZARDS = tuple(e.name for e in EVENTS if e.quantity != "tp01" or e.threshold >=
 NEIGHBOURHOOD = 11
 """Side of the windows of the fractions skill score, points: 22 km, about a township."""
 CALIBRATED = ("t2m", "wind", "tp01")
+FEWEST_DAYS = 10
+"""Days in common below which nothing is decided by scores: intervals from a handful of days are too narrow."""
 CHEAPER = 0.9
 """Share of the other's seconds a member-hour below which a package is cheaper: machines differ by less than 10 %."""
 
 RULE = (
     "A package that no live global model can drive is out.",
+    f"Fewer than {FEWEST_DAYS} days that both forecast decide nothing: A, which is in service, stays.",
     "Of hazards (CSI, FSS in 22 km, fair Brier score; thresholds below), who wins more of those differences that are"
     " real wins.",
     "If they are even: of calibration (spread over error of t2m, wind and rain), likewise.",
     "If they are even: of the fair CRPS of the same variables, likewise.",
     "If they are even: who needs less than 90 % of the other's seconds a member-hour.",
-    "Else A, which is in service, stays: a change needs a reason.",
+    "Else A stays: a change needs a reason.",
 )
 """In this order; the first that decides, decides."""
 
@@ -143,7 +146,7 @@ def compare(
     """Compare two packages by RULE on statistics of the same cycles, each with systems A and B."""
     pooled = [cycle.sum("lead_time", keep_attrs=True).sel(region="all") for cycle in cycles.values()]
     rows = tuple(_rows(pooled, seed))
-    winner, because = _decide(a, b, rows)
+    winner, because = _decide(a, b, rows, days=len({cycle[:8] for cycle in cycles}))
     return Comparison(
         experiment=experiment, truth=truth, cycles=tuple(cycles), a=a, b=b, rows=rows, winner=winner, because=because
     )
@@ -184,12 +187,14 @@ def _number(value: xr.DataArray) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _decide(a: Side, b: Side, rows: Sequence[Row]) -> tuple[Winner, str]:
+def _decide(a: Side, b: Side, rows: Sequence[Row], days: int) -> tuple[Winner, str]:
     """Return the winner by RULE, and the sentence that decided."""
     sides: dict[Winner, Side] = {"A": a, "B": b}
     drivable = [name for name, side in sides.items() if side.driven_by]
     if len(drivable) == 1:
         return drivable[0], f"no live global model can drive {'B' if drivable[0] == 'A' else 'A'}"
+    if days < FEWEST_DAYS:
+        return "A", f"{days} days that both forecast are too few to decide by"
     for about in ("hazards", "calibration", "accuracy"):
         wins = {name: sum(row.winner == name for row in rows if row.about == about) for name in sides}
         if wins["A"] != wins["B"]:

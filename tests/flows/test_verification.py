@@ -143,8 +143,10 @@ def test_the_choice_between_two_packages_is_a_document(place: Place, tmp_path: P
     mine = tmp_path / "mine"
     packages.save(place.package, mine)
     made, address = comparison(mine, folder, **SPAN, truth="simulated")
-    assert made.winner == "B"
-    assert "accuracy" in made.because or "hazards" in made.because
+    assert (made.winner, made.because) == ("A", "2 days that both forecast are too few to decide by")
+    assert {row.winner for row in made.rows if row.score == "crps"} == {"B"}
+    assert (made.a.members, made.b.members) == (4, 4)
+    assert made.a.drivers["global_ai"] == ""
     text = Path(address).read_text()
     assert text.index("## The rule") < text.index("wins:") < text.index("## Hazards")
     assert json.loads(Path(address).with_suffix(".json").read_text())["cycles"] == [str(CYCLE), str(LATER)]

@@ -12,7 +12,18 @@ from stormcast_tw.errors import BadInput, NotReady, Refused
 from stormcast_tw.store import Address, Artifact
 from stormcast_tw.variables import BACKGROUND_SETS, VariableSet
 from stormcast_tw.verification import compare as document
-from stormcast_tw.verification.compare import HAZARDS, RULE, Comparison, Row, Side, compare, cost, drivers, side_by_side
+from stormcast_tw.verification.compare import (
+    FEWEST_DAYS,
+    HAZARDS,
+    RULE,
+    Comparison,
+    Row,
+    Side,
+    compare,
+    cost,
+    drivers,
+    side_by_side,
+)
 from stormcast_tw.verification.sums import score_cycle
 from tests.conftest import CYCLE, NOW
 from tests.verification.small_world import random_system, strata, system
@@ -33,7 +44,7 @@ def rows(about: str, winners: Iterable[str | None]) -> list[Row]:
 
 
 def decide(a: Side, b: Side, *several: list[Row]) -> tuple[str, str]:
-    return document._decide(a, b, [row for group in several for row in group])
+    return document._decide(a, b, [row for group in several for row in group], days=FEWEST_DAYS)
 
 
 def test_a_package_that_nothing_can_drive_is_out_whatever_its_scores():
@@ -50,6 +61,13 @@ def test_hazards_decide_before_calibration_before_accuracy_before_cost():
     assert decide(a, b, even, calibration, accuracy) == ("B", "calibration: 1 real differences for A, 2 for B")
     assert decide(a, b, even, rows("calibration", [None]), accuracy)[0] == "A"
     assert decide(a, b, even) == ("B", "cost: 0.50 against 1.00 s a member-hour, else even")
+
+
+def test_a_few_days_decide_nothing():
+    won = rows("hazards", "BBB")
+    assert document._decide(side("a"), side("b"), won, days=9)[0] == "A"
+    assert document._decide(side("a"), side("b"), won, days=10)[0] == "B"
+    assert choose(statistics(1.0, count=2), statistics(0.5, count=2)).because.startswith("2 days that both forecast")
 
 
 def test_without_a_reason_what_is_in_service_stays():
@@ -88,7 +106,7 @@ def test_cost_is_the_median_of_what_manifests_say():
     assert cost([run({})]) is None
 
 
-def statistics(errors: float, count: int = 8, seed: int = 5) -> dict[str, xr.Dataset]:
+def statistics(errors: float, count: int = 10, seed: int = 5) -> dict[str, xr.Dataset]:
     """Cycles of an ensemble whose error and spread are `errors`, against one truth a cycle."""
     found = {}
     for number in range(count):
@@ -98,7 +116,7 @@ def statistics(errors: float, count: int = 8, seed: int = 5) -> dict[str, xr.Dat
         fields = {name: truth[name].values + centre + members for name in ("t2m", "u10m", "v10m")}
         rain = truth["tp01"].values * np.exp(0.2 * (centre + members))
         forecast = system(2, **fields, tp01=rain)
-        found[f"2026061{number}T00Z"] = score_cycle({"forecast": forecast}, truth.isel(member=0), strata(number))
+        found[f"202606{10 + number}T00Z"] = score_cycle({"forecast": forecast}, truth.isel(member=0), strata(number))
     return found
 
 
