@@ -37,8 +37,8 @@ class Policy:
 
 POLICIES = {
     # A full-globe GRIB of three leads is about 0.4 GB; ten minutes allow 0.7 MB/s.
-    # Waits for the inputs until the deadline of the cycle, three hours after init_time; a day for a rehearsal.
-    "await": Policy(timeout_seconds=24 * 3600),
+    # Waits for the inputs until the deadline of the cycle, three hours after init_time.
+    "await": Policy(timeout_seconds=4 * 3600),
     "fetch": Policy(timeout_seconds=600),
     "regrid": Policy(timeout_seconds=600),
     # The rollout has a deadline of its own, in its child process; this one is only the net below it.

@@ -66,7 +66,18 @@ def rclone_server(folder: Path) -> Iterator[S3Server]:
     port = free_port()
     rclone = shutil.which("rclone", path=str(Path(sys.executable).parent))
     assert rclone, "rclone is not installed in the environment of the tests"
-    command = [rclone, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--addr", f"127.0.0.1:{port}", str(folder)]
+    command = [
+        rclone,
+        "serve",
+        "s3",
+        "--auth-key",
+        f"{KEY},{SECRET}",
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--dir-cache-time",
+        "0s",
+    ]
+    command.append(str(folder))
     with running(command, port) as process:
         yield S3Server(f"http://127.0.0.1:{port}", process, folder)
 

@@ -178,7 +178,7 @@ def test_what_is_none_of_them_is_refused(tmp_path: Path):
         b"": r"era5\.nc: begins with b''; allowed a NetCDF file",
         b"<html>404</html>": r"era5\.nc: begins with b'<html>40'; allowed a NetCDF file",
         good[: len(good) // 2]: r"era5\.nc: not a whole NetCDF-4 file \(.*truncated",
-        old[:-9]: r"era5\.nc: bytes \d+ to \d+ are pointed at; it has \d+",
+        old[:-9]: r"era5\.nc: t2m ends at byte \d+; the file at \d+: truncated",
         archive[:-30]: r"era5\.nc: not a whole zip \(File is not a zip file\)",
         archive[:200] + bytes(40) + archive[240:]: r"era5\.nc: not a whole zip \(",
         zipped({"readme.txt": good}): r"era5\.nc: a zip of \['readme\.txt'\]; allowed 1 to 16 \.nc files",
