@@ -75,7 +75,7 @@ def rclone_server(folder: Path) -> Iterator[S3Server]:
         "--addr",
         f"127.0.0.1:{port}",
         "--dir-cache-time",
-        "0s",
+        "100ms",
     ]
     command.append(str(folder))
     with running(command, port) as process:
