@@ -99,7 +99,7 @@ def _read(found: Input, source: Source) -> Reading:
     located = found.located()
     try:
         return read_apart(source, located)
-    except (BadInput, NotReady, Unreachable) as error:
+    except (Refused, NotReady, Unreachable) as error:
         raise _unusable(found, error) from error
 
 
