@@ -132,7 +132,7 @@ def test_a_drop_of_skill_is_an_event_once(place: Place, tmp_path: Path, monkeypa
     assert "wind: skill against persistence 0.100, below its band from 0.350" in payload["text"]
 
 
-def test_the_choice_between_two_packages_is_a_document(place: Place, tmp_path: Path, quick_archive):
+def test_the_choice_between_two_packages_is_a_document(place: Place, tmp_path: Path):
     folder = tmp_path / "other"
     description = place.package.description.model_copy(update={"name": "other", "version": "2"})
     other = packages.save(type(place.package)(description, place.package.grid, place.package.invariants,
@@ -140,9 +140,10 @@ def test_the_choice_between_two_packages_is_a_document(place: Place, tmp_path: P
     for cycle in (CYCLE, LATER):
         publish(place, cycle, noise=0.8)
         publish(place, cycle, noise=0.2, digest=other.digest)
+        files.deliver(tmp_path / "inputs", place.world, cycle, range(1, LEADS + 1))
     mine = tmp_path / "mine"
     packages.save(place.package, mine)
-    made, address = comparison(mine, folder, **SPAN, truth="simulated")
+    made, address = comparison(mine, folder, **SPAN)
     assert (made.winner, made.because) == ("A", "2 days that both forecast are too few to decide by")
     assert {row.winner for row in made.rows if row.score == "crps"} == {"B"}
     assert (made.a.members, made.b.members) == (4, 4)
