@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Annotated
 
 import typer
@@ -28,8 +27,7 @@ def prepare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Make a training dataset below the work root. Killed anywhere, the same command goes on. Exit 4: days remain."""
-    for name, value in settings().prefect_environment().items():
-        os.environ.setdefault(name, value)
+    settings().use_prefect_home()
     from flows.training_data import training_data
     from stormcast_tw.training.data_recipe import RECIPES
     from stormcast_tw.training.engine import Local, Scheduler, Slurm

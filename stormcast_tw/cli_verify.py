@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,12 +35,6 @@ Seed = Annotated[int, typer.Option(help="Seed of ties, dressing and STEPS.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def _prefect_environment() -> None:
-    """Give Prefect its own home before it is imported; what the user has set stays."""
-    for name, value in settings().prefect_environment().items():
-        os.environ.setdefault(name, value)
-
-
 def _scoring(training: str, seed: int) -> Scoring:
     if not training:
         return Scoring(seed=seed)
@@ -66,7 +59,7 @@ def run(
 ) -> None:
     """Score every published cycle of a span once, against every baseline, and draw the scorecard."""
     scoring = _scoring(training, seed)
-    _prefect_environment()
+    settings().use_prefect_home()
     from flows.verification import verification
 
     found = verification(
@@ -109,7 +102,7 @@ def compare(
     from stormcast_tw.verification.compare import markdown
 
     scoring = _scoring(training, seed)
-    _prefect_environment()
+    settings().use_prefect_home()
     from flows.verification import comparison
 
     made, address = comparison(
