@@ -52,6 +52,14 @@ ALARMS = (
         {"prefect.resource.id": cycle_pattern(), NEWS_LABEL: "true"},
     ),
     Alarm(
+        "stormcast skill dropped",
+        "The newest week scores worse than the four before it let expect: once, until it is good again",
+        (Event.SKILL_DROPPED,),
+        "stormcast-tw {{ event.payload.cycle }}: {{ event.event }}",
+        "{{ event.payload.text }}",
+        {"prefect.resource.id": cycle_pattern(), NEWS_LABEL: "true"},
+    ),
+    Alarm(
         "stormcast alarm failed",
         "An alarm could not be sent: its text must not depend on the event that broke it",
         ("prefect.automation.action.failed",),

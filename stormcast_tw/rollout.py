@@ -101,7 +101,7 @@ def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
             simulated=prepared.simulated or package.description.simulated,
             trained=package.description.trained,
             now=job.now,
-            details={"package": _about(package), "machine": machine(job.device)},
+            details={"package": _about(package), "machine": machine(job.device), **count.cost()},
         )
 
     return store.make(address(plan), plan.model_dump(mode="json"), fill)
@@ -166,13 +166,19 @@ class _Count:
     def __init__(self, plan: Plan, draft: Draft, report: Callable[[Progress], None]) -> None:
         self._done, self._total = len(draft.parts()), plan.members * plan.lead_hours
         self._report, self._last = report, time.monotonic()
+        self._seconds, self._counted = 0.0, 0
         report(Progress(done=self._done, total=self._total))
 
     def add(self, members: int) -> None:
         now = time.monotonic()
         self._done = min(self._done + members, self._total)
+        self._seconds, self._counted = self._seconds + now - self._last, self._counted + members
         self._report(Progress(done=self._done, total=self._total, seconds_each=(now - self._last) / members))
         self._last = now
+
+    def cost(self) -> dict[str, float]:
+        """Return what the manifest says of it; nothing where an earlier attempt had made all."""
+        return {"seconds_per_member_hour": round(self._seconds / self._counted, 4)} if self._counted else {}
 
 
 def _spec(job: Job, package: ModelPackage, prepared: Artifact) -> DatasetSpec:

@@ -17,6 +17,20 @@ def year_phase(time: datetime) -> float:
     return 2.0 * np.pi * (time - new_year).total_seconds() / (365.25 * 86400.0)
 
 
+def hour_angle(time: datetime, longitude: npt.ArrayLike) -> FloatArray:
+    """Return the solar hour as an angle in radians: 0 when the sun is highest, negative before, pi / 12 an hour.
+
+    `longitude` in degrees; the equation of time as in `cos_zenith`.
+    """
+    g, time = year_phase(time), as_utc(time)
+    minutes_fast = 229.18 * (
+        0.000075 + 0.001868 * np.cos(g) - 0.032077 * np.sin(g) - 0.014615 * np.cos(2 * g) - 0.04089 * np.sin(2 * g)
+    )
+    utc_hours = time.hour + time.minute / 60.0 + time.second / 3600.0
+    solar_hours = utc_hours + minutes_fast / 60.0 + np.asarray(longitude, dtype=np.float64) / 15.0
+    return np.asarray(np.pi * (solar_hours - 12.0) / 12.0, dtype=np.float64)
+
+
 def cos_zenith(time: datetime, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> FloatArray:
     """Return the cosine of the solar zenith angle, dimensionless, negative at night.
 
@@ -25,7 +39,6 @@ def cos_zenith(time: datetime, latitude: npt.ArrayLike, longitude: npt.ArrayLike
     good to about 0.05 degree of declination and 1 minute of time.
     """
     g = year_phase(time)
-    time = as_utc(time)
     declination = (
         0.006918
         - 0.399912 * np.cos(g)
@@ -35,12 +48,7 @@ def cos_zenith(time: datetime, latitude: npt.ArrayLike, longitude: npt.ArrayLike
         - 0.002697 * np.cos(3 * g)
         + 0.00148 * np.sin(3 * g)
     )
-    minutes_fast = 229.18 * (
-        0.000075 + 0.001868 * np.cos(g) - 0.032077 * np.sin(g) - 0.014615 * np.cos(2 * g) - 0.04089 * np.sin(2 * g)
-    )
-    utc_hours = time.hour + time.minute / 60.0 + time.second / 3600.0
     phi = np.radians(np.asarray(latitude, dtype=np.float64))
-    solar_hours = utc_hours + minutes_fast / 60.0 + np.asarray(longitude, dtype=np.float64) / 15.0
-    hour_angle = np.pi * (solar_hours - 12.0) / 12.0
-    result = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
+    noonward = np.cos(hour_angle(time, longitude))
+    result = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * noonward
     return np.asarray(result, dtype=np.float64)

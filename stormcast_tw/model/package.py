@@ -28,8 +28,8 @@ from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS, Vari
 
 DESCRIPTION = "package.json"
 INVARIANTS_FILE = "invariants.safetensors"
-TIME_CHANNELS = 3
-"""cos-zenith, and sine and cosine of the time of year, all at t+1."""
+TIME_CHANNELS = 5
+"""cos-zenith, sine and cosine of the solar hour and of the time of year, all at t+1."""
 
 
 class Scale(Frozen):
@@ -59,7 +59,7 @@ class Network(Frozen):
 class Description(Frozen):
     """`package.json`, whole. Its canonical digest is the package's digest; it holds the sha256 of every file."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str
     version: str
     summary: str
@@ -74,6 +74,9 @@ class Description(Frozen):
     background: dict[str, Scale]
     invariants: dict[str, Scale]
     fold: int = Field(ge=1, le=8)
+    detail_widths: tuple[int, ...] = ()
+    """Odd, ascending, in points: the networks of a step also see, scale by scale, by how much the state differs from
+    its mean over so many points a side, in units of the hourly change. Small in a state, it decides what comes next."""
     networks: tuple[Network, ...]
     sampler: Sampler
     precision: Literal["float32"] = "float32"
@@ -94,6 +97,10 @@ class Description(Frozen):
                 raise ValueError(f"{kind} variables {tuple(scales)} are not those of {chosen}: {sets[chosen].ids}")
         if self.begins_alone and any(scale.background_only_residual_std is None for scale in self.state.values()):
             raise ValueError("a package that begins from the background alone needs its residual_std of every variable")
+        if any(width % 2 == 0 or width < 3 for width in self.detail_widths) or list(self.detail_widths) != sorted(
+            set(self.detail_widths)
+        ):
+            raise ValueError(f"detail_widths {self.detail_widths}: allowed are odd numbers from 3, ascending")
         if tuple(self.invariants) != INVARIANTS.ids:
             raise ValueError(f"invariants {tuple(self.invariants)} are not {INVARIANTS.ids}")
         return self
@@ -113,7 +120,7 @@ class Description(Frozen):
         """The channels of each network, before folding."""
         state = len(self.state)
         alone = len(self.background) + len(self.invariants) + TIME_CHANNELS
-        condition = state + len(self.background) + alone
+        condition = state * (1 + len(self.detail_widths)) + len(self.background) + alone
         return {
             "regression": Channels(state=state, condition=condition),
             "diffusion": Channels(state=state, condition=condition + state),

@@ -19,7 +19,7 @@ from stormcast_tw.model.network import Role, fold, unfold
 from stormcast_tw.model.package import ModelPackage, Scale
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
-from stormcast_tw.solar import cos_zenith, year_phase
+from stormcast_tw.solar import cos_zenith, hour_angle, year_phase
 from stormcast_tw.variables import VariableSet
 
 
@@ -35,6 +35,7 @@ class StormCast:
         scales = list(description.state.values())
         self._tendency_std = _column([scale.tendency_std for scale in scales], self.device)
         self._residual_std = _column([scale.residual_std for scale in scales], self.device)
+        self._tendencies = self._state.std / self._tendency_std
         alone = [scale.background_only_residual_std or 1.0 for scale in scales]
         self._alone_std = _column(alone, self.device)
         bounds = [variable.valid_range for variable in package.state_set]
@@ -96,7 +97,7 @@ class StormCast:
     ) -> torch.Tensor:
         """Return what both networks see (m, channel, y, x).
 
-        State at t, background at t and t+1, invariants, cos-zenith and time of year at t+1 (`valid_time`).
+        State at t and its details, background at t and t+1, invariants, and the sun's place at t+1 (`valid_time`).
         """
         members = state.shape[0]
         shared = [
@@ -106,7 +107,17 @@ class StormCast:
             self._time_channels(valid_time),
         ]
         shared_mvyx = torch.cat(shared).expand(members, -1, -1, -1)
-        return torch.cat([self._state.scale(self._state.transform(state)), shared_mvyx], dim=1)
+        scaled = self._state.scale(self._state.transform(state))
+        return torch.cat([scaled, *self._details(scaled), shared_mvyx], dim=1)
+
+    def _details(self, scaled: torch.Tensor) -> list[torch.Tensor]:
+        """Return what differs between each width of neighbourhood and the next finer one, each (m, v, y, x)."""
+        found, finer = [], scaled
+        for width in self.package.description.detail_widths:
+            coarser = _neighbourhood_mean(scaled, width)
+            found.append(self._tendencies * (finer - coarser))
+            finer = coarser
+        return found
 
     def _regression(self, condition: torch.Tensor, role: Role = "regression") -> torch.Tensor:
         factor = self.package.description.fold
@@ -126,9 +137,9 @@ class StormCast:
 
     def _time_channels(self, valid_time: datetime) -> torch.Tensor:
         latitude, longitude = self.package.grid.latlon()
-        phase = year_phase(valid_time)
-        ones = np.ones(self.package.grid.shape)
-        channels = [cos_zenith(valid_time, latitude, longitude), np.sin(phase) * ones, np.cos(phase) * ones]
+        year, day = year_phase(valid_time) * np.ones(self.package.grid.shape), hour_angle(valid_time, longitude)
+        angles = [np.sin(day), np.cos(day), np.sin(year), np.cos(year)]
+        channels = [cos_zenith(valid_time, latitude, longitude), *angles]
         return torch.from_numpy(np.stack(channels).astype(np.float32)).to(self.device)
 
     def _check(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> None:
@@ -160,7 +171,7 @@ class _Scaling:
     def __init__(self, variables: VariableSet, scales: Mapping[str, Scale], device: torch.device):
         self._log1p = [i for i, variable in enumerate(variables) if variable.transform == "log1p"]
         self._mean = _column([scale.mean for scale in scales.values()], device)
-        self._std = _column([scale.std for scale in scales.values()], device)
+        self.std = _column([scale.std for scale in scales.values()], device)
 
     def transform(self, values: torch.Tensor) -> torch.Tensor:
         values = values.clone()
@@ -173,10 +184,17 @@ class _Scaling:
         return values
 
     def scale(self, transformed: torch.Tensor) -> torch.Tensor:
-        return (transformed - self._mean) / self._std
+        return (transformed - self._mean) / self.std
 
     def unscale(self, scaled: torch.Tensor) -> torch.Tensor:
-        return self._mean + self._std * scaled
+        return self._mean + self.std * scaled
+
+
+def _neighbourhood_mean(fields: torch.Tensor, width: int) -> torch.Tensor:
+    """Return the mean over the points of (m, v, y, x) at most width / 2 away along y and x, as far as there are any."""
+    for kernel, margin in (((width, 1), (width // 2, 0)), ((1, width), (0, width // 2))):
+        fields = torch.nn.functional.avg_pool2d(fields, kernel, 1, margin, count_include_pad=False)
+    return fields
 
 
 def _column(values: list[float], device: torch.device) -> torch.Tensor:

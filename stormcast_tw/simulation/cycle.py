@@ -14,7 +14,10 @@ from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.sources.rwrp import path as rwrp_path
 
 RWRP_RUNS_BEFORE = (3, 2, 1)
-"""Hours before the cycle of the RWRP runs that are there."""
+"""Hours before the cycle of the RWRP runs that are there, up to the cycle."""
+RWRP_ANALYSES_BEFORE = (5, 4)
+"""Hours before the cycle of the RWRP runs of which only the analysis is there: so that six-hourly cycles leave an
+analysis of every hour, which a forecast is scored by."""
 PAST_RAIN_HOURS = 23
 GLOBAL_HOURS_BEFORE = 12
 GLOBAL_STEP_HOURS = 6
@@ -25,17 +28,18 @@ Writer = Callable[[], bytes]
 def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[str, Writer]]:
     """Yield (path below the inputs root, function that makes its bytes) of every file that `cycle` needs."""
     world = World(seed)
-    for before in RWRP_RUNS_BEFORE:
+    leads = {before: 0 for before in RWRP_ANALYSES_BEFORE} | {before: before for before in RWRP_RUNS_BEFORE}
+    for before, last in leads.items():
         init = cycle.init_time - hours(before)
-        for lead in range(before + 1):
+        for lead in range(last + 1):
             path = f"rwrp/{rwrp_path(init, init + hours(lead))}"
             yield path, lambda init=init, lead=lead: rwrp.encode(world, init, lead)  # type: ignore[misc]
     for before in range(PAST_RAIN_HOURS, -1, -1):
         time = cycle.valid_time(-before)
         yield f"qpesums/{qpesums_path(time)}", lambda time=time: qpesums.encode(world, time)  # type: ignore[misc]
     start = cycle.init_time - timedelta(hours=GLOBAL_HOURS_BEFORE)
-    last = GLOBAL_HOURS_BEFORE + -(-lead_hours // GLOBAL_STEP_HOURS) * GLOBAL_STEP_HOURS
-    for lead in range(GLOBAL_HOURS_BEFORE, last + 1, GLOBAL_STEP_HOURS):
+    end = GLOBAL_HOURS_BEFORE + -(-lead_hours // GLOBAL_STEP_HOURS) * GLOBAL_STEP_HOURS
+    for lead in range(GLOBAL_HOURS_BEFORE, end + 1, GLOBAL_STEP_HOURS):
         path = f"global_ai/{global_ai_path(start, lead)}"
         yield path, lambda lead=lead: global_ai.encode(world, start, lead)  # type: ignore[misc]
 

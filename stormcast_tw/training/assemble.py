@@ -33,6 +33,7 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
             "coverage": Scale(mean=0.0, std=1.0),
         },
         fold=recipe.fold,
+        detail_widths=recipe.detail_widths,
         networks=_networks(recipe),
         sampler=recipe.sampler,
         members=recipe.members,

@@ -156,10 +156,10 @@ def _for_role(
     model: StormCast, role: Role, condition: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
 ) -> Batch:
     description, device = model.package.description, model.device
-    state, background = len(description.state), len(description.background)
+    state, shared = len(description.state), description.channels["background_only_regression"].condition
     alone = role.startswith("background_only")
     base = torch.zeros_like(truth) if alone else condition[:, :state]
-    condition = condition[:, state + background :] if alone else condition
+    condition = condition[:, -shared:] if alone else condition
     scales = description.state.values()
     units = [1.0 if alone else scale.tendency_std / scale.std for scale in scales]
     if role.endswith("diffusion"):

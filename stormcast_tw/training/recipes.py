@@ -73,6 +73,7 @@ class Recipe(Frozen):
     state_set: str = "surface"
     background_set: str = "background24"
     fold: int = Field(default=1, ge=1, le=8)
+    detail_widths: tuple[int, ...] = ()
     networks: dict[Role, Architecture]
     stages: dict[StageName, Stage]
     noise: NoiseLaw
@@ -136,18 +137,19 @@ _SAMPLER = Sampler(name="dpmpp_2m", steps=8, sigma_min=0.005, sigma_max=80.0, rh
 
 
 def demo() -> Recipe:
-    """Trained on two cores in about an hour: folded 2 x 2, crops, a small network."""
+    """Trained on two cores in about two hours: folded 2 x 2, crops, a small network."""
     step = Stage(
-        updates=4500, batch=4, learning_rate=1.5e-3, warm_up=100, weight_decay=1e-4, ema_half_life=1600, clip=1.0
+        updates=8000, batch=4, learning_rate=1.5e-3, warm_up=100, weight_decay=1e-4, ema_half_life=1600, clip=1.0
     )
     return Recipe(
         name="demo",
         summary="demo model of the simulated Taiwan",
         fold=2,
+        detail_widths=(9, 33),
         networks={"regression": _SMALL, "diffusion": _SMALL},
         stages={
             "regression": step,
-            "diffusion": step.model_copy(update={"updates": 10_000, "ema_half_life": 2500}),
+            "diffusion": step.model_copy(update={"updates": 16_000, "ema_half_life": 4000}),
             "rollout": step.model_copy(
                 update={"updates": 500, "learning_rate": 3e-4, "rollout_hours": 3, "ema_half_life": 400}
             ),
@@ -156,7 +158,7 @@ def demo() -> Recipe:
         sampler=_SAMPLER,
         crop=(112, 64),
         crops=2,
-        validation=Validation(every=5000, cycles=4, members=4, lead_hours=6),
+        validation=Validation(every=8000, cycles=4, members=4, lead_hours=6),
     )
 
 
@@ -224,7 +226,7 @@ def _stormcast(name: str, summary: str, diffusion_updates: int) -> Recipe:
         },
         noise=_BROAD,
         sampler=_SAMPLER,
-        validation=Validation(every=5000, cycles=40, members=8, lead_hours=12),
+        validation=Validation(every=8000, cycles=40, members=8, lead_hours=12),
     )
 
 

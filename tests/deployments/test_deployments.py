@@ -100,7 +100,8 @@ def bootstrap(environment: dict[str, str]) -> None:
 def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
     """Have the worker carry out a deployment and return the state it ends in."""
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
-    asked = {"parameters": {"lead_hours": 1, "members": 1, **parameters}}
+    size = {} if name == "verification" else {"lead_hours": 1, "members": 2}
+    asked = {"parameters": size | parameters}
     run = ask(api, f"/deployments/{ids[name]}/create_flow_run", asked)["id"]
     return wait_for(name, lambda: _ended(api, run), 240)
 
@@ -109,7 +110,7 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     for cycle in (EARLIER, str(CYCLE)):
         simulate_cycle(Cycle.parse(cycle), str(folder / "inputs"), lead_hours=1)
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
-    assert set(ids) == {"operations", "backfill", "observations"}
+    assert set(ids) == {"operations", "backfill", "observations", "verification"}
     bootstrap(environment)
     assert {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})} == ids, "bootstrap is an upsert"
     queues = {q["name"]: q["priority"] for q in ask(api, "/work_pools/stormcast/queues/filter", {})}
@@ -120,8 +121,10 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
         lambda: ask(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}),
         90,
     )
-    assert {run["deployment_id"] for run in scheduled} == {ids["operations"]}
-    assert {run["expected_start_time"][11:16] for run in scheduled} <= {"00:15", "06:15", "12:15", "18:15"}
+    times = {"operations": {"00:15", "06:15", "12:15", "18:15"}, "verification": {"03:40"}}
+    assert {(run["deployment_id"], run["expected_start_time"][11:16]) for run in scheduled} <= {
+        (ids[name], time) for name, allowed in times.items() for time in allowed
+    }
 
     state = run_deployment(api, "operations", cycle=str(CYCLE))
     assert state["type"] == "COMPLETED", state
@@ -131,6 +134,11 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     assert found == {EARLIER, str(CYCLE)}
     latest = json.loads((folder / "published/published/demo/latest.json").read_text())
     assert latest["init_time"] == "2026-06-11T06:00:00Z"
+
+    span = {"start": EARLIER, "end": str(CYCLE), "truth": "simulated"}
+    state = run_deployment(api, "verification", **span, scoring={"baselines": ["persistence"]})
+    assert state["type"] == "COMPLETED", state
+    assert list((folder / "published").glob("**/*.html")), "a scorecard"
 
 
 def test_withheld_inputs_ring_the_alarm(
@@ -164,6 +172,20 @@ def test_withheld_inputs_ring_the_alarm(
     assert "- background (" in missing
     assert "stormcast-tw inputs --cycle 20260612T06Z --follow" in missing
     assert len(received) == 2, "the failure of the cycle is the missing input, said already"
+
+
+def test_a_drop_of_skill_rings_the_alarm(
+    api: str, environment: dict[str, str], alarms: tuple[str, list[dict[str, str]]]
+):
+    _, received = alarms
+    received.clear()
+    emit = (
+        "from stormcast_tw.cycle import Cycle; from stormcast_tw.events import Event; from tasks.policy import emit;"
+        f"emit(Event.SKILL_DROPPED, Cycle.parse('{CYCLE}'), text='wind: below its band')"
+    )
+    subprocess.run([sys.executable, "-c", emit], cwd=ROOT, env=environment, check=True, timeout=120)
+    text = wait_for("the alarm of a dropped skill", lambda: received[:1], 30)[0]["text"]
+    assert text == f"stormcast-tw {CYCLE}: skill.dropped\nwind: below its band"
 
 
 def test_every_alarm_waits_for_an_event_that_is_emitted():

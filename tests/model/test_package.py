@@ -64,7 +64,8 @@ def test_missing_file_is_named(copy: Path):
         ({"state_set": "lower"}, "state set 'lower' is not one of"),
         ({"fold": 0}, "fold: Input should be greater than or equal to 1"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
-        ({"format": 2}, "format: Input should be 1"),
+        ({"format": 1}, "format: Input should be 2"),
+        ({"detail_widths": [8]}, r"detail_widths \(8,\): allowed are odd numbers from 3, ascending"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
