@@ -18,7 +18,8 @@ def year_phase(time: datetime) -> float:
 
 
 def hour_angle(time: datetime, longitude: npt.ArrayLike) -> FloatArray:
-    """Return the solar hour as an angle in radians: 0 when the sun is highest, negative before, pi / 12 an hour.
+    """Return the solar hour as an angle in radians: 0 when the sun is highest, negative before, pi / 12 an hour,
+    in [-pi, pi).
 
     `longitude` in degrees; the equation of time as in `cos_zenith`.
     """
@@ -28,7 +29,7 @@ def hour_angle(time: datetime, longitude: npt.ArrayLike) -> FloatArray:
     )
     utc_hours = time.hour + time.minute / 60.0 + time.second / 3600.0
     solar_hours = utc_hours + minutes_fast / 60.0 + np.asarray(longitude, dtype=np.float64) / 15.0
-    return np.asarray(np.pi * (solar_hours - 12.0) / 12.0, dtype=np.float64)
+    return np.asarray((solar_hours % 24.0 - 12.0) * np.pi / 12.0, dtype=np.float64)
 
 
 def cos_zenith(time: datetime, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> FloatArray:

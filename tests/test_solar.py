@@ -1,9 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from stormcast_tw.solar import cos_zenith, year_phase
+from stormcast_tw.solar import cos_zenith, hour_angle, year_phase
 
 
 @pytest.mark.parametrize("month", range(1, 13))
@@ -21,6 +21,12 @@ def test_agrees_with_physicsnemo(month: int, hour: int):
 def test_sun_stands_overhead_on_the_tropic_at_midsummer_noon():
     noon_at_121_east = datetime(2026, 6, 21, 3, 58, tzinfo=UTC)
     assert cos_zenith(noon_at_121_east, 23.44, 121.0) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_solar_hour_tells_morning_from_afternoon():
+    noon = datetime(2026, 6, 21, 3, 58, tzinfo=UTC)
+    hours = [float(hour_angle(noon + timedelta(hours=h), 121.0)) for h in (-6, -1, 0, 1, 6)]
+    assert hours == pytest.approx([-np.pi / 2, -np.pi / 12, 0, np.pi / 12, np.pi / 2], abs=1e-2)
 
 
 def test_year_phase_starts_with_the_year():

@@ -1,5 +1,6 @@
 """One step of the model against closed forms: with zero output layers the denoiser is x / (1 + sigma^2)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -129,8 +130,31 @@ def test_networks_see_the_target_hour(small_package: ModelPackage):
     args = (state.values, before.values, after.values)
     now, later = (model.condition(*args, CYCLE.init_time + timedelta(hours=h)) for h in (1, 2))
     changed = (now != later).any(dim=(0, 2, 3) if now.ndim == 5 else (2, 3))[0]
-    assert changed.nonzero().flatten().tolist() == list(range(now.shape[1] - 3, now.shape[1]))
-    assert now.shape[1] == small_package.description.channels["regression"].condition == 4 + 48 + 3 + 3
+    assert changed.nonzero().flatten().tolist() == list(range(now.shape[1] - 5, now.shape[1]))
+    assert now.shape[1] == small_package.description.channels["regression"].condition == 4 + 48 + 3 + 5
+
+
+def test_details_are_what_each_width_of_neighbourhood_lacks(small_package: ModelPackage):
+    """Added up they are the state less its widest mean; one is checked point by point against numpy."""
+    description = small_package.description.model_copy(update={"detail_widths": (3, 9)})
+    model = StormCast(replace(small_package, description=description))
+    start = initial(small_package, 2)
+    values = start.values + torch.from_numpy(noise(0, 2))
+    fixed = (background(small_package, 0).values, background(small_package, 1).values, CYCLE.valid_time(1))
+    seen = model.condition(values, *fixed).double().numpy()
+    assert seen.shape[1] == description.channels["regression"].condition == 4 * 3 + 48 + 3 + 5
+    state, fine, coarse = seen[:, :4], seen[:, 4:8], seen[:, 8:12]
+    units = np.array([s.std / s.tendency_std for s in description.state.values()])[:, None, None]
+
+    def mean(width: int) -> np.ndarray:
+        half, out = width // 2, np.empty_like(state)
+        for y, x in np.ndindex(SMALL.shape):
+            near = state[..., max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
+            out[..., y, x] = near.mean(axis=(2, 3))
+        return out
+
+    assert fine == pytest.approx(units * (state - mean(3)), abs=2e-4)
+    assert fine + coarse == pytest.approx(units * (state - mean(9)), abs=2e-4)
 
 
 def test_fold_and_unfold_are_inverse():
