@@ -17,7 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
-from stormcast_tw.events import NEWS_LABEL, Event, cycle_pattern
+from stormcast_tw.events import NEWS_LABEL, Event, cycle_pattern, training_pattern
 
 WEBHOOK_BLOCK = "stormcast-alarm"
 
@@ -58,6 +58,14 @@ ALARMS = (
         "stormcast-tw {{ event.payload.cycle }}: {{ event.event }}",
         "{{ event.payload.text }}",
         {"prefect.resource.id": cycle_pattern(), NEWS_LABEL: "true"},
+    ),
+    Alarm(
+        "stormcast training ill",
+        "A training stopped: NaN, divergence, a stall, falling throughput, a full disk",
+        (Event.TRAINING_ILL,),
+        "stormcast-tw training {{ event.payload.run }}: {{ event.payload.what }}",
+        "{{ event.payload.text }}",
+        {"prefect.resource.id": training_pattern(), NEWS_LABEL: "true"},
     ),
     Alarm(
         "stormcast alarm failed",

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stormcast_tw.settings import settings
+
 train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two trainings.")
 
 
@@ -22,8 +24,10 @@ def run(
     recipe: Annotated[
         str, typer.Argument(help="rehearsal, demo, surface_1y, surface_2y5, upper_2y5 or background_only.")
     ],
-    data: Annotated[str, typer.Option(help="The training dataset that `prepare` made: a folder or s3://.")],
     output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
+    data: Annotated[
+        str | None, typer.Option(help="Training dataset, a folder or s3://; else what `prepare RECIPE` made last.")
+    ] = None,
     base: Annotated[Path | None, typer.Option(help="background_only: the package that it adds networks to.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
     channels: Annotated[
@@ -66,7 +70,7 @@ def run(
     )
     package = carry_out(
         chosen.grown(channels) if channels else chosen,
-        TrainingData.open(data),
+        TrainingData.open(data) if data else TrainingData.newest(settings().work_root, recipe),
         output,
         switches,
         datetime.now(UTC),

@@ -20,6 +20,7 @@ class Event(StrEnum):
 
 
 _CYCLES = "stormcast.cycle."
+_TRAININGS = "stormcast.training."
 NEWS_LABEL = "stormcast.news"
 """The label of an event's resource that is `true` when the state changed; alarms wait for that."""
 
@@ -32,3 +33,13 @@ def cycle_resource(cycle: Cycle) -> str:
 def cycle_pattern() -> str:
     """Return what matches the resource ids of all cycles."""
     return f"{_CYCLES}*"
+
+
+def training_resource(run: str) -> str:
+    """Return the resource id of a training, by the name of its folder, e.g. `stormcast.training.surface_2y5-a`."""
+    return f"{_TRAININGS}{run}"
+
+
+def training_pattern() -> str:
+    """Return what matches the resource ids of all trainings."""
+    return f"{_TRAININGS}*"

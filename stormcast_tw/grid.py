@@ -147,12 +147,8 @@ class Grid:
         return cls(described["name"], y_first, y_last, int(ny), x_first, x_last, int(nx), pairs)
 
     def latlon(self) -> tuple[FloatArray, FloatArray]:
-        """Return latitude and longitude in degrees of every point, each (ny, nx)."""
-        x, y = np.meshgrid(self.x, self.y)
-        if self.is_geographic:
-            return y, x
-        longitude, latitude = self._proj(x, y, inverse=True)
-        return latitude, longitude
+        """Return latitude and longitude in degrees of every point, each (ny, nx), not to be written to."""
+        return _latlon(self)
 
     def index_of(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return fractional indices (j, i) of points given in degrees; outside the grid they lie beyond its ends."""
@@ -223,6 +219,15 @@ class Grid:
 @lru_cache(maxsize=64)
 def _proj(projection: tuple[tuple[str, float | str], ...]) -> Proj:
     return Proj(dict(projection))
+
+
+@lru_cache(maxsize=8)
+def _latlon(grid: Grid) -> tuple[FloatArray, FloatArray]:
+    x, y = np.meshgrid(grid.x, grid.y)
+    longitude, latitude = (x, y) if grid.is_geographic else grid._proj(x, y, inverse=True)
+    for axis in (latitude, longitude):
+        axis.flags.writeable = False
+    return latitude, longitude
 
 
 TAIWAN_2KM = Grid("TAIWAN_2KM", 21.6, 25.6, 224, 119.75, 122.25, 128)

@@ -112,8 +112,8 @@ class AreaWeights:
 
     source: Grid
     target: Grid
-    rows: FloatArray
-    columns: FloatArray
+    rows: sparse.csr_array
+    columns: sparse.csr_array
     areas: FloatArray
 
     def __call__(self, values: npt.NDArray[Dtype]) -> npt.NDArray[Dtype]:
@@ -130,7 +130,9 @@ class AreaWeights:
         return np.where(observed, amount / self.areas, np.nan).astype(values.dtype)
 
     def _integrate(self, values: FloatArray) -> FloatArray:
-        return np.asarray(self.rows @ values @ self.columns.T)
+        flat = values.reshape(-1, *values.shape[-2:])
+        out = np.stack([(self.columns @ (self.rows @ one).T).T for one in flat])
+        return out.reshape(*values.shape[:-2], *out.shape[-2:])
 
 
 @lru_cache(maxsize=16)
@@ -145,7 +147,7 @@ def conservative(source: Grid, target: Grid) -> AreaWeights:
             raise BadInput(f"grid {grid.name} is projected ({dict(grid.projection)}); allowed latitude/longitude")
     rows = _overlap(np.sin(np.radians(_edges(source.y))), np.sin(np.radians(_edges(target.y))))
     columns = _overlap(np.radians(_edges(source.x)), np.radians(_edges(target.x)))
-    return AreaWeights(source, target, rows, columns, cell_areas(target))
+    return AreaWeights(source, target, sparse.csr_array(rows), sparse.csr_array(columns), cell_areas(target))
 
 
 def cell_areas(grid: Grid) -> FloatArray:

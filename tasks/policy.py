@@ -16,7 +16,7 @@ from prefect.tasks import Task
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Unreachable
-from stormcast_tw.events import NEWS_LABEL, Event, cycle_resource
+from stormcast_tw.events import NEWS_LABEL, Event, cycle_resource, training_resource
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +45,10 @@ POLICIES = {
     "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),
     "products": Policy(timeout_seconds=900),
     "publish": Policy(timeout_seconds=900),
+    # A year of archive takes hours on one machine; each part has retries of its own (training.engine).
+    "training_data": Policy(timeout_seconds=7 * 86400, retries=0, retry_delay_seconds=()),
+    # A training watches itself (training.watch) and goes on from its checkpoint when the flow is run again.
+    "training": Policy(timeout_seconds=30 * 86400, retries=0, retry_delay_seconds=()),
     # Scores of one cycle take seconds; a first run scores a month.
     "verify": Policy(timeout_seconds=3 * 3600),
 }
@@ -78,8 +82,17 @@ def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 def emit(event: Event, cycle: Cycle, *, news: bool = True, **payload: object) -> None:
     """Emit an event of our vocabulary about a cycle. Only `news`, a change of state, rings an alarm."""
-    resource = {"prefect.resource.id": cycle_resource(cycle), NEWS_LABEL: str(news).lower()}
-    emit_event(event=event.value, resource=resource, payload={"cycle": str(cycle), **payload})
+    _emit(event, cycle_resource(cycle), news, {"cycle": str(cycle), **payload})
+
+
+def emit_of_training(event: Event, run: str, **payload: object) -> None:
+    """Emit an event of our vocabulary about a training, by the name of its folder."""
+    _emit(event, training_resource(run), True, {"run": run, **payload})
+
+
+def _emit(event: Event, resource: str, news: bool, payload: dict[str, object]) -> None:
+    labels = {"prefect.resource.id": resource, NEWS_LABEL: str(news).lower()}
+    emit_event(event=event.value, resource=labels, payload=payload)
 
 
 def artifact_key(what: str, cycle: Cycle) -> str:

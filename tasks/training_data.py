@@ -37,7 +37,7 @@ def begin_dataset(recipe: DataRecipe) -> tuple[Job, Artifact | None]:
     return job, begin(job)
 
 
-@under("rollout")
+@under("training_data")
 def make_days(job: Job, engine: Local | Scheduler | Slurm, share: tuple[int, int]) -> int:
     """Make the days of this share (number, of how many) that nobody has made; return how many of all remain."""
     number, shares = share

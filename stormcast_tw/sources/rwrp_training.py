@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,8 @@ class RwrpTraining:
 
     folder: Folder
     projection: tuple[tuple[str, float | str], ...] = field(default=TAIWAN_LAMBERT)
+    around: Grid | None = None
+    """Keep only the points round this grid: a ninth of an archive of 450 x 450 points covers TAIWAN_2KM."""
     name: str = "rwrp_training"
 
     def find(
@@ -90,10 +93,14 @@ class RwrpTraining:
         fields: dict[str, FloatArray] = {}
         if set(LEVEL_VARIABLES) & set(variables.ids):
             fields |= _on_levels(wrfout, index)
+        grid = wrfout.grid(index, dict(self.projection))
+        part, kept = ((slice(None), slice(None)), grid) if self.around is None else window(grid, self.around)
+        fields = {variable_id: values[part] for variable_id, values in fields.items()}
         for variable_id in set(variables.ids) - set(fields):
             name, factor = SURFACE_VARIABLES[variable_id]
-            fields[variable_id] = factor * wrfout.field(name, index)
-        return wrfout.grid(index, dict(self.projection)), fields
+            values = wrfout.array(name, index, ("south_north", "west_east"))[part]
+            fields[variable_id] = factor * values.astype(np.float64)
+        return kept, fields
 
 
 def _on_levels(wrfout: Wrfout, index: int) -> dict[str, FloatArray]:
@@ -132,3 +139,18 @@ def _levels(wrfout: Wrfout, index: int, chosen: dict[float, int], shape: tuple[i
             for name in _ON_LEVELS
         )
         yield Level(np.full(shape, 100.0 * level), u, v, t, ratio / (1.0 + ratio), GRAVITY * height)
+
+
+@lru_cache(maxsize=8)
+def window(grid: Grid, around: Grid) -> tuple[tuple[slice, slice], Grid]:
+    """Return the rows and columns of `grid` that cover another with two points to spare, and the grid that they are.
+
+    Where it does not cover it, what there is comes back: regridding says so.
+    """
+    slices, ends = [], list[tuple[float, float, int]]()
+    for index, axis in zip(grid.index_of(*around.latlon()), (grid.y, grid.x), strict=True):
+        first = min(max(int(np.floor(index.min())) - 2, 0), axis.size - 2)
+        last = max(min(int(np.ceil(index.max())) + 2, axis.size - 1), first + 1)
+        slices.append(slice(first, last + 1))
+        ends.append((float(axis[first]), float(axis[last]), last - first + 1))
+    return (slices[0], slices[1]), Grid(grid.name, *ends[0], *ends[1], grid.projection)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -116,16 +117,17 @@ class Wrfout:
 
     def _projected(self, index: int, projection: Mapping[str, float | str]) -> tuple[FloatArray, FloatArray]:
         """Return x and y of every point, (ny, nx): metres, or degrees where there is no projection."""
-        longitude, latitude = self.field("XLONG", index), self.field("XLAT", index)
+        dims = ("south_north", "west_east")
+        longitude, latitude = self.array("XLONG", index, dims), self.array("XLAT", index, dims)
         if min(longitude.shape) < 2:
             raise BadInput(f"{self.address}: XLONG is {longitude.shape}; allowed at least 2 by 2 points")
         if not projection:
-            return longitude, latitude
+            return longitude.astype(np.float64), latitude.astype(np.float64)
+        key = tuple(sorted(projection.items()))
         try:
-            x, y = Proj(dict(projection))(longitude, latitude)
+            return _projected(key, longitude.shape, longitude.tobytes(), latitude.tobytes())
         except ProjError as error:
             raise BadInput(f"{self.address}: there is no projection {projection} ({error})") from None
-        return x, y
 
     def _closed(
         self, x: FloatArray, y: FloatArray, dx: float, dy: float, projection: Mapping[str, float | str]
@@ -232,3 +234,15 @@ class Wrfout:
                 f"{self.address}: {name} is of type {variable.dtype} and shape {variable.shape}; allowed numbers, some"
             )
         return np.asarray(variable.read(index, *leading), dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def _projected(
+    projection: tuple[tuple[str, float | str], ...], shape: tuple[int, ...], longitude: bytes, latitude: bytes
+) -> tuple[FloatArray, FloatArray]:
+    """Return x and y of points: an archive has the same ones in every file, and most of reading is projecting them."""
+    degrees = [np.frombuffer(axis, np.float32).reshape(shape).astype(np.float64) for axis in (longitude, latitude)]
+    x, y = Proj(dict(projection))(degrees[0], degrees[1])
+    for axis in (x, y):
+        axis.flags.writeable = False
+    return x, y

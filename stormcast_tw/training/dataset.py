@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from stormcast_tw.errors import BadInput
+from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.model.package import Scale, StateScale
 from stormcast_tw.objects import objects
@@ -60,6 +60,14 @@ class TrainingData:
         if kind != KIND:
             raise BadInput(f"{uri}: is of kind {kind}; allowed {KIND}")
         return cls(Store(root).get(Address(kind=kind, experiment=experiment, cycle=cycle, run=run)), split)
+
+    @classmethod
+    def newest(cls, work_root: str, recipe: str) -> TrainingData:
+        """Open the dataset of a recipe that was sealed last below a work root. Raises NotReady where none is."""
+        made = Store(work_root).list(KIND, recipe)
+        if not made:
+            raise NotReady(f"{work_root}/{KIND}/{recipe}: no training data yet; make it: stormcast-tw prepare {recipe}")
+        return cls(max(made, key=lambda artifact: artifact.written_at))
 
     def of(self, split: Split) -> TrainingData:
         """Return the same data, counting the samples of another split."""

@@ -28,7 +28,7 @@ MakeSource = Callable[[Settings, Folder, Grid], Source]
 
 ATMOSPHERES: Mapping[str, tuple[MakeSource, int | None, int]] = {
     # name: how it is made, and which run serves an hour (training.archive.Feed)
-    "rwrp_training": (lambda settings, folder, grid: RwrpTraining(folder), None, 1),
+    "rwrp_training": (lambda settings, folder, grid: RwrpTraining(folder, around=grid), None, 1),
     "rwrp": (lambda settings, folder, grid: RwrpState(folder), 0, 1),
 }
 RAINS: Mapping[str, MakeSource] = {

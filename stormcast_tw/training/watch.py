@@ -1,6 +1,6 @@
 """Watching a training: what makes it ill, and what asks it to stop.
 
-Ill is a `TrainingIll`, recorded in the run's `ill.json`; a flow makes the event `training.ill` of it.
+Ill is a `TrainingIll`, recorded in the run's `ill.json`; the flow `training` makes the event `training.ill` of it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+"""A package is trained, where Prefect can watch: progress on the run's page, an event when the training is ill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.runtime import flow_run as this_run
+
+from tasks.training import train_package
+
+
+def _run_name() -> str:
+    parameters = this_run.parameters
+    return f"training-{parameters.get('recipe')}-{Path(str(parameters.get('output'))).name}"
+
+
+@flow(name="training", flow_run_name=_run_name)
+def training(recipe: str, output: Path, processes: int = 1, options: list[str] | None = None) -> Path:
+    """Train `recipe` with some processes of this machine, or go on; return the folder of the package.
+
+    `options` are those of `stormcast-tw train run`, as words: `["--data", "s3://..."]`. Raises Refused, with what the training said, if it ends
+    otherwise than with a package.
+    """
+    return train_package(recipe, output.absolute(), processes, tuple(options or ()))

@@ -1,0 +1,81 @@
+"""Run a training in processes of its own, show how far it is, and tell when it is ill."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.logging import get_run_logger
+
+from stormcast_tw.errors import Refused
+from stormcast_tw.events import Event
+from stormcast_tw.training.journal import LOG, read
+from stormcast_tw.training.recipes import RECIPES
+from stormcast_tw.training.run import PACKAGE
+from stormcast_tw.training.watch import RECORD
+from tasks.policy import emit_of_training, under
+
+SECONDS_BETWEEN_LOOKS = 5.0
+END_SECONDS = 60.0
+"""A training that is asked to end writes a checkpoint first, within 30 s."""
+SHOWN = 2000
+"""Characters of what it said last, in the error."""
+
+
+@under("training")
+def train_package(recipe: str, output: Path, processes: int, options: tuple[str, ...]) -> Path:
+    """Train in `processes` of torchrun until they end; return the package. Raises Refused if there is none."""
+    if recipe not in RECIPES:
+        raise Refused(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    words = [recipe, "--output", str(output), *options]
+    with tempfile.TemporaryFile("w+") as said:
+        status = _watched([*torchrun, "-m", "stormcast_tw.cli", "train", "run", *words], recipe, output, said)
+        said.seek(0)
+        last = said.read()[-SHOWN:]
+    if status == 0:
+        return output / PACKAGE
+    if (record := output / RECORD).exists():
+        found = json.loads(record.read_text())
+        emit_of_training(Event.TRAINING_ILL, output.name, what=found["what"], text=f"{output}: {found['text']}")
+        raise Refused(f"{output}: training.ill, {found['what']}: {found['text']}")
+    raise Refused(f"{output}: the training ended with status {status}; the same flow goes on. It said last:\n{last}")
+
+
+def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> int:
+    """Return the exit status of a training whose progress is shown; whatever ends this ends it, with a checkpoint."""
+    total = sum(stage.updates for stage in RECIPES[recipe]().stages.values())
+    key = f"training-{recipe}".replace("_", "-")
+    artifact: UUID = create_progress_artifact(0.0, key, f"{total:,} updates of recipe {recipe} in {output}")  # type: ignore[assignment]
+    child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        shown: list[dict[str, Any]] = []
+        while (status := child.poll()) is None:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            if (last := read(output / LOG)[-1:]) != shown:
+                shown = last
+                _show(artifact, recipe, last[0])
+        return status
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _show(artifact: UUID, recipe: str, told: dict[str, Any]) -> None:
+    updates = {name: stage.updates for name, stage in RECIPES[recipe]().stages.items()}
+    stage, names = told["stage"], list(updates)
+    done = sum(updates[name] for name in names[: names.index(stage)]) + told["update"]
+    update_progress_artifact(artifact, round(100.0 * done / sum(updates.values()), 1))
+    said = {what: told[what] for what in ("loss", "validation") if what in told}
+    get_run_logger().info("%s, update %d: %s", stage, told["update"], said)
