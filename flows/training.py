@@ -19,7 +19,7 @@ def _run_name() -> str:
 def training(recipe: str, output: Path, processes: int = 1, options: list[str] | None = None) -> Path:
     """Train `recipe` with some processes of this machine, or go on; return the folder of the package.
 
-    `options` are those of `stormcast-tw train run`, as words: `["--data", "s3://..."]`. Raises Refused, with what the training said, if it ends
-    otherwise than with a package.
+    `options` are those of `stormcast-tw train run`, as words: `["--data", "s3://..."]`. Raises Refused, with what the
+    training said, if it ends otherwise than with a package.
     """
     return train_package(recipe, output.absolute(), processes, tuple(options or ()))

@@ -135,10 +135,11 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     latest = json.loads((folder / "published/published/demo/latest.json").read_text())
     assert latest["init_time"] == "2026-06-11T06:00:00Z"
 
-    span = {"start": EARLIER, "end": str(CYCLE), "truth": "simulated"}
-    state = run_deployment(api, "verification", **span, scoring={"baselines": ["persistence"]})
+    state = run_deployment(api, "verification", start=EARLIER, end=str(CYCLE))
     assert state["type"] == "COMPLETED", state
-    assert list((folder / "published").glob("**/*.html")), "a scorecard"
+    scored = {p.parents[1].name for p in (folder / "published/verification/demo").glob("*/*/manifest.json")}
+    assert scored == {EARLIER}, "what follows it has been observed; what follows the other has not"
+    assert list((folder / "published").glob("**/scorecard.html"))
 
 
 def test_withheld_inputs_ring_the_alarm(
