@@ -99,3 +99,55 @@ def compare(
         Console().print(table)
     if not found.agree:
         raise typer.Exit(1)
+
+
+@train_app.command("accept")
+def accept(
+    package: Annotated[Path, typer.Argument(help="A trained package; its card gets the section Acceptance.")],
+    data: Annotated[
+        str | None, typer.Option(help="Training dataset; else what `prepare acceptance` made last.")
+    ] = None,
+    cycles: Annotated[int, typer.Option(min=1, help="Held-out hours to begin from.")] = 8,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0: as many as cores.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Run a package on held-out hours: two days on end, against white noise, against grain. Exit code 1 if it fails."""
+    import json
+
+    import torch
+
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.training.acceptance import accept as accepted
+    from stormcast_tw.training.acceptance import table
+    from stormcast_tw.training.card_record import put_section
+    from stormcast_tw.training.dataset import TrainingData
+
+    if threads:
+        torch.set_num_threads(threads)
+    held_out = TrainingData.open(data) if data else TrainingData.newest(settings().work_root, "acceptance")
+    say = Console(stderr=True)
+    findings = accepted(packages.load(package), held_out, cycles, lambda text: say.print(text))
+    lines = [f"On {cycles} held-out hours each of data {held_out.digest[:12]}: `stormcast-tw train accept`.", ""]
+    card = put_section(package, "Acceptance", [*lines, *table(findings)])
+    if as_json:
+        typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=1))
+    else:
+        typer.echo("\n".join([*table(findings), f"written into {card}"]))
+    if not all(finding.kept for finding in findings):
+        raise typer.Exit(1)
+
+
+@train_app.command("record")
+def record(
+    package: Annotated[Path, typer.Argument(help="A trained package; its card gets a section of each truth.")],
+    scorecards: Annotated[list[Path], typer.Argument(help="scorecard.json of `stormcast-tw verify run`.")],
+) -> None:
+    """Write what scorecards say into a package's card."""
+    import json
+
+    from stormcast_tw.training.card_record import put_section, title_of
+    from stormcast_tw.training.card_record import record as recorded
+
+    for path in scorecards:
+        found = json.loads(path.read_text())
+        typer.echo(f"{put_section(package, title_of(found), recorded(found))}: {title_of(found)}")

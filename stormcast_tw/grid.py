@@ -19,6 +19,9 @@ FloatArray = npt.NDArray[np.float64]
 EARTH_RADIUS_WRF = 6_370_000.0
 """Radius in metres of the sphere that WRF (and CWA's WRF products) compute on."""
 
+KM_PER_DEGREE = 111.195
+"""Of a great circle of the mean earth, 6371 km."""
+
 _LATITUDE = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"}
 _LONGITUDE = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east", "axis": "X"}
 _Y = {
@@ -149,6 +152,14 @@ class Grid:
     def latlon(self) -> tuple[FloatArray, FloatArray]:
         """Return latitude and longitude in degrees of every point, each (ny, nx), not to be written to."""
         return _latlon(self)
+
+    @property
+    def spacing_km(self) -> tuple[float, float]:
+        """Mean distance between neighbours along y and x, in km."""
+        if not self.is_geographic:
+            return self.dy / 1000.0, self.dx / 1000.0
+        middle = np.cos(np.radians((self.y_first + self.y_last) / 2.0))
+        return KM_PER_DEGREE * self.dy, float(KM_PER_DEGREE * self.dx * middle)
 
     def index_of(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return fractional indices (j, i) of points given in degrees; outside the grid they lie beyond its ends."""

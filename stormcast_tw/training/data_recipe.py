@@ -139,6 +139,13 @@ def demo() -> DataRecipe:
     return DataRecipe(name="demo", archive=Simulated(), training=tuple(weeks), held_out=tuple(pairs))
 
 
+def acceptance() -> DataRecipe:
+    """Three held-out days on end in each season of a year that the demo has not seen: for runs of 48 hours."""
+    threes = [Span(first=date(2025, m, 10), last=date(2025, m, 12)) for m in (1, 3, 4, 5, 6, 8, 9, 11)]
+    none = Span(first=date(2024, 12, 31), last=date(2024, 12, 31))
+    return DataRecipe(name="acceptance", archive=Simulated(), training=(none,), held_out=tuple(threes))
+
+
 def surface_1y() -> DataRecipe:
     """A year of RWRP, QPEPRE and ERA5 at the surface; the year after it held out."""
     return DataRecipe(
@@ -162,6 +169,6 @@ def upper_2y5() -> DataRecipe:
 
 
 RECIPES: Mapping[str, Callable[[], DataRecipe]] = {
-    recipe.__name__: recipe for recipe in (rehearsal, demo, surface_1y, surface_2y5, upper_2y5)
+    recipe.__name__: recipe for recipe in (rehearsal, demo, acceptance, surface_1y, surface_2y5, upper_2y5)
 }
 """Every named recipe."""

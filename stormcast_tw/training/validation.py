@@ -104,7 +104,7 @@ def _cycle(model: StormCast, data: TrainingData, members: int, leads: tuple[int,
         reference = known(truth[0], package)
     sums = np.zeros((len(data.state_set), len(leads), len(_SUMS)))
     try:
-        for number, (lead, state) in enumerate(_ensemble(model, data, members, hours_ahead, place)):
+        for number, (lead, state) in enumerate(ensemble(model, data, members, hours_ahead, place)):
             for v, variable in enumerate(data.state_set.ids):
                 where = observed[lead] if variable == "tp01" else np.ones(observed[lead].shape, bool)
                 sums[v, number] = _sums(state[:, v][:, where], truth[lead, v][where], reference[v][where])
@@ -113,10 +113,10 @@ def _cycle(model: StormCast, data: TrainingData, members: int, leads: tuple[int,
     return sums
 
 
-def _ensemble(
+def ensemble(
     model: StormCast, data: TrainingData, members: int, hours_ahead: int, place: int
 ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Yield (lead, states (member, variable, y, x)), as a forecast makes them."""
+    """Yield (lead, states (member, variable, y, x)) from the hour at `place` on, as a forecast makes them."""
     package, init_time = model.package, Samples(data).at(place)
     background = [
         State.of(values[None], package.background_set, init_time + hours(hour), model.device)

@@ -149,10 +149,7 @@ def rain_until_init(start: Start, truth: Truth) -> npt.NDArray[np.float32]:
 
 def _km_per_cell(grid: Grid) -> float:
     """Return the mean spacing of a grid in km."""
-    if not grid.is_geographic:
-        return (grid.dy + grid.dx) / 2000.0
-    middle = np.cos(np.radians((grid.y_first + grid.y_last) / 2.0))
-    return float(111.195 * (grid.dy + grid.dx * middle) / 2.0)
+    return float(np.mean(grid.spacing_km))
 
 
 def steps_ensemble(start: Start, truth: Truth, seed: int, members: int = MEMBERS) -> xr.Dataset:

@@ -14,13 +14,13 @@ import xarray as xr
 
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
+from stormcast_tw.grid import KM_PER_DEGREE
 
 Array = npt.NDArray[Any]
 
 REGIONS = ("all", "land", "sea", "above_1000m")
 _PARTS = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [1, 1, 0, 1]], np.float64)
 """Which of REGIONS the parts of the domain belong to: sea, land below 1000 m, land above."""
-_EARTH_KM_A_DEGREE = 111.195
 
 
 @dataclass(frozen=True)
@@ -78,5 +78,4 @@ def spacing_km(truth: xr.Dataset, horizontal: tuple[str, ...]) -> tuple[float, f
     dy, dx = (float(np.ptp(truth[dim].values)) / (truth.sizes[dim] - 1) for dim in horizontal)
     if horizontal != ("latitude", "longitude"):
         return dy / 1000, dx / 1000
-    degree = _EARTH_KM_A_DEGREE
-    return dy * degree, dx * degree * float(np.cos(np.radians(truth["latitude"].values.mean())))
+    return dy * KM_PER_DEGREE, dx * KM_PER_DEGREE * float(np.cos(np.radians(truth["latitude"].values.mean())))

@@ -1,0 +1,111 @@
+"""What a package has to show: the criteria on packages whose behaviour is known in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stormcast_tw.errors import BadInput, Refused
+from stormcast_tw.model.network import zero_output
+from stormcast_tw.model.sampler import sample
+from stormcast_tw.training import acceptance
+from stormcast_tw.training.acceptance import White, accept, table
+from stormcast_tw.training.assemble import new_package
+from stormcast_tw.training.card_record import put_section, record, title_of
+from tests.training.small_training import make_data, small
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory):
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "LONG_HOURS", 4)
+    monkeypatch.setattr(acceptance, "GRAIN_HOURS", 3)
+
+
+def untrained(data, residual: float):
+    package = new_package(small(), data)
+    for network in package.networks.values():
+        zero_output(network)
+        network.eval()
+    scales = package.description.state
+    state = {v: s.model_copy(update={"residual_std": 0.01 if v == "tp01" else residual}) for v, s in scales.items()}
+    return replace(package, description=package.description.model_copy(update={"state": state}))
+
+
+def test_white_noise_comes_out_with_unit_variance():
+    noise = torch.from_numpy(np.random.default_rng(0).standard_normal((4, 4, 64, 64), dtype=np.float32))
+    white = White()
+    made = sample(lambda x, sigma: white(x, torch.full((4,), sigma), x), noise, acceptance._EXACT)
+    assert float(made.std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_diffusion_that_is_white_noise_is_no_better_than_white_noise(data, short):
+    """Zero output layers denoise as White does: only the sampler's fewer steps differ."""
+    findings = {f.what: f for f in accept(untrained(data, 0.01), data, 2)}
+    assert len(findings) == 2 + 2 * 4 + 4
+    ratio = findings["t2m: CRPS of the diffusion over that of white noise, 1 h"]
+    assert ratio.found == pytest.approx(1.0, abs=0.05)
+    assert findings["share of values at a physical bound, 4 h"].found == 0.0
+    assert findings["share of values at a physical bound, 4 h"].kept
+
+
+def test_grain_and_bounds_are_found(data, short):
+    """Noise of 60 K, m/s an hour reaches the bounds, and is grain that the truth has not."""
+    findings = {f.what: f for f in accept(untrained(data, 60.0), data, 1)}
+    assert findings["share of values at a physical bound, 4 h"].found > 0.01
+    assert not findings["share of values at a physical bound, 4 h"].kept
+    grain = findings["u10m: power at 20-10 km over truth's, worst of 3 leads"]
+    assert grain.found > 3
+    assert not grain.kept
+    assert "**NOT KEPT**" in "\n".join(table(tuple(findings.values())))
+
+
+def test_too_few_hours_are_refused(data):
+    with pytest.raises(Refused, match="no 48 held-out hours follow each other"):
+        accept(untrained(data, 0.01), data, 1)
+
+
+def scorecard() -> dict:
+    def curves(**values: float) -> dict:
+        return {name: {"value": [value] * 3, "low": [], "high": []} for name, value in values.items()}
+
+    return {
+        "truth": "simulated",
+        "cycles": 40,
+        "period": ["A", "B"],
+        "members": {"forecast": 16},
+        "leads": [1, 2, 3],
+        "curves": {
+            "crps": {"t2m": curves(forecast=0.5, persistence_dressed=0.8, rwrp=0.4, perfect=0.3)},
+            "spread_error": {"t2m": curves(forecast=0.9)},
+        },
+        "fss": {"point": {"tp01>=1": {"5": {"forecast": 0.6, "rwrp": 0.5}}}},
+    }
+
+
+def test_a_record_says_where_it_wins_and_where_it_loses():
+    text = "\n".join(record(scorecard()))
+    assert "| t2m | rwrp | 0.4 | 0.4 | 0.4 | 0 |" in text
+    assert "| t2m | persistence_dressed | 0.8 | 0.8 | 0.8 | 3 |" in text
+    assert "| t2m | 0.90, 0.90 | 60%, 60% |" in text
+    assert "FSS tp01>=1 mm, 5 points: 0.600, RWRP 0.500." in text
+
+
+def test_sections_are_put_once_before_the_limits(tmp_path: Path):
+    with pytest.raises(BadInput, match="there is no model card"):
+        put_section(tmp_path, "Acceptance", [])
+    (tmp_path / "README.md").write_text("# demo\n\nWords.\n\n## Limits\n\n- few\n\n## Licence\n\nApache-2.0\n")
+    for lines in (["old"], ["new"]):
+        put_section(tmp_path, title_of(scorecard()), lines)
+    text = (tmp_path / "README.md").read_text()
+    assert text == (
+        "# demo\n\nWords.\n\n## Record, truth simulated\n\nnew\n\n## Limits\n\n- few\n\n## Licence\n\nApache-2.0\n"
+    )
