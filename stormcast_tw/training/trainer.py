@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from math import log
 from pathlib import Path
 from statistics import NormalDist
@@ -26,6 +28,8 @@ from stormcast_tw.training.samples import Draws, Keys, Sample, Samples, position
 from stormcast_tw.training.team import Team
 from stormcast_tw.training.watch import Interrupted, Stop, Watch
 
+AHEAD = 2
+"""Micro-batches that are read ahead by a thread."""
 BINS = 8
 """Of noise levels, equally likely: the loss is logged for each."""
 
@@ -227,17 +231,33 @@ class _Window:
 
 
 def _read_ahead(samples: Samples, keys: Keys, workers: int) -> Iterator[list[Sample]]:
-    """Return micro-batches in the order of their keys, read by so many processes ahead of the training."""
+    """Return micro-batches in the order of their keys, read ahead of the training by so many processes; 0: a thread."""
+    if not workers:
+        return _in_a_thread(samples, keys)
     loader: DataLoader[Any] = DataLoader(
         samples,  # type: ignore[arg-type]
         batch_sampler=keys,
         num_workers=workers,
         collate_fn=list,
-        multiprocessing_context="spawn" if workers else None,
-        worker_init_fn=_deaf if workers else None,
+        multiprocessing_context="spawn",
+        worker_init_fn=_deaf,
         generator=torch.Generator(),
     )
     return iter(loader)
+
+
+def _in_a_thread(samples: Samples, keys: Keys) -> Iterator[list[Sample]]:
+    """Yield micro-batches; the next ones are read meanwhile, most of which is waiting for a store."""
+    every = iter(keys)
+    with ThreadPoolExecutor(1, "read-ahead") as pool:
+
+        def begin(count: int) -> list[Future[list[Sample]]]:
+            return [pool.submit(lambda key: [samples[one] for one in key], key) for key in islice(every, count)]
+
+        pending = begin(AHEAD)
+        while pending:
+            yield pending.pop(0).result()
+            pending += begin(1)
 
 
 def _deaf(_: int) -> None:
