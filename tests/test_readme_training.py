@@ -34,6 +34,7 @@ def test_an_archive_becomes_a_package_that_forecasts(tmp_path: Path):
             command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "distributed." not in done.stderr + done.stdout, "Dask's own log"
     package = tmp_path / "runs/rehearsal/package"
     described = json.loads((package / "package.json").read_text())
     assert (described["name"], described["trained"], described["simulated"]) == ("rehearsal", True, True)

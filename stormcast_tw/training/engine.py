@@ -126,6 +126,7 @@ def _client(engine: Local | Scheduler | Slurm) -> Iterator[Any]:
     """Yield a client; what was started for it ends with it."""
     from distributed import Client
 
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # its comings and goings would fill a flow's log
     with ExitStack() as stack:
         where = _START[engine.kind](engine, stack)
         client: Any = Client(where, timeout=START_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
