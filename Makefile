@@ -36,7 +36,7 @@ run: $(VENV)/.installed
 	@$(BIN)/stormcast-tw forecast --cycle $(CYCLE)
 
 test: $(VENV)/.rain
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 rain: $(VENV)/.rain
 

@@ -23,7 +23,7 @@ from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Validation
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import _ensemble, residual_std, validate
+from stormcast_tw.training.validation import ensemble, residual_std, validate
 from tests.training.small_training import make_data, small
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -58,7 +58,7 @@ def test_fair_crps_and_reference_are_those_of_the_scores_library_and_of_persiste
     assert found.leads == (1, 2)
     place = int(data.starts(2)[0])
     truth, observed = data.state(place, 3), data.observed(place, 3)
-    for number, (lead, states) in enumerate(_ensemble(model, data, 4, 2, place)):
+    for number, (lead, states) in enumerate(ensemble(model, data, 4, 2, place)):
         for v, name in enumerate(data.state_set.ids):
             where = observed[lead] if name == "tp01" else np.ones((16, 16), bool)
             members = xr.DataArray(states[:, v][:, where].astype(np.float64), dims=("member", "point"))
@@ -74,7 +74,7 @@ def test_fair_crps_and_reference_are_those_of_the_scores_library_and_of_persiste
 def test_the_rollout_is_what_stormcast_steps(data: TrainingData, package: ModelPackage):
     place, model = int(data.starts(2)[0]), StormCast(package)
     time, background = Samples(data).at(place), data.background(place, 3)
-    made = dict(_ensemble(model, data, 2, 2, place))
+    made = dict(ensemble(model, data, 2, 2, place))
     state = State.of(data.state(place).repeat(2, axis=0), package.state_set, time, model.device)
     given = [State.of(b[None], package.background_set, time + hours(n), model.device) for n, b in enumerate(background)]
     for lead in (1, 2):
@@ -89,7 +89,7 @@ def test_spread_over_error_sums_before_its_roots(data: TrainingData, package: Mo
     assert found is not None
     place = int(data.starts(2)[0])
     truth = data.state(place, 3)[:, 0].astype(np.float64)
-    states = dict(_ensemble(StormCast(package), data, 4, 2, place))[1][:, 0].astype(np.float64)
+    states = dict(ensemble(StormCast(package), data, 4, 2, place))[1][:, 0].astype(np.float64)
     spread = np.sqrt(5 / 4 * states.var(axis=0, ddof=1).sum() / ((states.mean(axis=0) - truth[1]) ** 2).sum())
     assert found.spread_over_error["t2m"][0] == pytest.approx(spread, rel=1e-3)
     assert spread < 0.3
