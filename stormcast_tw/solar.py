@@ -18,10 +18,10 @@ def year_phase(time: datetime) -> float:
 
 
 def hour_angle(time: datetime, longitude: npt.ArrayLike) -> FloatArray:
-    """Return the solar hour as an angle in radians: 0 when the sun is highest, negative before, pi / 12 an hour,
-    in [-pi, pi).
+    """Return the solar hour as an angle in radians, in [-pi, pi).
 
-    `longitude` in degrees; the equation of time as in `cos_zenith`.
+    0 when the sun is highest, negative before, pi / 12 an hour. `longitude` in degrees; the equation of time as in
+    `cos_zenith`.
     """
     g, time = year_phase(time), as_utc(time)
     minutes_fast = 229.18 * (

@@ -51,7 +51,8 @@ def train_package(recipe: str, output: Path, processes: int, options: tuple[str,
 
 def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> int:
     """Return the exit status of a training whose progress is shown; whatever ends this ends it, with a checkpoint."""
-    total = sum(stage.updates for stage in RECIPES[recipe]().stages.values())
+    updates = {str(name): stage.updates for name, stage in RECIPES[recipe]().stages.items()}
+    total = sum(updates.values())
     key = f"training-{recipe}".replace("_", "-")
     artifact: UUID = create_progress_artifact(0.0, key, f"{total:,} updates of recipe {recipe} in {output}")  # type: ignore[assignment]
     child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
@@ -61,7 +62,7 @@ def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> in
             time.sleep(SECONDS_BETWEEN_LOOKS)
             if (last := read(output / LOG)[-1:]) != shown:
                 shown = last
-                _show(artifact, recipe, last[0])
+                _show(artifact, updates, last[0])
         return status
     finally:
         if child.poll() is None:
@@ -72,8 +73,7 @@ def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> in
                 child.kill()
 
 
-def _show(artifact: UUID, recipe: str, told: dict[str, Any]) -> None:
-    updates = {name: stage.updates for name, stage in RECIPES[recipe]().stages.items()}
+def _show(artifact: UUID, updates: dict[str, int], told: dict[str, Any]) -> None:
     stage, names = told["stage"], list(updates)
     done = sum(updates[name] for name in names[: names.index(stage)]) + told["update"]
     update_progress_artifact(artifact, round(100.0 * done / sum(updates.values()), 1))

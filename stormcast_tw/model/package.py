@@ -97,9 +97,7 @@ class Description(Frozen):
                 raise ValueError(f"{kind} variables {tuple(scales)} are not those of {chosen}: {sets[chosen].ids}")
         if self.begins_alone and any(scale.background_only_residual_std is None for scale in self.state.values()):
             raise ValueError("a package that begins from the background alone needs its residual_std of every variable")
-        if any(width % 2 == 0 or width < 3 for width in self.detail_widths) or list(self.detail_widths) != sorted(
-            set(self.detail_widths)
-        ):
+        if list(self.detail_widths) != sorted({width for width in self.detail_widths if width % 2 and width >= 3}):
             raise ValueError(f"detail_widths {self.detail_widths}: allowed are odd numbers from 3, ascending")
         if tuple(self.invariants) != INVARIANTS.ids:
             raise ValueError(f"invariants {tuple(self.invariants)} are not {INVARIANTS.ids}")

@@ -13,11 +13,9 @@ from stormcast_tw.sources.global_ai import path as global_ai_path
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.sources.rwrp import path as rwrp_path
 
-RWRP_RUNS_BEFORE = (3, 2, 1)
-"""Hours before the cycle of the RWRP runs that are there, up to the cycle."""
-RWRP_ANALYSES_BEFORE = (5, 4)
-"""Hours before the cycle of the RWRP runs of which only the analysis is there: so that six-hourly cycles leave an
-analysis of every hour, which a forecast is scored by."""
+RWRP_LAST_LEADS = {5: 0, 4: 0, 3: 3, 2: 2, 1: 1}
+"""Hours before the cycle of the RWRP runs that are there, and the last lead of each. The two analyses are there so that
+six-hourly cycles leave one of every hour, which a forecast is scored by."""
 PAST_RAIN_HOURS = 23
 GLOBAL_HOURS_BEFORE = 12
 GLOBAL_STEP_HOURS = 6
@@ -28,8 +26,7 @@ Writer = Callable[[], bytes]
 def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[str, Writer]]:
     """Yield (path below the inputs root, function that makes its bytes) of every file that `cycle` needs."""
     world = World(seed)
-    leads = {before: 0 for before in RWRP_ANALYSES_BEFORE} | {before: before for before in RWRP_RUNS_BEFORE}
-    for before, last in leads.items():
+    for before, last in RWRP_LAST_LEADS.items():
         init = cycle.init_time - hours(before)
         for lead in range(last + 1):
             path = f"rwrp/{rwrp_path(init, init + hours(lead))}"

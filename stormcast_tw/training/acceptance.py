@@ -13,13 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from stormcast_tw.errors import Refused
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, Sampler
 from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.samples import evenly
-from stormcast_tw.training.validation import ensemble
+from stormcast_tw.training.validation import ensemble, places_of
 from stormcast_tw.verification.scores import differences, fair_crps
 from stormcast_tw.verification.spectra import OCTAVES, octave_power
 
@@ -71,10 +69,7 @@ def accept(
 
 def _places(model: StormCast, data: TrainingData, cycles: int, hours: int, members: int) -> Iterator[_Place]:
     held_out = data.of("held_out")
-    places = evenly(held_out.starts(hours), cycles)
-    if not places:
-        raise Refused(f"{data.artifact.uri}: no {hours} held-out hours follow each other")
-    for place in places:
+    for place in places_of(held_out, hours, cycles):
         truth, observed = held_out.state(place, hours + 1), held_out.observed(place, hours + 1)
         yield _Place(truth, observed, ensemble(model, held_out, members, hours, place))
 
@@ -108,25 +103,18 @@ def _first(package: ModelPackage, data: TrainingData, cycles: int, report: Calla
     report("an hour ahead, by diffusion and by white noise")
     ours, theirs = (_first_scores(StormCast(one), data, cycles) for one in (package, dressed))
     for v, variable in enumerate(package.state_set.ids):
-        yield _finding(
-            f"{variable}: CRPS of the diffusion over that of white noise, 1 h",
-            ours[0][v] / theirs[0][v],
-            "below 1",
-            0.0,
-            np.nextafter(1, 0),
-        )
-        errors = [float(np.abs(np.log(one[1][v] / one[2][v])).mean()) for one in (ours, theirs)]
-        yield _finding(
-            f"{variable}: error of the spectrum (mean |ln ratio|) over that of white noise, 1 h",
-            errors[0] / errors[1],
-            "below 1",
-            0.0,
-            np.nextafter(1, 0),
-        )
+        crps = [one[0][v] for one in (ours, theirs)]
+        spectrum = [float(np.abs(np.log(one[1][v] / one[2][v])).mean()) for one in (ours, theirs)]
+        for what, (diffusion, noise) in (
+            ("CRPS of the diffusion", crps),
+            ("error of the spectrum (mean |ln ratio|)", spectrum),
+        ):
+            told = f"{variable}: {what} over that of white noise, 1 h"
+            yield _finding(told, diffusion / noise, "below 1", 0.0, np.nextafter(1, 0))
 
 
 def _first_scores(model: StormCast, data: TrainingData, cycles: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return mean CRPS (variable), and power of members and of truth in the scored octaves (variable, octave)."""
+    """Return summed CRPS (variable), and power of members and of truth in the scored octaves (variable, octave)."""
     ids = model.package.state_set.ids
     crps, members, truth = np.zeros(len(ids)), np.zeros((len(ids), 4)), np.zeros((len(ids), 4))
     for place in _places(model, data, cycles, 1, FIRST_MEMBERS):
@@ -136,7 +124,7 @@ def _first_scores(model: StormCast, data: TrainingData, cycles: int) -> tuple[Fl
             crps[v] += fair_crps(differences(states[:, v][:, where], place.truth[1, v][where])).mean()
         members += _power(model, states, place.observed[1]).mean(axis=0)
         truth += _power(model, place.truth[1], place.observed[1])
-    return crps / cycles, members, truth
+    return crps, members, truth
 
 
 def _grain(model: StormCast, data: TrainingData, cycles: int) -> Iterator[Finding]:

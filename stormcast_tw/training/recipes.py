@@ -226,7 +226,7 @@ def _stormcast(name: str, summary: str, diffusion_updates: int) -> Recipe:
         },
         noise=_BROAD,
         sampler=_SAMPLER,
-        validation=Validation(every=8000, cycles=40, members=8, lead_hours=12),
+        validation=Validation(every=5000, cycles=40, members=8, lead_hours=12),
     )
 
 

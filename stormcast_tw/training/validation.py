@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import expm1, isfinite
 
 import numpy as np
@@ -54,9 +54,7 @@ def validate(
     With `alone`, states are begun from the background and scored as they are. Raises Refused without held-out hours.
     """
     leads = (0,) if alone else tuple(range(1, settings.lead_hours + 1))
-    places = evenly(data.starts(max(1, settings.lead_hours)), settings.cycles)
-    if not places:
-        raise Refused(f"{data.artifact.uri}: no {settings.lead_hours} held-out hours follow each other")
+    places = places_of(data, settings.lead_hours, settings.cycles)
     sums = np.zeros((len(data.state_set), len(leads), len(_SUMS)))
     for first in range(0, len(places), team.world):
         halt()
@@ -64,6 +62,14 @@ def validate(
             sums += _cycle(model, data, settings.members, leads, places[first + team.rank])
     total = team.total(torch.from_numpy(sums)).cpu().numpy()
     return _scores(total, data.state_set.ids, leads, len(places), settings.members)
+
+
+def places_of(data: TrainingData, hours_ahead: int, count: int) -> Sequence[int]:
+    """Return at most `count` places that so many hours follow, always the same. Raises Refused where there is none."""
+    places = evenly(data.starts(hours_ahead), count)
+    if not places:
+        raise Refused(f"{data.artifact.uri}: no {hours_ahead} held-out hours follow each other")
+    return places
 
 
 def residual_std(model: StormCast, role: Role, data: TrainingData, count: int, team: Team) -> dict[str, float]:
