@@ -8,7 +8,7 @@ from typing import Any
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.training.data_recipe import Span
 from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.recipes import Recipe
+from stormcast_tw.training.recipes import Recipe, StageName
 from stormcast_tw.training.validation import Scores
 
 NAME = "README.md"
@@ -20,13 +20,14 @@ def card(
     data: TrainingData,
     attempts: Sequence[dict[str, Any]],
     scores: Scores | None,
+    log: Sequence[dict[str, Any]],
 ) -> str:
-    """Return the card as Markdown; `attempts` are those of run.json."""
+    """Return the card as Markdown; `attempts` are those of run.json, `log` the lines of log.jsonl."""
     sections = (
         ("", _head(package)),
         ("Data", _data(data)),
         ("Networks", _networks(package)),
-        ("Training", _training(recipe, attempts)),
+        ("Training", _training(recipe, attempts, log)),
         ("Scores", _scores(scores)),
         ("Limits", _limits(package, recipe, scores)),
         ("Licence", [f"{package.description.licence}. The data it was trained on have licences of their own."]),
@@ -88,19 +89,49 @@ def _scales(package: ModelPackage) -> list[str]:
     ]
 
 
-def _training(recipe: Recipe, attempts: Sequence[dict[str, Any]]) -> list[str]:
-    rows = ["| stage | updates | batch | samples | learning rate |", "|---|---|---|---|---|"]
+def _training(recipe: Recipe, attempts: Sequence[dict[str, Any]], log: Sequence[dict[str, Any]]) -> list[str]:
+    last, spent = attempts[-1], _seconds(recipe, log)
+    # What trains on a GPU takes one a process; on a CPU, its threads.
+    units = last["processes"] * (last["threads"] if last["switches"]["device"] == "cpu" else 1)
+    unit = "core-hours" if last["switches"]["device"] == "cpu" else "GPU-hours"
+    rows = [f"| stage | updates | batch | samples | learning rate | {unit} |", "|---|---|---|---|---|---|"]
     for name, stage in recipe.stages.items():
-        samples = stage.updates * stage.batch
-        rows.append(f"| {name} | {stage.updates:,} | {stage.batch} | {samples:,} | {stage.learning_rate:g} |")
+        samples, hours = stage.updates * stage.batch, spent[name] * units / 3600
+        rows.append(
+            f"| {name} | {stage.updates:,} | {stage.batch} | {samples:,} | {stage.learning_rate:g} | {hours:.2f} |"
+        )
     crop = f" Crops of {recipe.crop[0]} x {recipe.crop[1]} points." if recipe.crop else ""
     law = f"ln sigma normal ({recipe.noise.mean:g}, {recipe.noise.std:g}), sigma_data 1, seed {recipe.seed}.{crop}"
-    last = attempts[-1]
     machine = (
         f"Recipe {recipe.name}, begun {attempts[0]['at']}, in {len(attempts)} attempts, the last on {last['device']} "
-        f"with {last['processes']} processes, torch {last['torch']}, code {last['code']}."
+        f"with {last['processes']} processes, torch {last['torch']}, code {last['code']}. Hours are those of the "
+        "updates, without validation."
     )
-    return [*rows, "", law, machine]
+    return [*rows, "", law, machine, "", *_curve(recipe, log)]
+
+
+def _seconds(recipe: Recipe, log: Sequence[dict[str, Any]]) -> dict[StageName, float]:
+    """Return by stage the seconds that its logged updates took."""
+    found, before = dict.fromkeys(recipe.stages, 0.0), dict.fromkeys(recipe.stages, 0)
+    for line in log:
+        if rate := line.get("samples_per_second"):
+            stage, update = line["stage"], line["update"]
+            found[stage] += (update - before[stage]) * recipe.stages[stage].batch / rate
+            before[stage] = update
+    return found
+
+
+def _curve(recipe: Recipe, log: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the mean loss in each eighth of every stage: does it still fall?"""
+    rows = ["| loss in eighths of the stage | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |", "|---|" + "---|" * 8]
+    for name, stage in recipe.stages.items():
+        eighths: list[list[float]] = [[] for _ in range(8)]
+        for line in log:
+            if line["stage"] == name and line.get("loss") is not None:
+                eighths[(line["update"] - 1) * 8 // stage.updates].append(line["loss"])
+        cells = "".join(f" {sum(part) / len(part):.3f} |" if part else " - |" for part in eighths)
+        rows.append(f"| {name} |{cells}")
+    return rows
 
 
 def _scores(scores: Scores | None) -> list[str]:

@@ -31,7 +31,7 @@ from stormcast_tw.settings import code_version
 from stormcast_tw.training import card, checkpoint
 from stormcast_tw.training.assemble import added_to, new_package
 from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.journal import Journal
+from stormcast_tw.training.journal import LOG, Journal, read
 from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import ROLES, Recipe, StageName
 from stormcast_tw.training.team import Team, team_of
@@ -242,7 +242,7 @@ class _Run:
             skipped=skipped,
         )
         (self.folder / RESULT).write_text(result.model_dump_json(indent=1) + "\n")
-        text = card.card(saved, self.recipe, self.data, begun.attempts, scores)
+        text = card.card(saved, self.recipe, self.data, begun.attempts, scores, read(self.folder / LOG))
         (self.folder / PACKAGE / card.NAME).write_text(text)
 
 

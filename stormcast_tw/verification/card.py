@@ -24,8 +24,8 @@ EVENT_SCORES = ("pod", "far", "csi", "ets", "hss", "frequency_bias", "brier", "f
 RANKED = "crps"
 """The score that verdicts are of: proper, fair to any number of members, and the MAE of one."""
 STRATA: tuple[Stratum, ...] = ("month", "season", "init_hour", "valid_hour", "regime")
-FSS_WINDOW = 11
-"""Points of the neighbourhood whose FSS is given by lead, 22 km on the 2 km grid."""
+FSS_WINDOWS = (5, 11)
+"""Points of the neighbourhoods whose FSS is given by lead, 10 and 22 km on the 2 km grid."""
 
 
 def scorecard(
@@ -77,10 +77,9 @@ def scorecard(
         "strata": {by: _stratum(cycles, by) for by in STRATA},
         "events": {name: _nested(pooled[name].sel(region="all"), "event", "system") for name in EVENT_SCORES},
         "fss": _nested(pooled["fss"], "product", "rain_event", "window", "system"),
-        "fss_by_lead": {
-            "window": FSS_WINDOW,
-            **_nested(by_lead["fss"].sel(window=FSS_WINDOW), "product", "rain_event", "system"),
-        },
+        "fss_by_lead": _nested(
+            by_lead["fss"].sel(window=list(FSS_WINDOWS)), "window", "product", "rain_event", "system"
+        ),
         "reliability": _reliability(pooled.sel(region="all")),
         "ranks": _nested(pooled["rank_share"].sel(region="all"), "variable", "system"),
         "spectra": _nested(pooled["power_ratio"], "spectrum", "system"),

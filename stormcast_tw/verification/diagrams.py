@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stormcast_tw.verification.blocks import folded, grid, legend, line, section, table
-from stormcast_tw.verification.card import FSS_WINDOW
 from stormcast_tw.verification.charts import Frame, bar_chart, line_chart
 from stormcast_tw.verification.words import COMPONENTS, VARIABLES, Card, Name, event_name
 
@@ -26,8 +25,8 @@ def neighbourhoods(card: Card) -> str:
     ensembles = [system for system, members in card["members"].items() if members > 1]
     chances = [_fss(card, event, windows, ensembles) for event, windows in probability.items()]
     by_lead = [
-        _by_lead(card, Frame(event_name(event), "", "FSS", y_limits=_UNIT), rows)
-        for event, rows in card["fss_by_lead"].get("point", {}).items()
+        folded(f"隨預報時數 By lead, {window} × {window}", grid(_by_lead(card, products.get("point", {}))))
+        for window, products in card["fss_by_lead"].items()
     ]
     shown = [
         system for system in card["members"] if any(system in row for rows in point.values() for row in rows.values())
@@ -36,10 +35,7 @@ def neighbourhoods(card: Card) -> str:
         "雨區鄰域 Rain in neighbourhoods (FSS)",
         "機率擬合平均與單一預報同比；機率另計。鄰域在邊界與無觀測處截斷。1 為完美。 Probability-matched mean against "
         "single forecasts; probabilities apart. Windows end at the border and at what was not observed. 1 is perfect.",
-        legend(card, shown)
-        + grid(single)
-        + folded("機率 Probabilities", grid(chances))
-        + folded(f"隨預報時數 By lead, {FSS_WINDOW} × {FSS_WINDOW}", grid(by_lead))
+        legend(card, shown) + grid(single) + folded("機率 Probabilities", grid(chances)) + "".join(by_lead)
         if single
         else "",
     )
@@ -53,9 +49,13 @@ def _fss(card: Card, event: str, windows: Mapping[str, Mapping[str, float]], sys
     return line_chart(frame, [line(card, one, range(len(sizes)), values[one]) for one in reversed(present)])
 
 
-def _by_lead(card: Card, frame: Frame, rows: Mapping[str, Sequence[float | None]]) -> str:
-    lines = [line(card, system, card["leads"], values) for system, values in reversed(list(rows.items()))]
-    return line_chart(frame.of_leads(card["leads"]), lines)
+def _by_lead(card: Card, events: Mapping[str, Mapping[str, Sequence[float | None]]]) -> list[str]:
+    charts = []
+    for event, rows in events.items():
+        lines = [line(card, system, card["leads"], values) for system, values in reversed(list(rows.items()))]
+        frame = Frame(event_name(event), "", "FSS", y_limits=_UNIT).of_leads(card["leads"])
+        charts.append(line_chart(frame, lines))
+    return charts
 
 
 def calibration(card: Card) -> str:

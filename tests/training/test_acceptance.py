@@ -87,7 +87,10 @@ def scorecard() -> dict:
             "crps": {"t2m": curves(forecast=0.5, persistence_dressed=0.8, rwrp=0.4, perfect=0.3)},
             "spread_error": {"t2m": curves(forecast=0.9)},
         },
-        "fss": {"point": {"tp01>=1": {"5": {"forecast": 0.6, "rwrp": 0.5}}}},
+        "strata": {"regime": {"typhoon": {"cycles": 30}, "quiet": {"cycles": 10}}},
+        "fss_by_lead": {"5": {"point": {"tp01>=1": {"forecast": [0.6, 0.5, None], "rwrp": [0.5, 0.6, None]}}}},
+        "octaves_km": ["160-80", "20-10"],
+        "spectra": {"t2m": {"forecast": [1.1, 1.5]}},
     }
 
 
@@ -96,7 +99,13 @@ def test_a_record_says_where_it_wins_and_where_it_loses():
     assert "| t2m | rwrp | 0.4 | 0.4 | 0.4 | 0 |" in text
     assert "| t2m | persistence_dressed | 0.8 | 0.8 | 0.8 | 3 |" in text
     assert "| t2m | 0.90, 0.90 | 60%, 60% |" in text
-    assert "FSS tp01>=1 mm, 5 points: 0.600, RWRP 0.500." in text
+    assert "Regimes: quiet 10, typhoon 30." in text
+    assert "| **must**: CRPS below persistence_dressed | 3 / 3 |  |" in text
+    assert "| CRPS below rwrp to 6 h | 0 / 3 | t2m all |" in text
+    assert "| FSS of rain above rwrp to 6 h | 1 / 2 | tp01>=1 mm, 5 points 2 h |" in text
+    assert "| power over truth's 0.7 to 1.3, all octaves over 10 km | 1 / 2 | t2m 20-10 km |" in text
+    assert "| spread / error 0.8 to 1.2 from 2 h | 2 / 2 |  |" in text
+    assert "extrapolation" not in text, "no comparison with what the scorecard has not"
 
 
 def test_sections_are_put_once_before_the_limits(tmp_path: Path):

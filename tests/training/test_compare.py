@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from stormcast_tw.cli_train import train_app
 from stormcast_tw.errors import NotReady
 from stormcast_tw.model import package as packages
-from stormcast_tw.training import recipes
+from stormcast_tw.training import card, recipes
 from stormcast_tw.training.compare import compare
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.run import RESULT, RUN, Result, carry_out
@@ -107,6 +107,24 @@ def test_the_card_says_what_is_in_the_package(run: Path, data: TrainingData):
     ):
         assert said in text, said
     assert text.count("\n## ") == 6
+
+
+def test_the_card_says_what_the_training_cost_and_whether_it_still_learnt(run: Path, data: TrainingData):
+    attempt = {"at": "then", "device": "x", "torch": "2", "code": "c", "processes": 2, "threads": 3}
+    attempt["switches"] = {"device": "cpu"}
+    log = [
+        {"stage": "regression", "update": 3, "loss": 2.0, "samples_per_second": 12 / 3600},
+        {"stage": "regression", "update": 5, "loss": 1.0, "samples_per_second": 8 / 7200},
+        {"stage": "diffusion", "update": 1, "validation": {"skill": None}},
+    ]
+    text = card.card(packages.load(run / "package"), small(), data, [attempt], None, log)
+    assert "| stage | updates | batch | samples | learning rate | core-hours |" in text
+    assert "| regression | 5 | 4 | 20 | 0.001 | 18.00 |" in text, "12 samples in an hour and 8 in two, on 2 x 3 cores"
+    assert "| regression | - | - | - | 2.000 | - | - | 1.000 | - |" in text, "updates 3 and 5 of 5, in eighths"
+    on_gpus = attempt | {"switches": {"device": "cuda"}}
+    text = card.card(packages.load(run / "package"), small(), data, [on_gpus], None, log)
+    assert "GPU-hours |" in text
+    assert "| regression | 5 | 4 | 20 | 0.001 | 6.00 |" in text
 
 
 def test_the_command_trains_and_compares(
