@@ -142,12 +142,8 @@ def record(
     package: Annotated[Path, typer.Argument(help="A trained package; its card gets a section of each truth.")],
     scorecards: Annotated[list[Path], typer.Argument(help="scorecard.json of `stormcast-tw verify run`.")],
 ) -> None:
-    """Write what scorecards say into a package's card."""
-    import json
-
-    from stormcast_tw.training.card_record import put_section, title_of
-    from stormcast_tw.training.card_record import record as recorded
+    """Write what scorecards say into the card of their package."""
+    from stormcast_tw.training.card_record import write_record
 
     for path in scorecards:
-        found = json.loads(path.read_text())
-        typer.echo(f"{put_section(package, title_of(found), recorded(found))}: {title_of(found)}")
+        typer.echo(f"{write_record(package, path)}: {path}")

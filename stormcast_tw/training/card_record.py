@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stormcast_tw.errors import BadInput
+from stormcast_tw.model.package import describe
 from stormcast_tw.training.card import NAME
 
 OURS, PERFECT, REFERENCE = "forecast", "perfect", "persistence_dressed"
@@ -45,9 +47,15 @@ def put_section(folder: Path, title: str, lines: Sequence[str]) -> Path:
     return path
 
 
-def title_of(scorecard: Card) -> str:
-    """Return the title of the section that a scorecard makes."""
-    return f"Record, truth {scorecard['truth']}"
+def write_record(package: Path, scorecard: Path) -> Path:
+    """Write what a scorecard.json says into the card of its package, a section a truth; return the card.
+
+    Raises BadInput where the scorecard is of another package.
+    """
+    found, digest = json.loads(scorecard.read_text()), describe(package).digest
+    if f"({digest[:12]})" not in found["package"]:
+        raise BadInput(f"{scorecard}: scores {found['package']}; {package} has the digest {digest[:12]}")
+    return put_section(package, f"Record, truth {found['truth']}", record(found))
 
 
 def record(scorecard: Card) -> list[str]:

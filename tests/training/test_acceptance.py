@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import torch
 
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.model.network import zero_output
+from stormcast_tw.model.package import save
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.training import acceptance
 from stormcast_tw.training.acceptance import White, accept, table
 from stormcast_tw.training.assemble import new_package
-from stormcast_tw.training.card_record import put_section, record, title_of
+from stormcast_tw.training.card_record import put_section, record, write_record
 from tests.training.small_training import make_data, small
 
 
@@ -108,13 +110,19 @@ def test_a_record_says_where_it_wins_and_where_it_loses():
     assert "extrapolation" not in text, "no comparison with what the scorecard has not"
 
 
-def test_sections_are_put_once_before_the_limits(tmp_path: Path):
+def test_sections_are_put_once_before_the_limits(data, tmp_path: Path):
+    package, found = save(untrained(data, 0.01), tmp_path / "package"), tmp_path / "scorecard.json"
+    found.write_text(json.dumps(scorecard() | {"package": "demo 1.0.0 (0123456789ab)"}))
+    with pytest.raises(BadInput, match=rf"scores demo 1\.0\.0 \(0123456789ab\); .* digest {package.digest[:12]}"):
+        write_record(tmp_path / "package", found)
+    found.write_text(json.dumps(scorecard() | {"package": f"demo 1.0.0 ({package.digest[:12]})"}))
     with pytest.raises(BadInput, match="there is no model card"):
-        put_section(tmp_path, "Acceptance", [])
-    (tmp_path / "README.md").write_text("# demo\n\nWords.\n\n## Limits\n\n- few\n\n## Licence\n\nApache-2.0\n")
-    for lines in (["old"], ["new"]):
-        put_section(tmp_path, title_of(scorecard()), lines)
-    text = (tmp_path / "README.md").read_text()
-    assert text == (
-        "# demo\n\nWords.\n\n## Record, truth simulated\n\nnew\n\n## Limits\n\n- few\n\n## Licence\n\nApache-2.0\n"
+        write_record(tmp_path / "package", found)
+    card = tmp_path / "package" / "README.md"
+    card.write_text("# demo\n\nWords.\n\n## Limits\n\n- few\n\n## Licence\n\nApache-2.0\n")
+    put_section(tmp_path / "package", "Record, truth simulated", ["old"])
+    assert write_record(tmp_path / "package", found) == card
+    told = "\n".join(record(scorecard()))
+    assert card.read_text() == (
+        f"# demo\n\nWords.\n\n## Record, truth simulated\n\n{told}\n\n## Limits\n\n- few\n\n## Licence\n\nApache-2.0\n"
     )
