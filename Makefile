@@ -45,7 +45,8 @@ rain: $(VENV)/.rain
 soak: $(VENV)/.rain
 	$(BIN)/python soak/bytes_read.py
 	$(BIN)/python -m pytest soak
-	@for script in soak/fuzz_*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script; done
+	for parsers in grib netcdf zip_zarr qpesums; do $(BIN)/python -m soak.fuzz_$$parsers || exit 1; done
+	$(BIN)/python -m soak.fuzz_qpesums --guided
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -63,7 +64,7 @@ system:
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || (apt-get update -q && apt-get install -q -y --no-install-recommends $(SYSTEM))
 
 bench: $(VENV)/.rain
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 deploy: $(VENV)/.installed
 	$(BIN)/python deployments/bootstrap.py

@@ -1,32 +1,20 @@
 """Damaged GRIB files and indexes, thousands of them: each is read or refused as BadInput, never a crash.
 
-    python soak/fuzz_grib.py [--cases 20000] [--seed 1] [decode index idx]
-
-Cases are a function of the seed and their number. They run in forked children, a batch each, with 512 MiB of memory
-more than they start with. A child that dies is counted with the signal and the case, and the next one goes on; so is a
-case of more than 1 s of processor time.
+python -m soak.fuzz_grib [--cases 20000] [--seed 1] [decode index idx]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import mmap
-import os
-import resource
-import signal
 import struct
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import partial
 
 import numpy as np
 
-from stormcast_tw.errors import BadInput
+from soak.fuzzing import Parser, main
 from stormcast_tw.grid import TAIWAN_2KM
 from stormcast_tw.simulation import aifs, cwa_wrf, gfs, global_ai
 from stormcast_tw.simulation.weather import World
@@ -41,21 +29,8 @@ from stormcast_tw.variables import variable_set
 
 START = datetime(2025, 6, 8, 6, tzinfo=UTC)
 LEAD = 6
-BATCH = 500
-SECONDS = 1.0
-MEMORY = 512 * 2**20
-HUNG_SECONDS = 30
 
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-
-
-@dataclass
-class Outcome:
-    """What became of the cases of one parser."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
-    slowest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +69,6 @@ def messages(data: bytes, *numbers: int) -> list[bytes]:
     return [data[e.start : e.start + e.length] for e in (entries[number] for number in numbers)]
 
 
-@lru_cache(maxsize=1)
 def gribs() -> tuple[Seed, ...]:
     """Return small files of all four providers, t500 among two messages: simple, CCSDS and complex packing, Lambert."""
     world = World(3)
@@ -111,7 +85,6 @@ def gribs() -> tuple[Seed, ...]:
     return tuple(seeds)
 
 
-@lru_cache(maxsize=1)
 def indexes() -> tuple[Seed, ...]:
     """Return an ECMWF index of 71 messages."""
     data, index = aifs.encode(World(3), START, LEAD)
@@ -124,7 +97,6 @@ def indexes() -> tuple[Seed, ...]:
     return (Seed(index, read), Seed(b"".join(few), read))
 
 
-@lru_cache(maxsize=1)
 def idxs() -> tuple[Seed, ...]:
     """Return an NCEP index of 71 messages."""
     data, index = gfs.encode(World(3), START, LEAD)
@@ -134,9 +106,6 @@ def idxs() -> tuple[Seed, ...]:
         return grib_index.choose(entries, gfs_source.PROVIDED, ("t500", "msl"), "fuzz.idx")
 
     return (Seed(index, read),)
-
-
-PARSERS: dict[str, Callable[[], tuple[Seed, ...]]] = {"decode": gribs, "index": indexes, "idx": idxs}
 
 
 def damaged(data: bytes, chance: np.random.Generator, text: bool) -> bytes:
@@ -181,110 +150,24 @@ def mended(data: bytes, chance: np.random.Generator) -> bytes:
     return bytes(out)
 
 
-def case(parser: str, seed: int, number: int) -> tuple[Seed, bytes]:
-    """Return the case of this number."""
-    seeds = PARSERS[parser]()
-    chosen = seeds[number % len(seeds)]
-    chance = np.random.default_rng([seed, number])
-    text = parser != "decode"
-    data = damaged(chosen.data, chance, text)
-    return chosen, data if text else mended(data, chance) + chosen.after
+def parser_of(seeds: Callable[[], tuple[Seed, ...]], text: bool) -> Parser:
+    """Return what fuzzes the files or the indexes that `seeds` gives."""
+    chosen = seeds()
+
+    def case(seed: int, number: int) -> tuple[Seed, bytes]:
+        one, chance = chosen[number % len(chosen)], np.random.default_rng([seed, number])
+        data = damaged(one.data, chance, text)
+        return one, data if text else mended(data, chance) + one.after
+
+    good = [(one, one.data + one.after) for one in chosen]
+    return Parser(case, lambda made: made[0].read(made[1]), good)
 
 
-def run_case(parser: str, seed: int, number: int) -> str:
-    """Return `read` or `BadInput`; anything else goes through."""
-    chosen, data = case(parser, seed, number)
-    try:
-        chosen.read(data)
-    except BadInput as error:
-        str(error)
-        return "BadInput"
-    return "read"
-
-
-_SHARED = struct.Struct("q q q d")  # the case at work, read, refused, slowest
-
-
-def child(parser: str, seed: int, numbers: range, shared: mmap.mmap, report: int) -> None:
-    """Work through the cases in a process of its own; what is wrong is written to `report`, a line each."""
-    with open("/proc/self/statm") as stream:  # noqa: PTH123
-        now = int(stream.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    counts, slowest = Counter[str](), 0.0
-    for number in numbers:
-        shared[: _SHARED.size] = _SHARED.pack(number, counts["read"], counts["BadInput"], slowest)
-        signal.alarm(HUNG_SECONDS)
-        began = time.process_time()
-        try:
-            counts[run_case(parser, seed, number)] += 1
-        except Exception as error:  # noqa: BLE001  every kind is a finding
-            os.write(report, f"case {number}: {type(error).__name__}: {str(error)[:200]!r}\n".encode())
-        took = time.process_time() - began
-        slowest = max(slowest, took)
-        if took > SECONDS:
-            os.write(report, f"case {number}: took {took:.1f} s\n".encode())
-    shared[: _SHARED.size] = _SHARED.pack(numbers.stop, counts["read"], counts["BadInput"], slowest)
-
-
-def batch(parser: str, seed: int, numbers: range, outcome: Outcome) -> int:
-    """Run cases in a child; return the number of the first that is still to do."""
-    shared = mmap.mmap(-1, _SHARED.size)
-    receive, send = os.pipe()
-    process = os.fork()
-    if process == 0:
-        os.close(receive)
-        child(parser, seed, numbers, shared, send)
-        os._exit(0)
-    os.close(send)
-    with os.fdopen(receive) as lines:
-        outcome.findings += [f"{parser} {line.strip()}" for line in lines]
-    _, status = os.waitpid(process, 0)
-    at, read, refused, slowest = _SHARED.unpack(shared[: _SHARED.size])
-    outcome.counts.update(read=read, BadInput=refused)
-    outcome.slowest = max(outcome.slowest, slowest)
-    if os.WIFSIGNALED(status):
-        outcome.findings.append(f"{parser} case {at}: ended by {signal.Signals(os.WTERMSIG(status)).name}")
-        outcome.counts["crashed"] += 1
-        return at + 1
-    return numbers.stop
-
-
-def fuzz(parser: str, cases: int, seed: int) -> Outcome:
-    """Run cases 0 to `cases` of a parser."""
-    outcome = Outcome()
-    PARSERS[parser]()
-    for chosen in PARSERS[parser]():
-        chosen.read(chosen.data + chosen.after)  # undamaged, each is read
-    number = 0
-    while number < cases:
-        number = batch(parser, seed, range(number, min(number + BATCH, cases)), outcome)
-    return outcome
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Print the outcome of each parser; return 1 if anything but `read` and `BadInput` came of a case."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parsers", nargs="*", default=list(PARSERS))
-    parser.add_argument("--cases", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args(arguments)
-    wrong = 0
-    for name in options.parsers:
-        began = time.perf_counter()
-        outcome = fuzz(name, options.cases, options.seed)
-        wrong += len(outcome.findings)
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        counts = ", ".join(f"{count} {what}" for what, count in sorted(outcome.counts.items()))
-        print(
-            f"{name}: {options.cases} cases in {time.perf_counter() - began:.0f} s: {counts};"
-            f" slowest {outcome.slowest:.3f} s of processor time, peak memory {peak:.0f} MiB,"
-            f" findings {len(outcome.findings)}"
-        )
-        for finding in outcome.findings[:50]:
-            print(f"  {finding}")
-    return int(wrong > 0)
-
+PARSERS = {
+    "decode": partial(parser_of, gribs, text=False),
+    "index": partial(parser_of, indexes, text=True),
+    "idx": partial(parser_of, idxs, text=True),
+}
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(PARSERS, __doc__)

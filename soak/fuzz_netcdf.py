@@ -1,34 +1,22 @@
 """Damages wrfout files of all five NetCDF kinds and reads them: each is read or refused as BadInput, nothing else.
 
-    python soak/fuzz_netcdf.py [--cases 25000] [--seed 1] [kind ...]
-
-Every case is a function of the seed and its number. Cases run in forked children, a batch each, with 512 MiB of address
-space more than they start with; a child that crashes or hangs is counted with its case, and the next goes on after it.
+python -m soak.fuzz_netcdf [--cases 20000] [--seed 1] [kind ...]
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import os
 import random
-import resource
-import select
-import signal
-import sys
-import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import h5netcdf
 import netCDF4
 import numpy as np
 
+from soak.fuzzing import Parser, main
 from stormcast_tw.errors import BadInput
 from stormcast_tw.simulation import rwrp_upper
 from stormcast_tw.simulation.weather import World
@@ -40,8 +28,6 @@ from stormcast_tw.sources.wrfout_upper import read_atmosphere
 
 INIT = datetime(2025, 6, 8, 6, tzinfo=UTC)
 NY, NX = 5, 4
-BATCH, SECONDS, HUNG_SECONDS = 500, 1.0, 10.0
-MEMORY = 512 * 2**20
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**40, 2**63 - 1, 2**64 - 1)
 
 
@@ -134,27 +120,24 @@ def case(kind: str, data: bytes, seed: int, number: int) -> bytes:
     return damaged(data, random.Random(f"{seed} {kind} {number}"))
 
 
-def exercise(data: bytes) -> str:
-    """Read everything of a file, then what RWRP reads of it: `read`, or `BadInput`."""
+def exercise(data: bytes) -> None:
+    """Read everything of a file, then what RWRP reads of it; raises the last BadInput, once all has been tried."""
     reader = Reader(SourceFile("case", "version", len(data)), lambda start, length: data[start : start + length])
-    outcome = "read"
-    try:
-        with np.errstate(all="ignore"), open_netcdf(reader) as file:
-            for variable in file.variables.values():
-                outcome = _attempt(variable.read, outcome)
-                outcome = _attempt(lambda variable=variable: variable.read(*[0] * min(2, len(variable.shape))), outcome)
-            outcome = _attempt(lambda: _as_rwrp(Wrfout("case", file)), outcome)
-    except BadInput:
-        return "BadInput"
-    return outcome
+    refusals: list[BadInput] = []
 
+    def attempt(read: Callable[[], object]) -> None:
+        try:
+            read()
+        except BadInput as error:
+            refusals.append(error)
 
-def _attempt(read: Callable[[], object], outcome: str) -> str:
-    try:
-        read()
-    except BadInput:
-        return "BadInput"
-    return outcome
+    with np.errstate(all="ignore"), open_netcdf(reader) as file:
+        for variable in file.variables.values():
+            attempt(variable.read)
+            attempt(lambda variable=variable: variable.read(*[0] * min(2, len(variable.shape))))
+        attempt(lambda: _as_rwrp(Wrfout("case", file)))
+    if refusals:
+        raise refusals[-1]
 
 
 def _as_rwrp(wrfout: Wrfout) -> None:
@@ -168,96 +151,13 @@ def _as_rwrp(wrfout: Wrfout) -> None:
     atmosphere.water_vapour()
 
 
-@dataclass
-class Outcome:
-    """What became of the cases of one kind."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    findings: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-    memory: int = 0
-    """Largest resident size of a child above that of its parent, bytes."""
+def parser_of(kind: str) -> Parser:
+    """Return what fuzzes the files of a kind."""
+    data = KINDS[kind]()
+    return Parser(lambda seed, number: case(kind, data, seed, number), exercise, good=(data,))
 
 
-def fuzz(kind: str, cases: int, seed: int) -> Outcome:
-    """Exercise `cases` damaged files of a kind."""
-    data, outcome, number = KINDS[kind](), Outcome(), 0
-    while number < cases:
-        number = _batch(kind, data, seed, range(number, min(number + BATCH, cases)), outcome)
-    return outcome
-
-
-def _batch(kind: str, data: bytes, seed: int, numbers: range, outcome: Outcome) -> int:
-    """Run cases in a child; return the number of the first that is still to be run."""
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(receive)
-        _in_child(kind, data, seed, numbers, send)
-        os._exit(0)
-    os.close(send)
-    number = numbers.start
-    with os.fdopen(receive, "rb") as lines:
-        while select.select([lines], [], [], HUNG_SECONDS)[0] and (line := lines.readline()):
-            _count(json.loads(line), number, kind, outcome)
-            number += 1
-    if number < numbers.stop:
-        os.kill(child, signal.SIGKILL)
-    _, status, usage = os.wait4(child, 0)
-    outcome.memory = max(outcome.memory, usage.ru_maxrss * 1024)
-    if number < numbers.stop:
-        how = "hang" if os.WTERMSIG(status) == signal.SIGKILL else signal.Signals(os.WTERMSIG(status)).name
-        outcome.counts[how] += 1
-        outcome.findings.append(f"{kind} case {number}: {how}")
-        number += 1
-    return number
-
-
-def _count(report: dict[str, Any], number: int, kind: str, outcome: Outcome) -> None:
-    outcome.counts[report["outcome"]] += 1
-    outcome.slowest = max(outcome.slowest, report["seconds"])
-    if report["outcome"] not in ("read", "BadInput"):
-        outcome.findings.append(f"{kind} case {number}: {report['outcome']}")
-    if report["seconds"] > SECONDS:
-        outcome.findings.append(f"{kind} case {number}: {report['seconds']:.2f} s")
-
-
-def _in_child(kind: str, data: bytes, seed: int, numbers: range, send: int) -> None:
-    with open("/proc/self/statm", "rb") as sizes:  # noqa: PTH123
-        limit = int(sizes.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    for number in numbers:
-        bytes_of_case, start = case(kind, data, seed, number), time.process_time()
-        try:
-            found = exercise(bytes_of_case)
-        except Exception as error:  # noqa: BLE001 - what is looked for
-            found = f"{type(error).__name__}: {error}"[:200]
-        seconds = time.process_time() - start
-        os.write(send, json.dumps({"outcome": found, "seconds": seconds}).encode() + b"\n")
-
-
-def main() -> int:
-    """Run the fuzz and print its counts; return 1 if anything was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=25_000, help="of each kind")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("kinds", nargs="*", default=list(KINDS))
-    asked = parser.parse_args()
-    found = 0
-    for kind in asked.kinds:
-        start = time.monotonic()
-        outcome = fuzz(kind, asked.cases, asked.seed)
-        seconds, own = time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(
-            f"{kind}: {asked.cases} cases in {seconds:.0f} s, slowest {outcome.slowest:.2f} s of processor time,"
-            f" resident at most {outcome.memory / 2**20:.0f} MiB ({own / 2**20:.0f} before the first case):"
-            f" {dict(outcome.counts)}"
-        )
-        for finding in outcome.findings[:40]:
-            print("  " + finding)
-        found += len(outcome.findings)
-    return int(found > 0)
-
+PARSERS = {kind: partial(parser_of, kind) for kind in KINDS}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(PARSERS, __doc__)

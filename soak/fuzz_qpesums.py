@@ -1,10 +1,7 @@
 """Fuzzing the readers of QPESUMS: binary (coverage-guided, by atheris), text, JSON and XML (a loop of mutations).
 
-    python soak/fuzz_qpesums.py binary|binary-loop|text|text-full|json|xml [cases] [seed]
-
-Allowed of a case: fields, or BadInput. Anything else is printed with the case's number and its bytes are saved. Prints
-cases, what they came to, seconds, the slowest case and peak memory; exits 1 if anything was found. The loop is a
-function of its seed. Each case has 512 MB beyond what the process held before, and one second of the processor.
+python -m soak.fuzz_qpesums [--cases 20000] [--seed 1] [binary text text-full json xml]
+python -m soak.fuzz_qpesums --guided [cases]
 """
 
 from __future__ import annotations
@@ -13,19 +10,17 @@ import gzip
 import json
 import random
 import re
-import resource
 import struct
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from unittest import mock
 
+from soak.fuzzing import Parser, main
 from stormcast_tw import quality
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
@@ -36,8 +31,6 @@ from stormcast_tw.variables import VARIABLES
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)
 SMALL = Grid("QPEPRE", 21.8875, 21.9375, 5, 120.0, 120.0625, 6)
-MEMORY = 512 << 20
-SLOWEST_SECONDS = 1.0
 
 INT32 = [0, 1, -1, 2, 4, 4096, 4097, 65535, 1 << 20, 1 << 30, (1 << 31) - 1, -(1 << 31), -9990, -99]
 WORDS = [
@@ -47,16 +40,6 @@ WORDS = [
     b"&#0;", b"&#xD800;", b"<![CDATA[", b"<?xml", b"2026-06-11", b"2026-06-11T14:00:00", b"0001-01-01T00:00+08:00",
     b"9999-12-31T23:59-08:00", b"T24:00", b"201803280400", b"#", b"# SIMULATED\n", b"\r\n", b"\t", b"  ",
 ]  # fmt: skip
-
-
-@dataclass
-class Outcome:
-    """What the cases came to; `found` holds what should not be."""
-
-    cases: int = 0
-    results: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0.0
-    found: list[str] = field(default_factory=list)
 
 
 def binary_seed(nx: int = 6, ny: int = 5, radars: int = 1) -> bytes:
@@ -173,88 +156,99 @@ def mutate(seeds: list[bytes], mutations: tuple[Mutation, ...], rng: random.Rand
     return bytes(data)
 
 
-def believe(found: Field) -> str:
+def believe(found: Field) -> None:
     """Hold a decoded field to what `read` holds it to."""
     if found.values.shape != found.grid.shape:
         raise AssertionError(f"values {found.values.shape} on a grid of {found.grid.shape}")
     values, _ = quality.clip_small_negatives(found.values, 0.1, VARIABLES["tp01"], "fuzz")
     quality.check(values, VARIABLES["tp01"], "fuzz", missing_allowed=True)
-    return "read"
 
 
-def read_binary(data: bytes) -> str:
+def named(read: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Return the same, whose refusals must begin with the name of what is read."""
+
+    def reading(data: bytes) -> None:
+        try:
+            read(data)
+        except BadInput as error:
+            if not str(error).startswith("fuzz: "):
+                raise AssertionError(f"a message without a name: {error}") from error
+            raise
+
+    return reading
+
+
+def read_binary(data: bytes) -> None:
     """Decode a `.gz`."""
-    return believe(qpesums.decode(data, "fuzz", T))
+    believe(qpesums.decode(data, "fuzz", T))
 
 
-def read_text(data: bytes) -> str:
-    """Decode QPEPRE; what the fast parser reads the general one must read alike."""
-    found = qpepre.decode(data, "fuzz")
-    try:
-        with mock.patch.object(qpepre, "_regular_rows", return_value=None):
-            general = qpepre.decode(data, "fuzz")
-    except BadInput as error:
-        raise AssertionError(f"the fast parser reads what the general one refuses: {error}") from error
-    if found.values.tobytes() != general.values.tobytes():
-        raise AssertionError("the fast parser differs from the general one")
-    return believe(found)
+def read_text(grid: Grid, data: bytes) -> None:
+    """Decode QPEPRE on a grid; what the fast parser reads the general one must read alike."""
+    with mock.patch.object(qpepre, "GRID", grid):
+        found = qpepre.decode(data, "fuzz")
+        try:
+            with mock.patch.object(qpepre, "_regular_rows", return_value=None):
+                general = qpepre.decode(data, "fuzz")
+        except BadInput as error:
+            raise AssertionError(f"the fast parser reads what the general one refuses: {error}") from error
+        if found.values.tobytes() != general.values.tobytes():
+            raise AssertionError("the fast parser differs from the general one")
+        believe(found)
 
 
-def read_document(data: bytes) -> str:
+def read_document(data: bytes) -> None:
     """Find a document's time in its head, and decode it."""
     reader = Reader(SourceFile("fuzz", "1", len(data)), lambda start, length: data[start : start + length])
     product = opendata.PRODUCTS["O-B0045-001"]
     opendata.time_of(reader, product)
-    return believe(opendata.decode(data, "fuzz", T, product))
+    believe(opendata.decode(data, "fuzz", T, product))
 
 
-def binary_case(rng: random.Random) -> bytes:
+def binary_case(packed: list[bytes], rng: random.Random) -> bytes:
     """Mutate the contents and pack them, or mutate the packed file."""
-    seeds = [binary_seed(), binary_seed(radars=3)]
     if rng.random() < 0.7:
-        return gzip.compress(mutate(seeds, (*COMMON, header, header), rng), compresslevel=0)
-    return mutate([gzip.compress(seed) for seed in seeds], COMMON, rng)
+        contents = [binary_seed(), binary_seed(radars=3)]
+        return gzip.compress(mutate(contents, (*COMMON, header, header), rng), compresslevel=0, mtime=0)
+    return mutate(packed, COMMON, rng)
 
 
-KINDS: dict[str, tuple[Callable[[random.Random], bytes], Callable[[bytes], str], Grid]] = {
-    "binary-loop": (binary_case, read_binary, SMALL),
-    "text": (lambda rng: mutate([text_seed(SMALL)], (*COMMON, number), rng), read_text, SMALL),
-    "text-full": (lambda rng: mutate([text_seed(qpepre.GRID)], COMMON, rng), read_text, qpepre.GRID),
-    "json": (lambda rng: mutate([json_seed()], (*COMMON, number), rng), read_document, SMALL),
-    "xml": (lambda rng: mutate(xml_seeds(), (*COMMON, number), rng), read_document, SMALL),
+def parser_of(
+    kind: str,
+    read: Callable[[bytes], None],
+    seeds: Callable[[], list[bytes]],
+    make: Callable[[list[bytes], random.Random], bytes],
+) -> Parser:
+    """Return what mutates seeds and reads them."""
+    good = seeds()
+    return Parser(lambda seed, n: make(good, random.Random(f"{seed}/{kind}/{n}")), named(read), good)
+
+
+def binary_seeds() -> list[bytes]:
+    """Two files, packed."""
+    return [gzip.compress(binary_seed(), mtime=0), gzip.compress(binary_seed(radars=3), mtime=0)]
+
+
+def texts(seeds: list[bytes], rng: random.Random) -> bytes:
+    """Mutate text."""
+    return mutate(seeds, (*COMMON, number), rng)
+
+
+PARSERS = {
+    kind: partial(parser_of, kind, read, seeds, make)
+    for kind, read, seeds, make in (
+        ("binary-loop", read_binary, binary_seeds, binary_case),
+        ("text", partial(read_text, SMALL), lambda: [text_seed(SMALL)], texts),
+        (
+            "text-full",
+            partial(read_text, qpepre.GRID),
+            lambda: [text_seed(qpepre.GRID)],
+            lambda seeds, rng: mutate(seeds, COMMON, rng),
+        ),
+        ("json", read_document, lambda: [json_seed()], texts),
+        ("xml", read_document, xml_seeds, texts),
+    )
 }
-"""Every loop: how a case is made, how it is read, and the grid that QPEPRE is fuzzed on."""
-
-
-def run(kind: str, cases: int, seed: int, keep: Path) -> Outcome:
-    """Run the loop; what it finds is saved below `keep`."""
-    make, read, grid = KINDS[kind]
-    outcome = Outcome()
-    with mock.patch.object(qpepre, "GRID", grid):
-        for number_of_case in range(cases):
-            data = make(random.Random(f"{seed}/{kind}/{number_of_case}"))
-            start = time.process_time()
-            try:
-                result = read(data)
-            except BadInput as error:
-                result = "BadInput" if str(error).startswith("fuzz: ") and "\n" not in str(error) else "a bad message"
-            except Exception as error:  # noqa: BLE001  the point of a fuzzer
-                result = repr(error)[:200]
-            seconds = time.process_time() - start
-            outcome.cases += 1
-            outcome.slowest = max(outcome.slowest, seconds)
-            outcome.results[result if result in ("read", "BadInput") else "FOUND"] += 1
-            if result not in ("read", "BadInput") or seconds > SLOWEST_SECONDS:
-                (keep / f"{kind}-{seed}-{number_of_case}").write_bytes(data)
-                outcome.found.append(f"case {number_of_case}: {result} after {seconds:.2f} s")
-    return outcome
-
-
-def limit_memory() -> None:
-    """Let the process grow by 512 MB and no more."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    allowed = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
 
 
 def coverage_guided(cases: int, seed: int) -> None:
@@ -272,7 +266,8 @@ def coverage_guided(cases: int, seed: int) -> None:
     def one(data: bytes) -> None:
         contents = data[1:] if data[:1] > b"\xe0" else when + data[1:]
         try:
-            counts[read_binary(gzip.compress(contents, compresslevel=0))] += 1
+            read_binary(gzip.compress(contents, compresslevel=0))
+            counts["read"] += 1
         except BadInput:
             counts["BadInput"] += 1
         if counts.total() % (cases // 2) == 0:
@@ -288,28 +283,7 @@ def coverage_guided(cases: int, seed: int) -> None:
     atheris.Fuzz()
 
 
-def main() -> None:
-    """Fuzz what the command line names."""
-    kind = sys.argv[1]
-    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    if kind == "binary":
-        coverage_guided(cases, seed)
-    keep = Path(tempfile.mkdtemp(prefix=f"fuzz_qpesums_{kind}_"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    limit_memory()
-    start = time.perf_counter()
-    outcome = run(kind, cases, seed, keep)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{kind}: {outcome.cases} cases, seed {seed}: {dict(outcome.results)}; {time.perf_counter() - start:.0f} s,"
-        f" slowest {outcome.slowest:.3f} s, peak {peak:.0f} MB ({peak - before:.0f} MB by the cases)"
-    )
-    for line in outcome.found:
-        print(line)
-    print(f"saved in {keep}" if outcome.found else "nothing found")
-    sys.exit(1 if outcome.found else 0)
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--guided"]:
+        coverage_guided(cases=int((*sys.argv[2:], 200_000)[0]), seed=1)
+    main(PARSERS, __doc__, by_name=("text-full",))

@@ -1,27 +1,21 @@
 """Damages the zip of the Climate Data Store and the objects of an ARCO store, and reads them as ERA5.
 
-    python soak/fuzz_zip_zarr.py [cases of each] [seed]
-
-Prints cases, outcomes, the longest case and peak memory, and every case that is neither read nor refused as it should
-be. Every case is a function of the seed and its number.
+python -m soak.fuzz_zip_zarr [--cases 20000] [--seed 1] [zip zarr]
 """
 
 from __future__ import annotations
 
-import collections
 import io
 import json
 import random
-import resource
-import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from stormcast_tw.errors import BadInput, NotReady
+from soak.fuzzing import Parser, main
 from stormcast_tw.simulation import era5 as simulated
 from stormcast_tw.simulation.weather import World
 from stormcast_tw.sources.base import Source
@@ -34,7 +28,6 @@ T = datetime(2024, 8, 15, tzinfo=UTC)
 VARIABLES = variable_set("fuzzed", "t2m", "tp01")
 EXTREMES = (0, 1, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1)
 WORDS = (None, True, -1, 0, 2**31, 2**63, 1e308, "", "NaN", "<f4", "|V9", [], [0], {}, [[]], "\u0000", "9" * 50)
-SECONDS, MEMORY_MB = 1.0, 512
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
@@ -105,63 +98,31 @@ def zarr_cases() -> tuple[Mapping[str, bytes], Callable[[random.Random], tuple[s
     return objects, case
 
 
-def fuzz(name: str, count: int, seed: int, first: int = 0) -> collections.Counter[str]:
-    """Read `count` damaged inputs of "zip" or "zarr"; return how many were read, refused, or neither ("wrong: ...")."""
-    outcomes: collections.Counter[str] = collections.Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        sources: dict[str, Source] = {
-            "zip": Era5Cds(Folder(folder), ("era5.nc",)),
-            "zarr": Era5(Folder(folder), "."),
-        }
-        good, case = zip_cases() if name == "zip" else zarr_cases()
-        for path, data in good.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(data)
-        assert outcome(sources[name]) == "read"
-        for number in range(first, first + count):
-            path, data = case(random.Random(f"{seed} {name} {number}"))
-            (root / path).write_bytes(data)
-            began = time.monotonic()
-            found = outcome(sources[name])
-            taken = time.monotonic() - began
-            if taken > SECONDS:
-                found = f"wrong: {taken:.1f} s"
-            if found.startswith("wrong"):
-                found += f" (seed {seed}, case {number}, {path})"
-            outcomes[found] += 1
+def parser_of(name: str) -> Parser:
+    """Return what fuzzes "zip" or "zarr": one object of a good archive is damaged, read, and put back."""
+    folder = tempfile.TemporaryDirectory()
+    root = Path(folder.name)
+    source: Source = Era5Cds(Folder(folder.name), ("era5.nc",)) if name == "zip" else Era5(Folder(folder.name), ".")
+    good, damage = zip_cases() if name == "zip" else zarr_cases()
+    for path, data in good.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+
+    def read(damaged_object: tuple[str, bytes], _folder: object = folder) -> None:
+        path, data = damaged_object
+        (root / path).write_bytes(data)
+        try:
+            source.read(source.find((T,), VARIABLES))
+        finally:
             (root / path).write_bytes(good[path])
-    return outcomes
+
+    def case(seed: int, number: int) -> tuple[str, bytes]:
+        return damage(random.Random(f"{seed} {name} {number}"))
+
+    return Parser(case, read, [next(iter(good.items()))], ("read", "BadInput", "NotReady"))
 
 
-def outcome(source: Source) -> str:
-    """Return what became of one input."""
-    try:
-        source.read(source.find((T,), VARIABLES))
-    except (BadInput, NotReady) as error:
-        return type(error).__name__
-    except Exception as error:  # noqa: BLE001 - what this looks for
-        return f"wrong: {type(error).__name__}: {error}"
-    return "read"
-
-
-def main() -> None:
-    """Fuzz both, print what was seen, and exit 1 if anything was wrong."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY_MB * 2**20,) * 2)
-    wrong = 0
-    for name in ("zip", "zarr"):
-        began = time.monotonic()
-        outcomes = fuzz(name, count, seed)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{name}: {count} cases, {time.monotonic() - began:.0f} s, peak {peak:.0f} MB")
-        for found, times in outcomes.most_common():
-            print(f"  {times:6d} {found}")
-        wrong += sum(times for found, times in outcomes.items() if found.startswith("wrong"))
-    sys.exit(1 if wrong else 0)
-
+PARSERS = {name: partial(parser_of, name) for name in ("zip", "zarr")}
 
 if __name__ == "__main__":
-    main()
+    main(PARSERS, __doc__)

@@ -37,7 +37,13 @@ class Refused(StormcastError):
 
 
 class BadInput(Refused):
-    """A file or array that is unreadable, incomplete, out of range, or of the wrong grid or time."""
+    """A file or array that is unreadable, incomplete, out of range, or of the wrong grid or time.
+
+    Its message is one line of printable characters, whatever the names in a foreign file are made of.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 class BadPackage(Refused):
