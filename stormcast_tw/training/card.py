@@ -131,7 +131,21 @@ def _curve(recipe: Recipe, log: Sequence[dict[str, Any]]) -> list[str]:
                 eighths[(line["update"] - 1) * 8 // stage.updates].append(line["loss"])
         cells = "".join(f" {sum(part) / len(part):.3f} |" if part else " - |" for part in eighths)
         rows.append(f"| {name} |{cells}")
-    return rows
+    return [*rows, "", *_validations(log)]
+
+
+def _validations(log: Sequence[dict[str, Any]]) -> list[str]:
+    """Say every validation's skill, and of which the weights are shipped: the first of the best."""
+    found = [(line["validation"]["skill"], line["stage"], line["update"]) for line in log if "validation" in line]
+    skills = [skill for skill, *_ in found if skill is not None]
+    if not skills:
+        return []
+    told = [
+        f"{stage} {update:,}: {'not finite' if skill is None else f'{skill:.3f}'}"
+        + (" (shipped)" if n == [skill for skill, *_ in found].index(min(skills)) else "")
+        for n, (skill, stage, update) in enumerate(found)
+    ]
+    return [f"Mean of CRPS over reference after so many updates: {'; '.join(told)}."]
 
 
 def _scores(scores: Scores | None) -> list[str]:

@@ -116,11 +116,14 @@ def test_the_card_says_what_the_training_cost_and_whether_it_still_learnt(run: P
         {"stage": "regression", "update": 3, "loss": 2.0, "samples_per_second": 12 / 3600},
         {"stage": "regression", "update": 5, "loss": 1.0, "samples_per_second": 8 / 7200},
         {"stage": "diffusion", "update": 1, "validation": {"skill": None}},
+        {"stage": "diffusion", "update": 2, "validation": {"skill": 0.5}},
+        {"stage": "diffusion", "update": 1000, "validation": {"skill": 0.75}},
     ]
     text = card.card(packages.load(run / "package"), small(), data, [attempt], None, log)
     assert "| stage | updates | batch | samples | learning rate | core-hours |" in text
     assert "| regression | 5 | 4 | 20 | 0.001 | 18.00 |" in text, "12 samples in an hour and 8 in two, on 2 x 3 cores"
     assert "| regression | - | - | - | 2.000 | - | - | 1.000 | - |" in text, "updates 3 and 5 of 5, in eighths"
+    assert "diffusion 1: not finite; diffusion 2: 0.500 (shipped); diffusion 1,000: 0.750." in text
     on_gpus = attempt | {"switches": {"device": "cuda"}}
     text = card.card(packages.load(run / "package"), small(), data, [on_gpus], None, log)
     assert "GPU-hours |" in text
