@@ -17,6 +17,7 @@ import torch
 
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.grid import Grid
+from stormcast_tw.model.network import for_inference
 from stormcast_tw.model.package import (
     DESCRIPTION,
     INVARIANTS_FILE,
@@ -70,4 +71,4 @@ def _network(path: Path, description: Description, network: Network, grid: Grid)
         raise BadPackage(f"{path}: is not a physicsnemo checkpoint that can be loaded weights-only: {error}") from error
     except RuntimeError as error:
         raise misfit(path, network.role, error) from error
-    return module.eval().requires_grad_(False)
+    return for_inference(module)

@@ -69,6 +69,21 @@ def build(role: Role, size: Architecture, channels: Channels, shape: tuple[int, 
     return preconditioned
 
 
+def for_inference(network: torch.nn.Module) -> torch.nn.Module:
+    """Make a network ready to be run, and return it: no gradients, no dropout, group norm as it was trained.
+
+    Evaluated, physicsnemo's GroupNorm takes a path of its own: unbiased variances, which it never learnt with (up to
+    2e-4 of a standard deviation in the demo), and 1.5 times the time of the whole network on a CPU (measured).
+    """
+    from physicsnemo.nn import GroupNorm
+
+    network.eval().requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, GroupNorm):
+            module.train()
+    return network
+
+
 def zero_output(network: torch.nn.Module) -> None:
     """Set the last layer of a network to zero: the regression then predicts no change, the diffusion c_skip x."""
     for name, module in network.named_modules():

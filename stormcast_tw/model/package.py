@@ -22,7 +22,7 @@ from safetensors.torch import save as save_tensors
 
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.network import Architecture, Channels, Role, build
+from stormcast_tw.model.network import Architecture, Channels, Role, build, for_inference
 from stormcast_tw.plan import Frozen, Sampler, digest_of
 from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS, VariableSet
 
@@ -249,4 +249,4 @@ def _network(folder: Path, description: Description, network: Network, grid: Gri
         module.load_state_dict(load_tensors(_checked(path, description.files[network.file])), strict=True)
     except (RuntimeError, SafetensorError) as error:
         raise misfit(path, network.role, error) from error
-    return module.eval().requires_grad_(False)
+    return for_inference(module)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from stormcast_tw.model.network import for_inference
 from stormcast_tw.plan import Frozen
 from stormcast_tw.training.loss import Forward
 from stormcast_tw.training.recipes import Stage
@@ -45,7 +46,7 @@ class Learner:
     """A network of a package, which holds the moving mean of the weights; `network` learns."""
 
     def __init__(self, shipped: torch.nn.Module, settings: Stage, switches: Switches, team: Team):
-        self._shipped = shipped.eval().requires_grad_(False)
+        self._shipped = for_inference(shipped)
         self._settings = settings
         self.network = deepcopy(shipped).train().requires_grad_(True)
         if switches.channels_last:

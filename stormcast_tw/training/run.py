@@ -23,7 +23,7 @@ import torch
 
 from stormcast_tw.errors import BadInput, Conflict
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.network import Role
+from stormcast_tw.model.network import Role, for_inference
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
@@ -230,7 +230,7 @@ class _Run:
     def _ship(self, package: ModelPackage, begun: Begun, best: _Best, skipped: dict[StageName, int]) -> None:
         scores = Scores.model_validate_json(best.scores) if best.scores else None
         for network in package.networks.values():
-            network.eval().requires_grad_(False)
+            for_inference(network)
         saved = packages.save(package, self.folder / PACKAGE)
         residual = json.loads((self.folder / RESIDUAL).read_text())
         result = Result(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.model.network import Architecture, Role, zero_output
+from stormcast_tw.model.network import Architecture, Role, for_inference, zero_output
 from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network, save
 from stormcast_tw.plan import Sampler
 from stormcast_tw.simulation import geography
@@ -98,7 +98,7 @@ def untrained_package(
     networks = {network.role: new_network(description, network, grid) for network in description.networks}
     for network in networks.values():
         zero_output(network)
-        network.eval().requires_grad_(False)
+        for_inference(network)
     return ModelPackage(description, grid, invariants, networks)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stormcast_tw.errors import BadInput, Refused
-from stormcast_tw.model.network import zero_output
+from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.package import save
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.training import acceptance
@@ -36,7 +36,7 @@ def untrained(data, residual: float):
     package = new_package(small(), data)
     for network in package.networks.values():
         zero_output(network)
-        network.eval()
+        for_inference(network)
     scales = package.description.state
     state = {v: s.model_copy(update={"residual_std": 0.01 if v == "tp01" else residual}) for v, s in scales.items()}
     return replace(package, description=package.description.model_copy(update={"state": state}))

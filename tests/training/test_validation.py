@@ -12,7 +12,7 @@ from scores.probability import crps_for_ensemble
 
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import Refused
-from stormcast_tw.model.network import zero_output
+from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
@@ -42,7 +42,7 @@ def package(data: TrainingData) -> ModelPackage:
     package = new_package(small(), data)
     for network in package.networks.values():
         zero_output(network)
-        network.eval().requires_grad_(False)
+        for_inference(network)
     state = {
         v: s.model_copy(update={"residual_std": 0.1 * s.tendency_std}) for v, s in package.description.state.items()
     }
