@@ -34,11 +34,19 @@ class Span(Frozen):
         return tuple(self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
 
 
+AgesHours = Annotated[tuple[Annotated[int, Field(ge=0, le=240)], ...], Field(min_length=1)]
+"""How old the runs are that serve a background of forecasts, hour by hour in turn: see training.feed.run_serving."""
+
+AS_OPERATIONS_SEE: AgesHours = (6, 12, 18)
+"""A forecast of T is driven by the run of T-6, at leads 6 to 18."""
+
+
 class Simulated(Frozen):
-    """The simulated world of a seed, without files."""
+    """The simulated world of a seed, without files; its background is the truth, or forecasts of these ages."""
 
     kind: Literal["simulated"] = "simulated"
     seed: int = DEFAULT_SEED
+    background_ages_hours: AgesHours | None = None
 
 
 class Providers(Frozen):
@@ -50,8 +58,8 @@ class Providers(Frozen):
     background: str = "era5"
     model_rain: bool = False
     """Also take RWRP's own rain, from its raw runs, where no radar looks."""
-    background_age_hours: int = Field(default=6, ge=0, le=240)
-    """Only for a background of forecasts: how old, at least, the run is that serves an hour."""
+    background_ages_hours: AgesHours = AS_OPERATIONS_SEE
+    """Only for a background of forecasts."""
 
 
 class DataRecipe(Frozen):
@@ -139,11 +147,19 @@ def demo() -> DataRecipe:
     return DataRecipe(name="demo", archive=Simulated(), training=tuple(weeks), held_out=tuple(pairs))
 
 
+def demo_tuned() -> DataRecipe:
+    """The same hours with the simulated global model's forecasts as background: what the demo is tuned on."""
+    return demo().model_copy(
+        update={"name": "demo_tuned", "archive": Simulated(background_ages_hours=AS_OPERATIONS_SEE)}
+    )
+
+
 def acceptance() -> DataRecipe:
     """Three held-out days on end in each season of a year that the demo has not seen: for runs of 48 hours."""
     threes = [Span(first=date(2025, m, 10), last=date(2025, m, 12)) for m in (1, 3, 4, 5, 6, 8, 9, 11)]
     none = Span(first=date(2024, 12, 31), last=date(2024, 12, 31))
-    return DataRecipe(name="acceptance", archive=Simulated(), training=(none,), held_out=tuple(threes))
+    seen = Simulated(background_ages_hours=AS_OPERATIONS_SEE)
+    return DataRecipe(name="acceptance", archive=seen, training=(none,), held_out=tuple(threes))
 
 
 def surface_1y() -> DataRecipe:
@@ -169,6 +185,6 @@ def upper_2y5() -> DataRecipe:
 
 
 RECIPES: Mapping[str, Callable[[], DataRecipe]] = {
-    recipe.__name__: recipe for recipe in (rehearsal, demo, acceptance, surface_1y, surface_2y5, upper_2y5)
+    recipe.__name__: recipe for recipe in (rehearsal, demo, demo_tuned, acceptance, surface_1y, surface_2y5, upper_2y5)
 }
 """Every named recipe."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby
 
 from stormcast_tw.cycle import as_utc, hours
@@ -14,6 +14,10 @@ from stormcast_tw.sources.base import Source
 from stormcast_tw.sources.files import Used
 from stormcast_tw.training.archive import Array, Refusal
 from stormcast_tw.variables import VariableSet
+
+HOURS_BETWEEN_RUNS = 6
+"""Of a global model."""
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -31,31 +35,40 @@ class Fields:
         return self.used[0].address
 
 
+def run_serving(time: datetime, ages_hours: Sequence[int], every_hours: int) -> datetime:
+    """Return the init_time of the run, of those begun every so many hours, that says what the weather of a time was.
+
+    The ages are taken in turn, one every `every_hours`: with (6, 12, 18) and 6, a run serves three times on end, as it
+    serves a forecast that begins six hours after it, and every age meets every hour of the day.
+    """
+    turn = (as_utc(time) - _EPOCH) // hours(every_hours)
+    return _EPOCH + turn * hours(every_hours) - hours(ages_hours[turn % len(ages_hours)])
+
+
 @dataclass(frozen=True)
 class Feed:
     """A source, and which of its runs says what the weather was.
 
-    Without `run_age_hours` it has no runs. With it, the run of a time is the newest, begun every `run_every_hours`,
-    that is at least so old: 0 and 1 are the analyses of an hourly run, 6 and 6 what operations see of a global one.
+    Without `run_ages_hours` it has no runs; with it `run_serving` says which one: (0,) and 1 are the analyses of an
+    hourly run.
     """
 
     source: Source
-    run_age_hours: int | None = None
+    run_ages_hours: tuple[int, ...] | None = None
     run_every_hours: int = 1
     how: str = ""
     """What else tells this source's hours from another's: a clock, a datum."""
 
     def run_of(self, time: datetime) -> datetime | None:
         """Return the init_time of the run that serves a time."""
-        if self.run_age_hours is None:
+        if self.run_ages_hours is None:
             return None
-        newest = as_utc(time) - hours(self.run_age_hours)
-        day = newest.replace(hour=0, minute=0, second=0, microsecond=0)
-        return newest - (newest - day) % timedelta(hours=self.run_every_hours)
+        return run_serving(time, self.run_ages_hours, self.run_every_hours)
 
     def describe(self) -> str:
         """Return the source's name, which runs of it, and how it is read."""
-        runs = "" if self.run_age_hours is None else f"runs {self.run_age_hours} h old or more"
+        ages = self.run_ages_hours
+        runs = "" if ages is None else f"runs {', '.join(map(str, ages))} h old"
         return ", ".join(part for part in (self.source.name, runs, self.how) if part)
 
     def read(

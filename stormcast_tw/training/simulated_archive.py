@@ -9,11 +9,14 @@ from datetime import datetime
 
 import numpy as np
 
+from stormcast_tw.cycle import hours
 from stormcast_tw.grid import Grid
 from stormcast_tw.prepare import RAIN_QPESUMS, RAIN_RWRP
-from stormcast_tw.simulation import geography
+from stormcast_tw.simulation import geography, global_ai
+from stormcast_tw.simulation.global_ai import FloatArray
 from stormcast_tw.simulation.weather import SURFACE_IDS, World
 from stormcast_tw.training.archive import Array, KmScale, LargeScale, Refusal
+from stormcast_tw.training.feed import HOURS_BETWEEN_RUNS, run_serving
 from stormcast_tw.variables import VariableSet
 from stormcast_tw.verification.truth import on_target
 
@@ -25,20 +28,24 @@ BACKGROUND_DEGREES = 0.25
 class SimulatedArchive:
     """Every hour of the world of a seed. Rain is known everywhere, and counts as observed where the radars look.
 
-    Raises ValueError for a state set other than the surface's: the simulated truth has no upper air.
+    The background is the truth as a global model would resolve it; with `background_ages_hours`, the simulated global
+    model's forecasts. Raises ValueError for a state set other than the surface's: the simulated truth has no upper air.
     """
 
     seed: int
     grid: Grid
     state_set: VariableSet
     background_set: VariableSet
+    background_ages_hours: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.state_set.ids) - set(SURFACE_IDS)):
             raise ValueError(f"state set {self.state_set.name}: the simulated truth has no {', '.join(unknown)}")
 
     def describe(self) -> str:  # noqa: D102
-        return f"simulated world, seed {self.seed}"
+        ages = self.background_ages_hours
+        driven = "" if ages is None else f", background of forecasts {', '.join(map(str, ages))} h old"
+        return f"simulated world, seed {self.seed}{driven}"
 
     def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:  # noqa: D102
         looks = geography.radar_coverage(*self.grid.latlon())
@@ -51,10 +58,10 @@ class SimulatedArchive:
         return found
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
-        grid = around(self.grid)
+        grid, ages = around(self.grid), self.background_ages_hours
         points, world, found = grid.latlon(), World(self.seed), dict[datetime, LargeScale | Refusal]()
         for time in times:
-            fields = world.background(time, *points)
+            fields = world.background(time, *points) if ages is None else _forecast(world, time, ages, grid)
             values = np.stack([fields[v] for v in self.background_set.ids]).astype(np.float32)
             found[time] = LargeScale(values, grid, (), True, self.describe())
         return found
@@ -63,6 +70,15 @@ class SimulatedArchive:
         latitude, longitude = self.grid.latlon()
         fields = {"orog": geography.orography(latitude, longitude), "lsm": geography.land_mask(latitude, longitude)}
         return {name: np.asarray(values, np.float32) for name, values in fields.items()}
+
+
+def _forecast(world: World, time: datetime, ages_hours: Sequence[int], grid: Grid) -> dict[str, FloatArray]:
+    """Return the fields (y, x) by id of the run of the simulated global model that serves a time."""
+    run = run_serving(time, ages_hours, HOURS_BETWEEN_RUNS)
+    lead_hours = round((time - run) / hours(1))
+    rows = np.rint((global_ai.NORTH - grid.y) / global_ai.STEP).astype(int)
+    columns = np.rint((grid.x - global_ai.WEST) / global_ai.STEP).astype(int)
+    return {v: field[np.ix_(rows, columns)] for v, field in global_ai.run_fields(world, run, lead_hours).items()}
 
 
 def around(grid: Grid) -> Grid:

@@ -19,17 +19,17 @@ from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.rwrp_training import RwrpTraining
 from stormcast_tw.training.archive import Archive
 from stormcast_tw.training.data_recipe import HOURS_A_DAY, DataRecipe, Providers, Simulated
-from stormcast_tw.training.feed import Feed
+from stormcast_tw.training.feed import HOURS_BETWEEN_RUNS, Feed
 from stormcast_tw.training.provider_archive import ProviderArchive
 from stormcast_tw.training.simulated_archive import SimulatedArchive
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 MakeSource = Callable[[Settings, Folder, Grid], Source]
 
-ATMOSPHERES: Mapping[str, tuple[MakeSource, int | None, int]] = {
+ATMOSPHERES: Mapping[str, tuple[MakeSource, tuple[int, ...] | None, int]] = {
     # name: how it is made, and which run serves an hour (training.archive.Feed)
     "rwrp_training": (lambda settings, folder, grid: RwrpTraining(folder, around=grid), None, 1),
-    "rwrp": (lambda settings, folder, grid: RwrpState(folder), 0, 1),
+    "rwrp": (lambda settings, folder, grid: RwrpState(folder), (0,), 1),
 }
 RAINS: Mapping[str, MakeSource] = {
     "qpepre": lambda settings, folder, grid: _qpepre(settings, folder),
@@ -44,7 +44,6 @@ FORECASTS: Mapping[str, MakeSource] = {
     "aifs": lambda settings, folder, grid: Aifs(folder, grid),
     "gfs": lambda settings, folder, grid: Gfs(folder, grid),
 }
-_HOURS_BETWEEN_RUNS = 6
 
 
 def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
@@ -53,7 +52,7 @@ def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
     state_set, background_set = STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
     chosen = recipe.archive
     if isinstance(chosen, Simulated):
-        return SimulatedArchive(chosen.seed, grid, state_set, background_set)
+        return SimulatedArchive(chosen.seed, grid, state_set, background_set, chosen.background_ages_hours)
 
     def source(table: Mapping[str, MakeSource], name: str) -> Source:
         if name not in table:
@@ -62,16 +61,16 @@ def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
 
     makers = {name: maker for name, (maker, _, _) in ATMOSPHERES.items()}
     atmosphere = source(makers, chosen.atmosphere)
-    _, age, every = ATMOSPHERES[chosen.atmosphere]
+    _, ages, every = ATMOSPHERES[chosen.atmosphere]
     return ProviderArchive(
         grid,
         state_set,
         background_set,
-        atmosphere=Feed(atmosphere, age, every),
+        atmosphere=Feed(atmosphere, ages, every),
         rain=Feed(source(RAINS, chosen.rain), how=_how(settings, chosen.rain)),
         background=_background(chosen, source),
         # the hour of rain needs both its ends in one run
-        model_rain=Feed(RwrpRain(Folder(*settings.place("rwrp"))), 1, 1) if chosen.model_rain else None,
+        model_rain=Feed(RwrpRain(Folder(*settings.place("rwrp"))), (1,), 1) if chosen.model_rain else None,
         background_hours=tuple(range(0, HOURS_A_DAY, recipe.background_step_hours)),
     )
 
@@ -84,7 +83,7 @@ def _how(settings: Settings, rain: str) -> str:
 
 def _background(chosen: Providers, source: Callable[[Mapping[str, MakeSource], str], Source]) -> Feed:
     if chosen.background in FORECASTS:
-        return Feed(source(FORECASTS, chosen.background), chosen.background_age_hours, _HOURS_BETWEEN_RUNS)
+        return Feed(source(FORECASTS, chosen.background), chosen.background_ages_hours, HOURS_BETWEEN_RUNS)
     return Feed(source(ANALYSES, chosen.background))
 
 

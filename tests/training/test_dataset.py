@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,19 +10,21 @@ import xarray as xr
 
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.model.package import Scale
 from stormcast_tw.prepare import prepare_background, prepare_state
+from stormcast_tw.regrid import bilinear
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources.base import on_grid
+from stormcast_tw.sources.files import Folder
 from stormcast_tw.training.archive import KmScale, LargeScale
 from stormcast_tw.training.data_recipe import RECIPES, DataRecipe, Providers, Simulated, Span
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.day import Reference, find_reference, make_day
-from stormcast_tw.training.feed import Feed
+from stormcast_tw.training.feed import Feed, run_serving
 from stormcast_tw.training.simulated_archive import SimulatedArchive, around
 from stormcast_tw.training.sources_of_archive import archive_of
-from stormcast_tw.variables import variable_set
+from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 from tests.training import archives
 from tests.training.archives import BACKGROUND, COARSE, FIRST, STATE, TINY, NumbersArchive, at
 from tests.training.test_build import made
@@ -187,13 +190,45 @@ def test_the_provider_archive_is_what_operations_prepare(tmp_path):
 def test_runs_of_a_feed():
     source = NumbersArchive()
     assert Feed(source).run_of(at(0, 7)) is None
-    assert Feed(source, 0, 1).run_of(at(0, 7)) == at(0, 7)
-    assert [Feed(source, 6, 6).run_of(at(1, hour)) for hour in (5, 6, 11, 12)] == [
+    assert Feed(source, (0,), 1).run_of(at(0, 7)) == at(0, 7)
+    assert [Feed(source, (6,), 6).run_of(at(1, hour)) for hour in (5, 6, 11, 12)] == [
         at(0, 18),
         at(1, 0),
         at(1, 0),
         at(1, 6),
     ]
+
+
+def test_a_run_serves_three_times_on_end_and_every_age_meets_every_hour_of_the_day():
+    times = [at(0, 0) + timedelta(hours=6 * n) for n in range(24)]
+    ages = [(time - run_serving(time, (6, 12, 18), 6)) // timedelta(hours=1) for time in times]
+    first = ages.index(6)
+    assert ages[first : first + 6] == [6, 12, 18, 6, 12, 18]
+    assert len({run_serving(times[n], (6, 12, 18), 6) for n in range(first, first + 3)}) == 1
+    assert len({(time.hour, age) for time, age in zip(times, ages, strict=True)}) == 12
+
+
+def test_a_simulated_background_of_forecasts_is_what_operations_read(tmp_path: Path):
+    """The archive's fields are those of the provider's file of the run that serves the hour."""
+    from stormcast_tw.simulation import global_ai
+    from stormcast_tw.simulation.weather import World
+    from stormcast_tw.sources import global_ai as global_ai_source
+
+    background = BACKGROUND_SETS["background24"]
+    archive = SimulatedArchive(1, TINY, STATE, background, (6, 12, 18))
+    time = at(0, 12)
+    found = archive.large_scale([time])[time]
+    run = run_serving(time, (6, 12, 18), 6)
+    path = tmp_path / global_ai_source.path(run, (time - run) // timedelta(hours=1))
+    path.parent.mkdir()
+    path.write_bytes(global_ai.encode(World(1), run, (time - run) // timedelta(hours=1)))
+    source = global_ai_source.GlobalAI(Folder(str(tmp_path)), TINY)
+    read = source.read(source.find((time,), background, run)).dataset
+    grid = Grid.of(read)
+    for v, values in zip(background.ids, found.values, strict=True):
+        ours, theirs = bilinear(found.grid, TINY)(values), bilinear(grid, TINY)(read[v].values[0])
+        np.testing.assert_allclose(ours, theirs, atol=2e-3 * float(np.ptp(values)) + 1e-6, err_msg=v)
+    assert "forecasts 6, 12, 18 h old" in archive.describe()
 
 
 def test_the_simulated_archive_is_the_simulated_world():
@@ -255,7 +290,7 @@ def test_providers_are_found_by_name_and_undocumented_clocks_are_asked_for():
     with pytest.raises(ValueError, match="'nothing' is not one of era5, era5_cds"):
         archive_of(archives.recipe(archive=Providers(rain="qpesums", background="nothing")), Settings())
     forecasts = archive_of(archives.recipe(archive=Providers(rain="qpesums", background="global_ai")), Settings())
-    assert "background global_ai, runs 6 h old or more" in forecasts.describe()
+    assert "background global_ai, runs 6, 12, 18 h old" in forecasts.describe()
     with pytest.raises(ValueError, match="the simulated truth has no"):
         archive_of(archives.recipe(state_set="upper"), Settings())
 
