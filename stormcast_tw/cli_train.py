@@ -22,13 +22,15 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two
 @train_app.command("run")
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="rehearsal, demo, surface_1y, surface_2y5, upper_2y5 or background_only.")
+        str, typer.Argument(help="rehearsal, demo, demo_tuned, surface_1y, surface_2y5, upper_2y5 or background_only.")
     ],
     output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
     data: Annotated[
         str | None, typer.Option(help="Training dataset, a folder or s3://; else what `prepare RECIPE` made last.")
     ] = None,
-    base: Annotated[Path | None, typer.Option(help="background_only: the package that it adds networks to.")] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Package to go on from; with background_only, to add networks to.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
     channels: Annotated[
         int | None, typer.Option(min=16, help="Width of the networks, instead of the recipe's.")
@@ -48,13 +50,13 @@ def run(
     from stormcast_tw.model import package as packages
     from stormcast_tw.training.dataset import TrainingData
     from stormcast_tw.training.learner import Switches
-    from stormcast_tw.training.recipes import RECIPES
+    from stormcast_tw.training.recipes import NEED_A_BASE, RECIPES
     from stormcast_tw.training.run import carry_out
 
     if recipe not in RECIPES:
         raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
-    if (base is None) == (recipe == "background_only"):
-        raise ValueError(f"recipe {recipe}: --base goes with background_only, and only with it")
+    if base is None and recipe in NEED_A_BASE:
+        raise ValueError(f"recipe {recipe}: needs --base, the package that it goes on from")
     chosen = RECIPES[recipe]().model_copy(update={"seed": seed})
     switches = Switches(
         device=device,

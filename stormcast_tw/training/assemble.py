@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import torch
 
 from stormcast_tw.errors import BadPackage
@@ -11,6 +14,41 @@ from stormcast_tw.plan import digest_of
 from stormcast_tw.settings import code_version
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Recipe
+
+
+def first_package(recipe: Recipe, data: TrainingData, base: ModelPackage | None) -> ModelPackage:
+    """Return the package that a training begins with: fresh, or a base's whose networks go on or get others beside.
+
+    Raises BadPackage where a base does not fit the data or the recipe.
+    """
+    if base is None:
+        return new_package(recipe, data)
+    return (tuned if set(recipe.networks) & set(base.networks) else added_to)(base, recipe, data)
+
+
+def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
+    """Return a base whose networks a recipe trains on, with the base's own scales; a minor version later.
+
+    Raises BadPackage where data or networks do not fit.
+    """
+    told = base.description
+    _require_fit(base, recipe, data)
+    sizes = {network.role: network.architecture for network in told.networks}
+    if different := [r for r, size in recipe.networks.items() if sizes.get(r) != size]:
+        raise BadPackage(f"{told.name}: has no network {', '.join(different)} of the size in recipe {recipe.name}")
+    if told.detail_widths != recipe.detail_widths:
+        raise BadPackage(f"{told.name}: sees details {told.detail_widths}; recipe {recipe.name} {recipe.detail_widths}")
+    major, minor, _ = told.version.split(".")
+    update = {
+        "version": f"{major}.{int(minor) + 1}.0",
+        "sampler": recipe.sampler,
+        "members": recipe.members,
+        "members_per_batch": recipe.members_per_batch,
+        "provenance": _provenance(recipe, data) | {f"base {k}": v for k, v in told.provenance.items()},
+        "simulated": told.simulated or data.artifact.simulated,
+        "files": {},
+    }
+    return replace(base, description=told.model_copy(update=update), networks=deepcopy(base.networks))
 
 
 def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
@@ -45,11 +83,8 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
 
 def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
     """Return a package with the recipe's networks beside its own. Raises BadPackage where data or recipe do not fit."""
-    told, ours = base.description, (data.grid.fingerprint, data.state_set.name, data.background_set.name, recipe.fold)
-    if (base.grid.fingerprint, told.state_set, told.background_set, told.fold) != ours:
-        raise BadPackage(f"{told.name}: grid, variables or folding are not those of the data and recipe {recipe.name}")
-    if set(recipe.networks) & set(base.networks):
-        raise BadPackage(f"{told.name}: already has the networks of recipe {recipe.name}")
+    told = base.description
+    _require_fit(base, recipe, data)
     state = {
         v: StateScale.model_validate(scale.model_dump() | {"background_only_residual_std": 1.0})
         for v, scale in told.state.items()
@@ -58,6 +93,12 @@ def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPac
     update = {"state": state, "networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
     description = told.model_copy(update=update | {"simulated": told.simulated or data.artifact.simulated})
     return ModelPackage(description, base.grid, base.invariants, base.networks | _fresh(description, recipe, data))
+
+
+def _require_fit(base: ModelPackage, recipe: Recipe, data: TrainingData) -> None:
+    told, ours = base.description, (data.grid.fingerprint, data.state_set.name, data.background_set.name, recipe.fold)
+    if (base.grid.fingerprint, told.state_set, told.background_set, told.fold) != ours:
+        raise BadPackage(f"{told.name}: grid, variables or folding are not those of the data and recipe {recipe.name}")
 
 
 def _networks(recipe: Recipe) -> tuple[Network, ...]:

@@ -29,7 +29,7 @@ from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version
 from stormcast_tw.training import card, checkpoint
-from stormcast_tw.training.assemble import added_to, new_package
+from stormcast_tw.training.assemble import first_package
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.journal import LOG, Journal, read
 from stormcast_tw.training.learner import Switches
@@ -92,9 +92,9 @@ def carry_out(
 ) -> Path:
     """Train a recipe on data, or go on, and return the folder of the package; one process of a torchrun, or the only.
 
-    `base` is the package that a recipe of background-only networks adds to. Raises Conflict where the folder holds
-    another run, BadInput for data of other variables, BadPackage for a base that does not fit, TrainingIll, or
-    Interrupted after SIGTERM or SIGUSR1.
+    `base` is the package whose networks a recipe trains on, or that one of background-only networks adds to. Raises
+    Conflict where the folder holds another run, BadInput for data of other variables, BadPackage for a base that does
+    not fit, TrainingIll, or Interrupted after SIGTERM or SIGUSR1.
     """
     watched = limits or Limits()
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ class _Run:
 
     def whole(self, base: ModelPackage | None, now: datetime) -> Path:
         self._check_data()
-        package = added_to(base, self.recipe, self.data) if base else new_package(self.recipe, self.data)
+        package = first_package(self.recipe, self.data, base)
         begun = self._begin(base, now)
         best = _Best.of(self.folder / BEST, self.team.device)
         skipped: dict[StageName, int] = {}

@@ -151,8 +151,8 @@ def test_the_command_trains_and_compares(
     ("arguments", "told"),
     [
         (["nonsense"], "recipe 'nonsense' is not one of rehearsal, demo"),
-        (["background_only"], "--base goes with background_only"),
-        (["demo", "--base", "x"], "--base goes with background_only"),
+        (["background_only"], "recipe background_only: needs --base"),
+        (["demo_tuned"], "recipe demo_tuned: needs --base"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_read(arguments: list[str], told: str, tmp_path: Path):

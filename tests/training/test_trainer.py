@@ -211,6 +211,9 @@ def test_crops_and_the_models_own_hours(data: TrainingData, tmp_path: Path):
     assert {draws.ahead(update) for update in range(40)} == {0, 1, 2}
 
 
+ROLES_TRAINED = ("regression", "diffusion")
+
+
 def test_background_only_networks_are_added_to_a_package(data: TrainingData, finished: Path, tmp_path: Path):
     base = packages.load(finished / "package")
     stages = {f"background_only_{name}": STAGE for name in ("regression", "diffusion")}
@@ -224,8 +227,36 @@ def test_background_only_networks_are_added_to_a_package(data: TrainingData, fin
     assert result.scores is not None
     assert result.scores.leads == (0,)
     assert result.scores.crps["t2m"][0] < 10 * result.scores.reference["t2m"][0]
-    with pytest.raises(BadPackage, match="already has the networks"):
-        carry_out(recipe, data, tmp_path / "again", EVERY, NOW, package)
+
+
+def test_a_package_is_trained_on_with_its_own_scales(data: TrainingData, finished: Path, tmp_path: Path):
+    base = packages.load(finished / "package")
+    recipe = small(name="small_tuned", stages={name: STAGE.model_copy(update={"updates": 3}) for name in ROLES_TRAINED})
+    package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
+    told, before = package.description, base.description
+    assert (told.name, told.version, before.version) == (before.name, "1.1.0", "1.0.0")
+    assert told.background == before.background
+    assert [s.model_dump(exclude={"residual_std"}) for s in told.state.values()] == [
+        s.model_dump(exclude={"residual_std"}) for s in before.state.values()
+    ]
+    assert told.provenance["recipe"] == "small_tuned"
+    assert told.provenance["base recipe"] == before.provenance["recipe"]
+    for role in ROLES_TRAINED:
+        moved = [
+            float((value - base.networks[role].state_dict()[name]).abs().max())
+            for name, value in package.networks[role].state_dict().items()
+        ]
+        assert 0 < max(moved) < 0.01, "three updates away from the base, and not from anywhere else"
+
+
+def test_a_base_of_other_networks_is_refused(data: TrainingData, finished: Path, tmp_path: Path):
+    base = packages.load(finished / "package")
+    wider = NET.model_copy(update={"model_channels": 2 * NET.model_channels})
+    recipe = small(name="wide", networks=dict.fromkeys(ROLES_TRAINED, wider))
+    with pytest.raises(BadPackage, match="has no network regression, diffusion of the size in recipe wide"):
+        carry_out(recipe, data, tmp_path, EVERY, NOW, base)
+    with pytest.raises(BadPackage, match=r"sees details \(.*\); recipe small \(3,\)"):
+        carry_out(small(detail_widths=(3,)), data, tmp_path / "details", EVERY, NOW, base)
 
 
 def test_another_run_in_the_same_folder_is_refused(data: TrainingData, finished: Path):
