@@ -18,7 +18,7 @@ help:
 	@echo "make soak     the long tables: every bad input, every stand-in, fuzzing"
 	@echo "make bench    what is timed, against what was promised"
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
-	@echo "make demo-package  train the demo package again: two hours of two cores"
+	@echo "make demo-package  train the demo package again: three hours of two cores"
 	@echo "make demo-record   score it on 40 cycles that it never saw, and write that into its card"
 	@echo "make deploy   pool, queues and deployments on the server of PREFECT_API_URL"
 
