@@ -90,7 +90,7 @@ def test_a_job_that_is_signalled_queues_itself_again_and_ends_as_if_it_was_not(t
         wait_for(lambda: "queued again" in log.read_text(), 60, log)
         assert time.monotonic() - asked < 30, "a checkpoint within 30 s"
         wait_for(lambda: begun_again(environment, job), 60, log)
-        wait_for(lambda: (run / "package" / "package.json").exists(), 120, log)
+        wait_for(lambda: (run / "package" / "package.json").exists(), 200, log)
         wait_for(lambda: not ask(environment, "squeue", "--noheader", "--states=RUNNING,PENDING"), 60, log)
     assert "Interrupted" in log.read_text()
     assert len(json.loads((run / RUN).read_text())["attempts"]) == 2
