@@ -24,7 +24,7 @@ from stormcast_tw.sources import gfs as gfs_source
 from stormcast_tw.sources import global_ai as global_ai_source
 from stormcast_tw.sources import grib_index, grib_steps
 from stormcast_tw.sources.base import Located
-from stormcast_tw.sources.files import Reader, SourceFile
+from stormcast_tw.sources.files import Reader
 from stormcast_tw.variables import variable_set
 
 START = datetime(2025, 6, 8, 6, tzinfo=UTC)
@@ -42,11 +42,6 @@ class Seed:
     after: bytes = b""
 
 
-def reader_of(data: bytes) -> Reader:
-    """Return a reader of bytes in memory."""
-    return Reader(SourceFile("fuzz", "1", len(data)), lambda start, length: data[start : start + length])
-
-
 def wanted(*ids: str) -> Located:
     """Return a request for variables of the run that the seeds are of."""
     return Located("fuzz", (), (START + timedelta(hours=LEAD),), variable_set("fuzz", *ids), START)
@@ -56,7 +51,7 @@ def scanned(ids: dict, radius=None) -> Callable[[bytes], object]:
     """Return what reads t500 and msl of a file without an index."""
 
     def read(data: bytes) -> object:
-        reader = reader_of(data)
+        reader = Reader.of_bytes("fuzz", data)
         entries = grib_index.scan(reader)
         return grib_steps.read_step(reader, entries, ids, wanted("t500"), LEAD, TAIWAN_2KM, true_radius=radius)
 
@@ -65,7 +60,7 @@ def scanned(ids: dict, radius=None) -> Callable[[bytes], object]:
 
 def messages(data: bytes, *numbers: int) -> list[bytes]:
     """Return some messages of a file."""
-    entries = grib_index.scan(reader_of(data))
+    entries = grib_index.scan(Reader.of_bytes("fuzz", data))
     return [data[e.start : e.start + e.length] for e in (entries[number] for number in numbers)]
 
 
@@ -79,7 +74,7 @@ def gribs() -> tuple[Seed, ...]:
              (ncep, gfs_source.PROVIDED, None), (cwa, cwa_wrf_source.PROVIDED, cwa_wrf_source.true_radius))  # fmt: skip
     seeds = []
     for data, ids, radius in files:
-        keys = [entry.key for entry in grib_index.scan(reader_of(data))]
+        keys = [entry.key for entry in grib_index.scan(Reader.of_bytes("fuzz", data))]
         t500, other = messages(data, keys.index(("t", 500)), 0)
         seeds.append(Seed(t500, scanned(ids, radius), other))
     return tuple(seeds)

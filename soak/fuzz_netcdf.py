@@ -20,7 +20,7 @@ from soak.fuzzing import Parser, main
 from stormcast_tw.errors import BadInput
 from stormcast_tw.simulation import rwrp_upper
 from stormcast_tw.simulation.weather import World
-from stormcast_tw.sources.files import Reader, SourceFile
+from stormcast_tw.sources.files import Reader
 from stormcast_tw.sources.netcdf import open_netcdf
 from stormcast_tw.sources.pressure_levels import on_pressure_levels
 from stormcast_tw.sources.wrfout import Wrfout
@@ -122,7 +122,7 @@ def case(kind: str, data: bytes, seed: int, number: int) -> bytes:
 
 def exercise(data: bytes) -> None:
     """Read everything of a file, then what RWRP reads of it; raises the last BadInput, once all has been tried."""
-    reader = Reader(SourceFile("case", "version", len(data)), lambda start, length: data[start : start + length])
+    reader = Reader.of_bytes("case", data)
     refusals: list[BadInput] = []
 
     def attempt(read: Callable[[], object]) -> None:

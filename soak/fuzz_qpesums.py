@@ -25,7 +25,7 @@ from stormcast_tw import quality
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources import opendata, qpepre, qpesums
-from stormcast_tw.sources.files import Reader, SourceFile
+from stormcast_tw.sources.files import Reader
 from stormcast_tw.sources.observation import Field
 from stormcast_tw.variables import VARIABLES
 
@@ -199,7 +199,7 @@ def read_text(grid: Grid, data: bytes) -> None:
 
 def read_document(data: bytes) -> None:
     """Find a document's time in its head, and decode it."""
-    reader = Reader(SourceFile("fuzz", "1", len(data)), lambda start, length: data[start : start + length])
+    reader = Reader.of_bytes("fuzz", data)
     product = opendata.PRODUCTS["O-B0045-001"]
     opendata.time_of(reader, product)
     believe(opendata.decode(data, "fuzz", T, product))

@@ -14,7 +14,9 @@ LISTED = 20
 
 
 def prepare(
-    recipe: Annotated[str, typer.Argument(help="rehearsal, demo, acceptance, surface_1y, surface_2y5 or upper_2y5.")],
+    recipe: Annotated[
+        str, typer.Argument(help="rehearsal, demo, demo_tuned, acceptance, surface_1y, surface_2y5 or upper_2y5.")
+    ],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes here, or with --slurm jobs there.")] = None,
     memory: Annotated[float, typer.Option(min=0.5, help="GiB that one worker may take; Dask ends it beyond.")] = 2.0,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use, tcp://host:8786.")] = None,

@@ -24,7 +24,7 @@ from stormcast_tw.sources import cf, grib, grib_index
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_variables
 from stormcast_tw.sources.derive import FloatArray
 from stormcast_tw.sources.era5 import PROVIDED, in_our_units, require_hours
-from stormcast_tw.sources.files import Folder, Reader, SourceFile
+from stormcast_tw.sources.files import Folder, Reader
 from stormcast_tw.sources.netcdf import Array, NetCDF, open_netcdf
 from stormcast_tw.sources.steps import MARGIN_DEGREES
 from stormcast_tw.variables import Variable, VariableSet
@@ -150,8 +150,7 @@ def _member(reader: Reader, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
     address = f"{reader.address}!{member.filename}"
     if member.file_size > LARGEST_ZIP:
         raise BadInput(f"{address}: unpacks to {member.file_size} bytes; allowed {LARGEST_ZIP}")
-    data = archive.read(member)
-    return Reader(SourceFile(address, "", len(data)), lambda start, length: data[start : start + length])
+    return Reader.of_bytes(address, archive.read(member))
 
 
 def _from_netcdf(file: NetCDF, located: Located, around: Grid) -> Iterator[Found]:

@@ -122,6 +122,11 @@ class Reader:
         self._used: dict[tuple[int, int], str] = {}
         self._index = 0
 
+    @classmethod
+    def of_bytes(cls, address: str, data: bytes) -> Reader:
+        """Return a reader of a file that is in memory, or inside another; `address` names it in messages."""
+        return cls(SourceFile(address, "", len(data)), lambda start, length: data[start : start + length])
+
     def read(self, start: int, length: int, *, index: bool = False) -> bytes:
         """Return exactly these bytes; `index` are read to find others, not to be used.
 

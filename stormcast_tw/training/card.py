@@ -91,9 +91,8 @@ def _scales(package: ModelPackage) -> list[str]:
 
 def _training(recipe: Recipe, attempts: Sequence[dict[str, Any]], log: Sequence[dict[str, Any]]) -> list[str]:
     last, spent = attempts[-1], _seconds(recipe, log)
-    # What trains on a GPU takes one a process; on a CPU, its threads.
-    units = last["processes"] * (last["threads"] if last["switches"]["device"] == "cpu" else 1)
-    unit = "core-hours" if last["switches"]["device"] == "cpu" else "GPU-hours"
+    on_cpu = last["switches"]["device"] == "cpu"  # a GPU is one a process
+    units, unit = last["processes"] * (last["threads"] if on_cpu else 1), "core-hours" if on_cpu else "GPU-hours"
     rows = [f"| stage | updates | batch | samples | learning rate | {unit} |", "|---|---|---|---|---|---|"]
     for name, stage in recipe.stages.items():
         samples, hours = stage.updates * stage.batch, spent[name] * units / 3600
@@ -136,14 +135,14 @@ def _curve(recipe: Recipe, log: Sequence[dict[str, Any]]) -> list[str]:
 
 def _validations(log: Sequence[dict[str, Any]]) -> list[str]:
     """Say every validation's skill, and of which the weights are shipped: the first of the best."""
-    found = [(line["validation"]["skill"], line["stage"], line["update"]) for line in log if "validation" in line]
-    skills = [skill for skill, *_ in found if skill is not None]
-    if not skills:
+    found = [(line["stage"], line["update"], line["validation"]["skill"]) for line in log if "validation" in line]
+    shipped = min((one for one in found if one[2] is not None), key=lambda one: one[2], default=None)
+    if shipped is None:
         return []
     told = [
         f"{stage} {update:,}: {'not finite' if skill is None else f'{skill:.3f}'}"
-        + (" (shipped)" if n == [skill for skill, *_ in found].index(min(skills)) else "")
-        for n, (skill, stage, update) in enumerate(found)
+        + (" (shipped)" if (stage, update, skill) == shipped else "")
+        for stage, update, skill in found
     ]
     return [f"Mean of CRPS over reference after so many updates: {'; '.join(told)}."]
 

@@ -63,7 +63,7 @@ def record(scorecard: Card) -> list[str]:
     leads: list[int] = scorecard["leads"]
     first, last = scorecard["period"]
     shown = [(leads.index(lead), lead) for lead in SHOWN if lead in leads]
-    crps = _curves(scorecard, "crps")
+    crps, ratios = _curves(scorecard, "crps"), _curves(scorecard, "spread_error")
     return [
         f"{scorecard['cycles']} cycles from {first} to {last}, {scorecard['members'][OURS]} members.",
         _regimes(scorecard),
@@ -83,7 +83,7 @@ def record(scorecard: Card) -> list[str]:
         + ", ".join(f"{lead} h" for _, lead in shown)
         + " | way to perfect, mean, least |",
         "|---|---|---|",
-        *(_calibration(scorecard, v, shown) for v in VARIABLES if v in crps),
+        *(_calibration(v, ratios[v][OURS], _way(crps[v]), shown) for v in VARIABLES if v in crps),
         "",
         "Way to perfect: share of the way from dressed persistence to the perfect ensemble, over leads.",
     ]
@@ -191,8 +191,6 @@ def _rows(variable: str, curves: Mapping[str, list[float]], shown: list[tuple[in
         yield f"| {variable} | {name} |{cells} {sum(values) / len(values):.3g} | {beaten} |"
 
 
-def _calibration(scorecard: Card, variable: str, shown: list[tuple[int, int]]) -> str:
-    ratios = _curves(scorecard, "spread_error")[variable][OURS]
-    way = _way(_curves(scorecard, "crps")[variable])
+def _calibration(variable: str, ratios: list[float], way: list[float], shown: list[tuple[int, int]]) -> str:
     share = f"{sum(way) / len(way):.0%}, {min(way):.0%}" if way else "-"
     return f"| {variable} | {', '.join(f'{ratios[n]:.2f}' for n, _ in shown)} | {share} |"

@@ -35,7 +35,7 @@ class Span(Frozen):
 
 
 AgesHours = Annotated[tuple[Annotated[int, Field(ge=0, le=240)], ...], Field(min_length=1)]
-"""How old the runs are that serve a background of forecasts, hour by hour in turn: see training.feed.run_serving."""
+"""How old the runs are that serve a background of forecasts, in turn: see training.feed.run_serving."""
 
 AS_OPERATIONS_SEE: AgesHours = (6, 12, 18)
 """A forecast of T is driven by the run of T-6, at leads 6 to 18."""

@@ -27,7 +27,7 @@ from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 MakeSource = Callable[[Settings, Folder, Grid], Source]
 
 ATMOSPHERES: Mapping[str, tuple[MakeSource, tuple[int, ...] | None, int]] = {
-    # name: how it is made, and which run serves an hour (training.archive.Feed)
+    # name: how it is made, and which run serves an hour (training.feed.run_serving)
     "rwrp_training": (lambda settings, folder, grid: RwrpTraining(folder, around=grid), None, 1),
     "rwrp": (lambda settings, folder, grid: RwrpState(folder), (0,), 1),
 }

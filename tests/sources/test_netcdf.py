@@ -56,7 +56,7 @@ def write(file: Path, format_name: str) -> bytes:
 
 
 def reader(data: bytes) -> Reader:
-    return Reader(SourceFile("there", "version", len(data)), lambda start, length: data[start : start + length])
+    return Reader.of_bytes("there", data)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
