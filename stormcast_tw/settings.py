@@ -124,6 +124,7 @@ class Settings(BaseSettings):
         """Give Prefect its own home before it is imported; what the user has set stays."""
         for name, value in self.prefect_environment().items():
             os.environ.setdefault(name, value)
+        Path(os.environ["PREFECT_HOME"]).parent.mkdir(parents=True, exist_ok=True)  # Prefect makes one folder, not two
 
 
 @lru_cache(maxsize=1)

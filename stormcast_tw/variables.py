@@ -19,7 +19,8 @@ class Variable:
     """One physical quantity at one level, in SI units.
 
     `valid_range` is what can occur near Taiwan with a margin: inputs outside it are refused, forecasts are held to
-    it. `transform` is how the model sees it. Raises ValueError for unknown units or an unordered range.
+    it. `transform` is how the model sees it. Forecasts of less than `trace` are 0: what a gauge or a radar's rounding
+    would not show. Raises ValueError for unknown units or an unordered range.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Variable:
     cell_methods: str = "time: point"
     level_hpa: int | None = None
     transform: Transform = "identity"
+    trace: float = 0.0
 
     def __post_init__(self) -> None:
         if self.units not in UNITS:
@@ -81,6 +83,7 @@ _SURFACE = (
         "time: sum",
         None,
         "log1p",
+        trace=0.05,
     ),
     Variable("refc", "equivalent_reflectivity_factor", "composite radar reflectivity", "dBZ", (-35.0, 80.0)),
     Variable("sp", "surface_air_pressure", "surface pressure", "Pa", (45000.0, 108000.0)),

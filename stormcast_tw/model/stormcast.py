@@ -41,12 +41,13 @@ class StormCast:
         bounds = [variable.valid_range for variable in package.state_set]
         self._lower = _column([low for low, _ in bounds], self.device)
         self._upper = _column([high for _, high in bounds], self.device)
+        self._trace = _column([variable.trace for variable in package.state_set], self.device)
         fixed = [(package.invariants[name] - s.mean) / s.std for name, s in description.invariants.items()]
         self._invariants_vyx = torch.from_numpy(np.stack(fixed).astype(np.float32)).to(self.device)
 
     @torch.inference_mode()
     def step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> State:
-        """Return the state one hour later, in physical units and within each variable's valid range.
+        """Return the state one hour later, in physical units, within each variable's valid range, traces of rain 0.
 
         `before` and `after` are the background at the state's valid time and one hour later (one member each);
         `noise` is standard normal (member, variable, y, x). Raises BadInput for a background at any other time or for
@@ -79,6 +80,7 @@ class StormCast:
         if not bool(torch.isfinite(x).all()):
             raise BadPackage(f"{self.package.description.name}: the state at {valid_time} is not finite")
         values = torch.minimum(torch.maximum(x, self._lower), self._upper)
+        values = torch.where((self._trace > 0) & (values < self._trace), torch.zeros_like(values), values)
         return State(values, self.package.state_set, valid_time)
 
     @torch.inference_mode()

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 
 EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+
+UPSTREAM = "synoptic"
+"""The stream of weather that is born elsewhere and comes: who looks upstream sees it before its hour."""
 
 STREAMS = {"synoptic": 1, "mesoscale": 2, "fine": 3, "cells": 4, "analysis": 5, "global": 6, "gauge": 7}
 """Independent sources of chance; a number here never changes its meaning."""
@@ -39,34 +43,46 @@ def hour_time(index: int) -> datetime:
     return EPOCH + timedelta(hours=index)
 
 
+class Branch(NamedTuple):
+    """Where another chance begins: after an hour; upstream, so many hours later, since those are seen already."""
+
+    hour: int
+    name: str
+    foresight_hours: int = 0
+
+    def matters(self, hour: int, stream: str = "") -> bool:
+        """Return whether what is stamped `hour` is another's; without a stream, whether anything is."""
+        return self.hour + (self.foresight_hours if stream == UPSTREAM else 0) < hour
+
+
 @dataclass(frozen=True)
 class Chance:
-    """A seed and the branches taken from it: pairs of (hour after which chance differs, name of the branch)."""
+    """A seed and the branches taken from it."""
 
     seed: int
-    branches: tuple[tuple[int, str], ...] = ()
+    branches: tuple[Branch, ...] = ()
 
-    def until(self, hour: int) -> Chance:
+    def until(self, hour: int, stream: str = "") -> Chance:
         """Return the chance that matters at `hour`: without branches that have not parted yet.
 
         Two chances that agree up to an hour are equal here, so that their common past is computed once.
         """
-        if all(parting < hour for parting, _ in self.branches):
+        if all(branch.matters(hour, stream) for branch in self.branches):
             return self
-        return Chance(self.seed, tuple(b for b in self.branches if b[0] < hour))
+        return Chance(self.seed, tuple(branch for branch in self.branches if branch.matters(hour, stream)))
 
     def normals(self, stream: str, hour: int, count: int) -> Array:
         """Return `count` standard normals (count,) stamped `hour`; the array is shared and read-only."""
         draw = _few_normals if count <= 4096 else _many_normals
-        return draw(self.until(hour), STREAMS[stream], hour, count)
+        return draw(self.until(hour, stream), STREAMS[stream], hour, count)
 
     def uniforms(self, stream: str, hour: int, count: int) -> Array:
         """Return `count` uniforms in [0, 1) stamped `hour`, independent of the normals; shared and read-only."""
-        return _uniforms(self.until(hour), STREAMS[stream], hour, count)
+        return _uniforms(self.until(hour, stream), STREAMS[stream], hour, count)
 
 
 def _generator(chance: Chance, stream: int, hour: int) -> np.random.Generator:
-    keys = [_digest(parting, key) for parting, key in chance.branches]
+    keys = [_digest(branch.hour, branch.name) for branch in chance.branches]
     entropy = np.random.SeedSequence([chance.seed, stream, hour, *keys])
     return np.random.Generator(np.random.Philox(entropy))
 

@@ -1,7 +1,7 @@
 """Simulated global AI model: `EC-pangu` GRIB 2 files, 69 fields on 0.25 degree, north to south.
 
 A run initialised at T0 is the truth's large scale branched at T0, blurred, displaced by a phase error and disturbed by
-smooth errors of its own. The regional window stands for the globe.
+smooth errors of its own. The regional window stands for the globe; what comes from outside it is seen beforehand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from stormcast_tw.simulation.chance import Chance, hour_index
 from stormcast_tw.simulation.climate import LEVELS_HPA
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.weather import FORESIGHT_HOURS, World
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -54,7 +54,8 @@ def points() -> tuple[FloatArray, FloatArray]:
 
 def run_fields(world: World, init_time: datetime, lead_hours: int, model: Model = PANGU) -> dict[str, FloatArray]:
     """Return the forecast's fields by id, each (69, 73), SI units, north to south."""
-    run, chance, hour = world.branch(init_time, model.branch), _chance(world, init_time, model), hour_index(init_time)
+    run = world.branch(init_time, model.branch, FORESIGHT_HOURS)
+    chance, hour = _chance(world, init_time, model), hour_index(init_time)
     phase = chance.normals("global", hour, 2) * (model.phase_km + model.phase_km_per_hour * lead_hours)
     shift = float(phase[0]) / np.sqrt(2.0), float(phase[1]) / np.sqrt(2.0)
     fields = run.background(init_time + timedelta(hours=lead_hours), *points(), shift_km=shift)

@@ -19,7 +19,7 @@ from stormcast_tw.cycle import datetime64
 from stormcast_tw.grid import TAIWAN_2KM
 from stormcast_tw.simulation.background import background
 from stormcast_tw.simulation.box import BOX, INNER, X_KM, Y_KM, Terrain, terrain
-from stormcast_tw.simulation.chance import Array, Chance, hour_index
+from stormcast_tw.simulation.chance import Array, Branch, Chance, hour_index
 from stormcast_tw.simulation.convection import Convection, convection
 from stormcast_tw.simulation.diurnal import heating
 from stormcast_tw.simulation.mesoscale import mesoscale
@@ -38,27 +38,33 @@ LAPSE_RATE = 5.4e-3
 HEAVIEST_MM = 120.0
 """Where hourly rain saturates: gauges on Taiwan have seen a little more, 2-km cells have not."""
 
+FORESIGHT_HOURS = 12
+"""How long before it is here the weather from upstream can be seen. Without it the global model's errors over Taiwan at
+18 h were 2.5 K, 3.8 m/s (v10m) and 455 Pa; with it they are 0.9 K, 1.4 m/s and 160 Pa (root mean square, 24 runs)."""
+
 
 @dataclass(frozen=True)
 class World:
-    """One simulated atmosphere: a seed and the branches taken from it, pairs of (hour index, name)."""
+    """One simulated atmosphere: a seed and the branches taken from it."""
 
     seed: int = DEFAULT_SEED
-    branches: tuple[tuple[int, str], ...] = ()
+    branches: tuple[Branch, ...] = ()
 
     @property
     def chance(self) -> Chance:
         """The innovations of this world."""
         return Chance(self.seed, self.branches)
 
-    def branch(self, time: datetime, key: str) -> World:
+    def branch(self, time: datetime, key: str, foresight_hours: int = 0) -> World:
         """Return a world with the same past up to and including `time` and other chance after it.
 
-        What this world's own branches would bring after `time` is not part of it: a forecast knows no future.
+        What comes from upstream (waves, fronts, air masses, typhoons) is the same for `foresight_hours` more: a front
+        of tonight is on this morning's global map. What this world's own branches would bring after `time` is not part
+        of it: a forecast knows no future.
         """
         hour = hour_index(time)
-        past = tuple(branch for branch in self.branches if branch[0] < hour)
-        return World(self.seed, (*past, (hour, key)))
+        past = tuple(branch for branch in self.branches if branch.hour < hour)
+        return World(self.seed, (*past, Branch(hour, key, foresight_hours)))
 
     def box(self, time: datetime) -> dict[str, Array]:
         """Return t2m (K), u10m, v10m (m s-1) and tp01 (mm in the hour ending at `time`) on the box (288, 192)."""

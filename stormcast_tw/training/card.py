@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.training.data_recipe import Span
+from stormcast_tw.training.data_recipe import HOURS_BETWEEN_RUNS, DataRecipe, Span
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Recipe, StageName
 from stormcast_tw.training.validation import Scores
@@ -48,11 +48,18 @@ def _head(package: ModelPackage) -> list[str]:
     ]
 
 
+def _background(recipe: DataRecipe) -> str:
+    ages = recipe.archive.background_ages_hours
+    if ages is None:
+        return f"background of analyses, one in {recipe.background_step_hours} h"
+    return f"background of forecasts {min(ages)} to {max(ages) + HOURS_BETWEEN_RUNS - 1} h ahead"
+
+
 def _data(data: TrainingData) -> list[str]:
     recipe = data.recipe
     kind = "SIMULATED weather: no measurement went into it" if data.artifact.simulated else "providers' archives"
     return [
-        f"- recipe {recipe.name}, {kind}; background every {recipe.background_step_hours} h",
+        f"- recipe {recipe.name}, {kind}; {_background(recipe)}",
         f"- trained on {_spans(recipe.training)}: {data.of('training').starts().size:,} pairs of hours",
         f"- held out {_spans(recipe.held_out)}: {data.of('held_out').starts().size:,} pairs of hours",
         f"- sha256 `{data.digest}`",

@@ -6,13 +6,13 @@ A recipe is a frozen object that a function returns. `RECIPES` names them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stormcast_tw.cycle import hours
+from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.plan import ExperimentName, Frozen
 from stormcast_tw.simulation.weather import DEFAULT_SEED
@@ -35,10 +35,24 @@ class Span(Frozen):
 
 
 AgesHours = Annotated[tuple[Annotated[int, Field(ge=0, le=240)], ...], Field(min_length=1)]
-"""How old the runs are that serve a background of forecasts, in turn: see training.feed.run_serving."""
+"""How old the runs are that serve a background of forecasts, in turn: see `run_serving`."""
 
 AS_OPERATIONS_SEE: AgesHours = (6, 12, 18)
 """A forecast of T is driven by the run of T-6, at leads 6 to 18."""
+
+HOURS_BETWEEN_RUNS = 6
+"""Of a global model."""
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def run_serving(time: datetime, ages_hours: Sequence[int], every_hours: int = HOURS_BETWEEN_RUNS) -> datetime:
+    """Return the init_time of the run, of those begun every so many hours, that says what the weather of a time was.
+
+    The ages are taken in turn, one every `every_hours`: with (6, 12, 18) and 6, a run serves 18 hours on end, as it
+    serves a forecast that begins six hours after it, and every age meets every hour of the day.
+    """
+    turn = (as_utc(time) - _EPOCH) // hours(every_hours)
+    return _EPOCH + turn * hours(every_hours) - hours(ages_hours[turn % len(ages_hours)])
 
 
 class Simulated(Frozen):
@@ -58,8 +72,8 @@ class Providers(Frozen):
     background: str = "era5"
     model_rain: bool = False
     """Also take RWRP's own rain, from its raw runs, where no radar looks."""
-    background_ages_hours: AgesHours = AS_OPERATIONS_SEE
-    """Only for a background of forecasts."""
+    background_ages_hours: AgesHours | None = None
+    """Of a background of forecasts; None of analyses."""
 
 
 class DataRecipe(Frozen):
@@ -80,7 +94,8 @@ class DataRecipe(Frozen):
     background_set: str = "background24"
     background_step_hours: Literal[1, 6] = 6
     """6: analyses every six hours, linear in time between them, as operations see a global forecast. 1: every hour as
-    the archive has it, which a forecast will not have (but a background of forecasts brings its own interpolation)."""
+    the archive has it, which a forecast will not have. Forecasts must have 1: their source interpolates within a run,
+    and hours of two runs make no pair."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -96,6 +111,11 @@ class DataRecipe(Frozen):
         if len(days) != len(set(days)):
             twice = sorted({day for day in days if days.count(day) > 1})
             raise ValueError(f"recipe {self.name}: {twice[0]} and {len(twice) - 1} more days are there twice")
+        if self.archive.background_ages_hours is not None and self.background_step_hours != 1:
+            raise ValueError(
+                f"recipe {self.name}: background_step_hours is {self.background_step_hours}; allowed 1 for forecasts,"
+                " which are not interpolated from run to run"
+            )
         return self
 
     @property
@@ -118,6 +138,11 @@ class DataRecipe(Frozen):
     def on(self) -> Grid:
         """Return the grid of the state."""
         return Grid.parse(self.grid)
+
+    def background_run(self, time: datetime) -> datetime | None:
+        """Return the init_time of the forecast that is the background of an hour, None where it is an analysis."""
+        ages = self.archive.background_ages_hours
+        return None if ages is None else run_serving(time, ages)
 
 
 def hours_of(day: date) -> tuple[datetime, ...]:
@@ -149,17 +174,18 @@ def demo() -> DataRecipe:
 
 def demo_tuned() -> DataRecipe:
     """The same hours with the simulated global model's forecasts as background: what the demo is tuned on."""
-    return demo().model_copy(
-        update={"name": "demo_tuned", "archive": Simulated(background_ages_hours=AS_OPERATIONS_SEE)}
-    )
+    forecasts = Simulated(background_ages_hours=AS_OPERATIONS_SEE)
+    return demo().model_copy(update={"name": "demo_tuned", "archive": forecasts, "background_step_hours": 1})
 
 
 def acceptance() -> DataRecipe:
-    """Three held-out days on end in each season of a year that the demo has not seen: for runs of 48 hours."""
+    """Three held-out days on end in each season of a year that the demo has not seen: for runs of 48 hours.
+
+    Analyses drive them, so that what rain goes wrong is the model's own.
+    """
     threes = [Span(first=date(2025, m, 10), last=date(2025, m, 12)) for m in (1, 3, 4, 5, 6, 8, 9, 11)]
     none = Span(first=date(2024, 12, 31), last=date(2024, 12, 31))
-    seen = Simulated(background_ages_hours=AS_OPERATIONS_SEE)
-    return DataRecipe(name="acceptance", archive=seen, training=(none,), held_out=tuple(threes))
+    return DataRecipe(name="acceptance", archive=Simulated(), training=(none,), held_out=tuple(threes))
 
 
 def surface_1y() -> DataRecipe:

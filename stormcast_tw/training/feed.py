@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
-from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import Source
 from stormcast_tw.sources.files import Used
 from stormcast_tw.training.archive import Array, Refusal
+from stormcast_tw.training.data_recipe import run_serving
 from stormcast_tw.variables import VariableSet
-
-HOURS_BETWEEN_RUNS = 6
-"""Of a global model."""
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -33,16 +29,6 @@ class Fields:
     def address(self) -> str:
         """Where it was read, for messages."""
         return self.used[0].address
-
-
-def run_serving(time: datetime, ages_hours: Sequence[int], every_hours: int) -> datetime:
-    """Return the init_time of the run, of those begun every so many hours, that says what the weather of a time was.
-
-    The ages are taken in turn, one every `every_hours`: with (6, 12, 18) and 6, a run serves three times on end, as it
-    serves a forecast that begins six hours after it, and every age meets every hour of the day.
-    """
-    turn = (as_utc(time) - _EPOCH) // hours(every_hours)
-    return _EPOCH + turn * hours(every_hours) - hours(ages_hours[turn % len(ages_hours)])
 
 
 @dataclass(frozen=True)

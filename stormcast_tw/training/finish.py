@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -100,11 +101,16 @@ def split_of_hours(recipe: DataRecipe) -> npt.NDArray[np.int8]:
 
 
 def pairs(recipe: DataRecipe, status: npt.NDArray[np.int8]) -> Indices:
-    """Return the places t along time such that t and t+1 are usable, an hour apart, and of one split."""
+    """Return the places t along time such that t and t+1 are usable, an hour apart, of one split and one run.
+
+    The run is the background's: no forecast goes on from one to another.
+    """
     times = np.array([datetime64(time) for time in recipe.times])
     usable, split = status == Status.USABLE, split_of_hours(recipe)
-    follows = np.diff(times) == np.timedelta64(1, "h")
-    return np.flatnonzero(usable[:-1] & usable[1:] & follows & (split[:-1] == split[1:])).astype(np.int32)
+    runs = [recipe.background_run(time) for time in recipe.times]
+    same_run = np.array([before == after for before, after in itertools.pairwise(runs)])
+    follows = (np.diff(times) == np.timedelta64(1, "h")) & (split[:-1] == split[1:]) & same_run
+    return np.flatnonzero(usable[:-1] & usable[1:] & follows).astype(np.int32)
 
 
 def _statistics(

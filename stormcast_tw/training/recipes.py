@@ -137,7 +137,10 @@ _SAMPLER = Sampler(name="dpmpp_2m", steps=8, sigma_min=0.005, sigma_max=80.0, rh
 
 
 def demo() -> Recipe:
-    """Trained on two cores in about two hours: folded 2 x 2, crops, a small network."""
+    """Trained on two cores in about two hours: folded 2 x 2, crops, a small network.
+
+    No rollout: after 500 updates of it the validation was worse (.559 for .509 of persistence's).
+    """
     step = Stage(
         updates=8000, batch=4, learning_rate=1.5e-3, warm_up=100, weight_decay=1e-4, ema_half_life=1600, clip=1.0
     )
@@ -150,9 +153,6 @@ def demo() -> Recipe:
         stages={
             "regression": step,
             "diffusion": step.model_copy(update={"updates": 16_000, "ema_half_life": 4000}),
-            "rollout": step.model_copy(
-                update={"updates": 500, "learning_rate": 3e-4, "rollout_hours": 3, "ema_half_life": 400}
-            ),
         },
         noise=_BROAD,
         sampler=_SAMPLER,
@@ -163,17 +163,17 @@ def demo() -> Recipe:
 
 
 def demo_tuned() -> Recipe:
-    """The demo, trained on with forecasts as background, which err: begun from a package of `demo`, 40 minutes."""
+    """The demo, trained on with forecasts as background, which err: begun from a package of `demo`, over an hour."""
     whole = demo()
-    step = whole.stages["regression"].model_copy(update={"learning_rate": 5e-4})
+    step = whole.stages["regression"].model_copy(update={"learning_rate": 1e-3})
     return whole.model_copy(
         update={
             "name": "demo_tuned",
             "stages": {
-                "regression": step.model_copy(update={"updates": 3000, "ema_half_life": 800}),
-                "diffusion": step.model_copy(update={"updates": 6000, "ema_half_life": 1500}),
+                "regression": step.model_copy(update={"updates": 5000}),
+                "diffusion": step.model_copy(update={"updates": 12_000, "ema_half_life": 4000}),
             },
-            "validation": Validation(every=3000, cycles=6, members=4, lead_hours=12),
+            "validation": Validation(every=6000, cycles=6, members=4, lead_hours=12),
         }
     )
 
@@ -187,7 +187,6 @@ def rehearsal() -> Recipe:
             "stages": {
                 name: stage.model_copy(update={"updates": 40, "warm_up": 10, "ema_half_life": 40})
                 for name, stage in demo().stages.items()
-                if name != "rollout"
             },
             "residual_hours": 8,
             "validation": Validation(every=40, cycles=2, members=2, lead_hours=2),

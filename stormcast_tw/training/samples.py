@@ -85,10 +85,13 @@ class Draws:
             for n in range(first, first + maps)
         )
 
-    def corner(self, update: int, position: int, shape: tuple[int, int], crop: tuple[int, int], fold: int) -> Key:
-        """Return the corner (y, x) of a sample's crop, on whole folds."""
+    def corner(self, update: int, position: int, shape: tuple[int, int], crop: tuple[int, int]) -> Key:
+        """Return the corner (y, x) of a sample's crop, at any point: on whole folds alone, a network learns the fold.
+
+        Its winds then grow a grain of one fold's size, from hour to hour.
+        """
         rng = self.generator("crop", update, position)
-        y, x = (int(rng.integers((full - part) // fold + 1)) * fold for full, part in zip(shape, crop, strict=True))
+        y, x = (int(rng.integers(full - part + 1)) for full, part in zip(shape, crop, strict=True))
         return y, x
 
     def sigma(self, update: int, position: int, law: NoiseLaw) -> float:

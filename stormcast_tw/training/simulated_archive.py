@@ -6,17 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 import numpy as np
 
-from stormcast_tw.cycle import hours
+from stormcast_tw.cycle import datetime64, hours
 from stormcast_tw.grid import Grid
 from stormcast_tw.prepare import RAIN_QPESUMS, RAIN_RWRP
 from stormcast_tw.simulation import geography, global_ai
 from stormcast_tw.simulation.global_ai import FloatArray
 from stormcast_tw.simulation.weather import SURFACE_IDS, World
+from stormcast_tw.sources.global_ai import STEP_HOURS
+from stormcast_tw.sources.steps import bracketing_leads, interpolate_in_time
 from stormcast_tw.training.archive import Array, KmScale, LargeScale, Refusal
-from stormcast_tw.training.feed import HOURS_BETWEEN_RUNS, run_serving
+from stormcast_tw.training.data_recipe import run_serving
 from stormcast_tw.variables import VariableSet
 from stormcast_tw.verification.truth import on_target
 
@@ -58,13 +61,17 @@ class SimulatedArchive:
         return found
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
-        grid, ages = around(self.grid), self.background_ages_hours
-        points, world, found = grid.latlon(), World(self.seed), dict[datetime, LargeScale | Refusal]()
-        for time in times:
-            fields = world.background(time, *points) if ages is None else _forecast(world, time, ages, grid)
-            values = np.stack([fields[v] for v in self.background_set.ids]).astype(np.float32)
-            found[time] = LargeScale(values, grid, (), True, self.describe())
-        return found
+        grid, world, ids = around(self.grid), World(self.seed), self.background_set.ids
+        ages = self.background_ages_hours
+        maps: dict[datetime, FloatArray] = {}
+        if ages is None:
+            for time in times:
+                fields = world.background(time, *grid.latlon())
+                maps[time] = np.stack([fields[v] for v in ids])
+        else:
+            for run, group in groupby(times, lambda time: run_serving(time, ages)):
+                maps |= _forecasts(world, run, tuple(group), ids, grid)
+        return {t: LargeScale(m.astype(np.float32), grid, (), True, self.describe()) for t, m in maps.items()}
 
     def ground(self, time: datetime) -> dict[str, Array]:  # noqa: D102
         latitude, longitude = self.grid.latlon()
@@ -72,13 +79,19 @@ class SimulatedArchive:
         return {name: np.asarray(values, np.float32) for name, values in fields.items()}
 
 
-def _forecast(world: World, time: datetime, ages_hours: Sequence[int], grid: Grid) -> dict[str, FloatArray]:
-    """Return the fields (y, x) by id of the run of the simulated global model that serves a time."""
-    run = run_serving(time, ages_hours, HOURS_BETWEEN_RUNS)
-    lead_hours = round((time - run) / hours(1))
+def _forecasts(
+    world: World, run: datetime, times: Sequence[datetime], ids: Sequence[str], grid: Grid
+) -> dict[datetime, FloatArray]:
+    """Return the fields (variable, y, x) of a run of the simulated global model, linear between its steps in time."""
     rows = np.rint((global_ai.NORTH - grid.y) / global_ai.STEP).astype(int)
     columns = np.rint((grid.x - global_ai.WEST) / global_ai.STEP).astype(int)
-    return {v: field[np.ix_(rows, columns)] for v, field in global_ai.run_fields(world, run, lead_hours).items()}
+    leads = bracketing_leads(run, times, STEP_HOURS)
+    steps = []
+    for lead in leads:
+        fields = global_ai.run_fields(world, run, lead)
+        steps.append(np.stack([fields[v][np.ix_(rows, columns)] for v in ids]))
+    known, wanted = [datetime64(run + hours(lead)) for lead in leads], [datetime64(time) for time in times]
+    return dict(zip(times, interpolate_in_time(steps, known, wanted), strict=True))
 
 
 def around(grid: Grid) -> Grid:

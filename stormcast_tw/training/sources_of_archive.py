@@ -18,8 +18,8 @@ from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.rwrp_training import RwrpTraining
 from stormcast_tw.training.archive import Archive
-from stormcast_tw.training.data_recipe import HOURS_A_DAY, DataRecipe, Providers, Simulated
-from stormcast_tw.training.feed import HOURS_BETWEEN_RUNS, Feed
+from stormcast_tw.training.data_recipe import HOURS_A_DAY, HOURS_BETWEEN_RUNS, DataRecipe, Providers, Simulated
+from stormcast_tw.training.feed import Feed
 from stormcast_tw.training.provider_archive import ProviderArchive
 from stormcast_tw.training.simulated_archive import SimulatedArchive
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
@@ -27,7 +27,7 @@ from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 MakeSource = Callable[[Settings, Folder, Grid], Source]
 
 ATMOSPHERES: Mapping[str, tuple[MakeSource, tuple[int, ...] | None, int]] = {
-    # name: how it is made, and which run serves an hour (training.feed.run_serving)
+    # name: how it is made, and which run serves an hour (training.data_recipe.run_serving)
     "rwrp_training": (lambda settings, folder, grid: RwrpTraining(folder, around=grid), None, 1),
     "rwrp": (lambda settings, folder, grid: RwrpState(folder), (0,), 1),
 }
@@ -82,9 +82,16 @@ def _how(settings: Settings, rain: str) -> str:
 
 
 def _background(chosen: Providers, source: Callable[[Mapping[str, MakeSource], str], Source]) -> Feed:
-    if chosen.background in FORECASTS:
-        return Feed(source(FORECASTS, chosen.background), chosen.background_ages_hours, HOURS_BETWEEN_RUNS)
-    return Feed(source(ANALYSES, chosen.background))
+    """Return the feed of analyses, or of forecasts; raises ValueError where the recipe's ages say the other."""
+    ages, forecasts = chosen.background_ages_hours, chosen.background in FORECASTS
+    if forecasts != (ages is not None):
+        kind, allowed = ("forecasts", "how old they are") if forecasts else ("analyses", "None")
+        raise ValueError(
+            f"background {chosen.background}: background_ages_hours is {ages}; allowed for {kind}: {allowed}"
+        )
+    if ages is None:
+        return Feed(source(ANALYSES, chosen.background))
+    return Feed(source(FORECASTS, chosen.background), ages, HOURS_BETWEEN_RUNS)
 
 
 def _qpepre(settings: Settings, folder: Folder) -> Source:

@@ -137,7 +137,7 @@ class _Stage:
         corners = None
         if crop is not None:
             corner = partial(self._draws.corner, self._learner.update)
-            every = [corner(at, run.model.package.grid.shape, crop, run.recipe.fold) for at in micro]
+            every = [corner(at, run.model.package.grid.shape, crop) for at in micro]
             corners = [every[n : n + run.recipe.crops] for n in range(0, len(every), run.recipe.crops)]
         return batch_of(run.model, self._role, samples, self._weights, corners, crop)
 

@@ -17,11 +17,13 @@ from stormcast_tw.regrid import bilinear
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources.base import on_grid
 from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.steps import bracketing_leads
 from stormcast_tw.training.archive import KmScale, LargeScale
-from stormcast_tw.training.data_recipe import RECIPES, DataRecipe, Providers, Simulated, Span
+from stormcast_tw.training.data_recipe import RECIPES, DataRecipe, Providers, Simulated, Span, run_serving
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.day import Reference, find_reference, make_day
-from stormcast_tw.training.feed import Feed, run_serving
+from stormcast_tw.training.feed import Feed
+from stormcast_tw.training.finish import pairs
 from stormcast_tw.training.simulated_archive import SimulatedArchive, around
 from stormcast_tw.training.sources_of_archive import archive_of
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
@@ -208,20 +210,36 @@ def test_a_run_serves_three_times_on_end_and_every_age_meets_every_hour_of_the_d
     assert len({(time.hour, age) for time, age in zip(times, ages, strict=True)}) == 12
 
 
-def test_a_simulated_background_of_forecasts_is_what_operations_read(tmp_path: Path):
-    """The archive's fields are those of the provider's file of the run that serves the hour."""
+def test_no_pair_goes_from_one_run_of_the_background_to_another():
+    forecasts = Simulated(seed=1, background_ages_hours=(6, 12, 18))
+    recipe = archives.recipe(3, 0, archive=forecasts, background_step_hours=1)
+    found, hour_before = pairs(recipe, np.zeros(72, np.int8)), timedelta(hours=1)
+    runs = [recipe.background_run(time) for time in recipe.times]
+    assert [runs[t] for t in found] == [runs[t + 1] for t in found]
+    first = [t for t in range(1, 72) if runs[t] != runs[t - 1]]
+    assert set(range(71)) - set(found) == {t - 1 for t in first}
+    assert {(recipe.times[t] - runs[t]) for t in first} == {6 * hour_before}
+    assert np.diff(first).tolist() == [18] * (len(first) - 1)
+    with pytest.raises(ValueError, match="background_step_hours is 6; allowed 1 for forecasts"):
+        archives.recipe(3, 0, archive=forecasts)
+
+
+@pytest.mark.parametrize("hour", [12, 16])
+def test_a_simulated_background_of_forecasts_is_what_operations_read(tmp_path: Path, hour: int):
+    """The archive's fields are those of the provider's files of the run that serves the hour, between them linear."""
     from stormcast_tw.simulation import global_ai
     from stormcast_tw.simulation.weather import World
     from stormcast_tw.sources import global_ai as global_ai_source
 
     background = BACKGROUND_SETS["background24"]
     archive = SimulatedArchive(1, TINY, STATE, background, (6, 12, 18))
-    time = at(0, 12)
+    time = at(0, hour)
     found = archive.large_scale([time])[time]
     run = run_serving(time, (6, 12, 18), 6)
-    path = tmp_path / global_ai_source.path(run, (time - run) // timedelta(hours=1))
-    path.parent.mkdir()
-    path.write_bytes(global_ai.encode(World(1), run, (time - run) // timedelta(hours=1)))
+    for lead in bracketing_leads(run, (time,), 6):
+        path = tmp_path / global_ai_source.path(run, lead)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(global_ai.encode(World(1), run, lead))
     source = global_ai_source.GlobalAI(Folder(str(tmp_path)), TINY)
     read = source.read(source.find((time,), background, run)).dataset
     grid = Grid.of(read)
@@ -289,7 +307,15 @@ def test_providers_are_found_by_name_and_undocumented_clocks_are_asked_for():
     assert "qpepre, clock taipei, stamp end, datum wgs84" in archive.describe()
     with pytest.raises(ValueError, match="'nothing' is not one of era5, era5_cds"):
         archive_of(archives.recipe(archive=Providers(rain="qpesums", background="nothing")), Settings())
-    forecasts = archive_of(archives.recipe(archive=Providers(rain="qpesums", background="global_ai")), Settings())
+    of_runs = Providers(rain="qpesums", background="global_ai", background_ages_hours=(6, 12, 18))
+    forecasts = archive_of(archives.recipe(archive=of_runs, background_step_hours=1), Settings())
+    for background, ages, said in (
+        ("global_ai", None, "is None; allowed for forecasts"),
+        ("era5", (6,), "for analyses: N"),
+    ):
+        wrong = Providers(rain="qpesums", background=background, background_ages_hours=ages)
+        with pytest.raises(ValueError, match=said):
+            archive_of(archives.recipe(archive=wrong, background_step_hours=1), Settings())
     assert "background global_ai, runs 6, 12, 18 h old" in forecasts.describe()
     with pytest.raises(ValueError, match="the simulated truth has no"):
         archive_of(archives.recipe(state_set="upper"), Settings())
