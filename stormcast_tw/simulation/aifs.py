@@ -11,7 +11,7 @@ from datetime import datetime
 
 from stormcast_tw.simulation import grib
 from stormcast_tw.simulation.climate import LEVELS_HPA
-from stormcast_tw.simulation.global_ai import EAST, NORTH, NX, NY, SOUTH, STEP, WEST, Model, run_fields
+from stormcast_tw.simulation.global_ai import ON_GRID, Model, run_fields
 from stormcast_tw.simulation.weather import World
 
 AIFS = Model("aifs", 17.0, 1.1, (("t", 0.33), ("u", 0.56), ("v", 0.56), ("msl", 38.0), ("q", 0.04), ("z", 38.0)))
@@ -49,14 +49,7 @@ def _keys(name: str, level: int | None, init_time: datetime, lead_hours: int) ->
         "centre": "ecmf",
         **local,
         **grib.when(init_time, lead_hours),
-        "Ni": NX,
-        "Nj": NY,
-        "latitudeOfFirstGridPointInDegrees": NORTH,
-        "longitudeOfFirstGridPointInDegrees": WEST,
-        "latitudeOfLastGridPointInDegrees": SOUTH,
-        "longitudeOfLastGridPointInDegrees": EAST,
-        "iDirectionIncrementInDegrees": STEP,
-        "jDirectionIncrementInDegrees": STEP,
+        **ON_GRID,
         **({"typeOfLevel": "isobaricInhPa", "level": level} if level is not None else {}),
         "shortName": name,
     }

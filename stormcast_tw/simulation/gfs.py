@@ -10,7 +10,7 @@ from datetime import datetime
 
 from stormcast_tw.simulation import grib
 from stormcast_tw.simulation.climate import GRAVITY, LEVELS_HPA
-from stormcast_tw.simulation.global_ai import EAST, NORTH, NX, NY, SOUTH, STEP, WEST, Model, run_fields
+from stormcast_tw.simulation.global_ai import ON_GRID, Model, run_fields
 from stormcast_tw.simulation.weather import World
 
 GFS = Model("gfs", 20.0, 1.3, (("t", 0.4), ("u", 0.7), ("v", 0.7), ("msl", 45.0), ("q", 0.05), ("z", 45.0)))
@@ -60,14 +60,7 @@ def _message(values: grib.FloatArray, what: dict[str, int], init_time: datetime,
         "centre": "kwbc",
         "generatingProcessIdentifier": 96,
         **grib.when(init_time, lead_hours),
-        "Ni": NX,
-        "Nj": NY,
-        "latitudeOfFirstGridPointInDegrees": NORTH,
-        "longitudeOfFirstGridPointInDegrees": WEST,
-        "latitudeOfLastGridPointInDegrees": SOUTH,
-        "longitudeOfLastGridPointInDegrees": EAST,
-        "iDirectionIncrementInDegrees": STEP,
-        "jDirectionIncrementInDegrees": STEP,
+        **ON_GRID,
         **what,
     }
     return grib.marked(grib.message(values, keys, packing="grid_complex_spatial_differencing", bits=BITS))

@@ -23,6 +23,17 @@ FloatArray = npt.NDArray[np.float64]
 
 NORTH, SOUTH, WEST, EAST, STEP = 32.0, 15.0, 112.0, 130.0, 0.25
 NY, NX = round((NORTH - SOUTH) / STEP) + 1, round((EAST - WEST) / STEP) + 1
+ON_GRID: dict[str, int | float | str] = {
+    "Ni": NX,
+    "Nj": NY,
+    "latitudeOfFirstGridPointInDegrees": NORTH,
+    "longitudeOfFirstGridPointInDegrees": WEST,
+    "latitudeOfLastGridPointInDegrees": SOUTH,
+    "longitudeOfLastGridPointInDegrees": EAST,
+    "iDirectionIncrementInDegrees": STEP,
+    "jDirectionIncrementInDegrees": STEP,
+}
+"""The grid of every message, in eccodes' names."""
 
 _SURFACE = {"u10m": ("10u", 10), "v10m": ("10v", 10), "t2m": ("2t", 2), "msl": ("msl", 0)}
 
@@ -128,12 +139,5 @@ def _keys(init_time: datetime, lead_hours: int) -> dict[str, int | float | str]:
         "dataTime": init_time.hour * 100,
         "stepUnits": "h",
         "step": lead_hours,
-        "Ni": NX,
-        "Nj": NY,
-        "latitudeOfFirstGridPointInDegrees": NORTH,
-        "longitudeOfFirstGridPointInDegrees": WEST,
-        "latitudeOfLastGridPointInDegrees": SOUTH,
-        "longitudeOfLastGridPointInDegrees": EAST,
-        "iDirectionIncrementInDegrees": STEP,
-        "jDirectionIncrementInDegrees": STEP,
+        **ON_GRID,
     }

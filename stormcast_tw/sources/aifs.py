@@ -6,14 +6,15 @@ data-formats.md 3.3 to 3.5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
-from stormcast_tw.sources.files import Folder, SourceFile
-from stormcast_tw.sources.steps import Step, bracketing_leads, hourly
+from stormcast_tw.sources.files import Folder, Reader, SourceFile
+from stormcast_tw.sources.steps import bracketing_leads
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS = 6
@@ -78,13 +79,8 @@ class Aifs:
         Raises NotReady if a file changed since, BadInput for an index that does not fit its file, a missing, repeated
         or damaged message, another date or step, or unbelievable values.
         """
-        leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
-        pairs = zip(leads, located.files[::2], located.files[1::2], strict=True)
-        return hourly([self._step(lead, file, index, located) for lead, file, index in pairs], located)
+        return grib_steps.read_indexed(self.folder, located, STEP_HOURS, _entries, PROVIDED, self.grid)
 
-    def _step(self, lead_hours: int, file: SourceFile, index: SourceFile, located: Located) -> Step:
-        with self.folder.open(index) as reader:
-            entries = grib_index.ecmwf(grib_index.read(reader), index.address, file.size)
-            used = reader.used
-        with self.folder.open(file) as reader:
-            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid, index=(used,))
+
+def _entries(reader: Reader, file: SourceFile, lead_hours: int) -> Sequence[grib_index.Entry]:
+    return grib_index.ecmwf(grib_index.read(reader), reader.address, file.size)

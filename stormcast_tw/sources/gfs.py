@@ -6,6 +6,7 @@ humidity it follows from relative humidity. data-formats.md 3.2, 3.4; layout of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,8 +14,8 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
-from stormcast_tw.sources.files import Folder, SourceFile
-from stormcast_tw.sources.steps import Step, bracketing_leads, hourly
+from stormcast_tw.sources.files import Folder, Reader, SourceFile
+from stormcast_tw.sources.steps import bracketing_leads
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS = 1
@@ -87,16 +88,11 @@ class Gfs:
         Raises NotReady if a file changed since, BadInput for an index that does not fit its file, a missing, repeated
         or damaged message, another date or step, or unbelievable values.
         """
-        leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
-        pairs = zip(leads, located.files[::2], located.files[1::2], strict=True)
-        return hourly([self._step(lead, file, index, located) for lead, file, index in pairs], located)
+        return grib_steps.read_indexed(self.folder, located, STEP_HOURS, _entries, PROVIDED, self.grid)
 
-    def _step(self, lead_hours: int, file: SourceFile, index: SourceFile, located: Located) -> Step:
-        with self.folder.open(index) as reader:
-            entries = grib_index.ncep(grib_index.read(reader), index.address, file.size, _instants(lead_hours))
-            used = reader.used
-        with self.folder.open(file) as reader:
-            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid, index=(used,))
+
+def _entries(reader: Reader, file: SourceFile, lead_hours: int) -> Sequence[grib_index.Entry]:
+    return grib_index.ncep(grib_index.read(reader), reader.address, file.size, _instants(lead_hours))
 
 
 def _instants(lead_hours: int) -> dict[tuple[str, str, str], grib.Key]:

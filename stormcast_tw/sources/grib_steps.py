@@ -14,9 +14,9 @@ from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid, to_earth_relative
 from stormcast_tw.sources import derive, grib, grib_index
-from stormcast_tw.sources.base import Located
-from stormcast_tw.sources.files import Reader, Used
-from stormcast_tw.sources.steps import MARGIN_DEGREES, Step, geopotential_factor, vouched
+from stormcast_tw.sources.base import Located, Reading
+from stormcast_tw.sources.files import Folder, Reader, SourceFile, Used
+from stormcast_tw.sources.steps import MARGIN_DEGREES, Step, bracketing_leads, geopotential_factor, hourly, vouched
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,6 +69,28 @@ def read_step(
     if altitude and "orog" in wanted:
         decoded = _with_altitude(decoded, altitude)
     return finished(decoded, lead_hours, located.variables, reader.address, (reader.used, *index))
+
+
+def read_indexed(
+    folder: Folder,
+    located: Located,
+    step_hours: int,
+    entries_of: Callable[[Reader, SourceFile, int], Sequence[grib_index.Entry]],
+    ids: Mapping[grib.Key, str],
+    grid: Grid,
+) -> Reading:
+    """Return the located variables, hourly, from a run whose files have an index each: located file, index, file ...
+
+    `entries_of` an index, its file and the lead in hours are the messages of the file. Raises as `read_step` does.
+    """
+    leads = bracketing_leads(located.forecast_from(), located.valid_times, step_hours)
+    steps = []
+    for lead, file, beside in zip(leads, located.files[::2], located.files[1::2], strict=True):
+        with folder.open(beside) as index:
+            entries = entries_of(index, file, lead)
+        with folder.open(file) as reader:
+            steps.append(read_step(reader, entries, ids, located, lead, grid, index=(index.used,)))
+    return hourly(steps, located)
 
 
 def _with_altitude(decoded: Decoded, altitude: Altitude) -> Decoded:

@@ -42,6 +42,18 @@ def test_a_branch_keeps_the_past_and_changes_what_follows():
     assert not np.any(after[0] == after[1])
 
 
+def test_with_foresight_a_branch_keeps_for_longer_what_comes_from_upstream():
+    world, hour = World(7), hour_index(TIME)
+    other = world.branch(TIME, "other", foresight_hours=3)
+    for stream, same_until in (("synoptic", hour + 3), ("mesoscale", hour), ("cells", hour)):
+        draw = "uniforms" if stream == "cells" else "normals"
+        for at in range(hour - 1, hour + 6):
+            ours, theirs = (getattr(one.chance, draw)(stream, at, 5) for one in (world, other))
+            assert np.array_equal(ours, theirs) == (at <= same_until)
+    later, again = (world.branch(TIME, "other", foresight).chance for foresight in (0, 3))
+    np.testing.assert_array_equal(later.normals("synoptic", hour + 4, 5), again.normals("synoptic", hour + 4, 5))
+
+
 def test_a_branch_of_a_branch_forgets_what_comes_after_it():
     later = World(7).branch(TIME, "later")
     assert later.branch(TIME - timedelta(hours=3), "run") == World(7).branch(TIME - timedelta(hours=3), "run")

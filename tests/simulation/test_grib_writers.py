@@ -17,7 +17,7 @@ from stormcast_tw.simulation.climate import LEVELS_HPA
 from stormcast_tw.simulation.weather import FORESIGHT_HOURS, World
 
 TIME = datetime(2025, 6, 8, 6, tzinfo=UTC)
-BEFORE, AFTER = TIME - timedelta(hours=12), TIME + timedelta(hours=1)
+BEFORE, AFTER = TIME - timedelta(hours=12), TIME + timedelta(hours=FORESIGHT_HOURS + 1)
 WRITERS = {"aifs": aifs.encode, "gfs": gfs.encode, "cwa_wrf": cwa_wrf.encode}
 
 
