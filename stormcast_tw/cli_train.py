@@ -72,7 +72,7 @@ def run(
     )
     package = carry_out(
         chosen.grown(channels) if channels else chosen,
-        TrainingData.open(data) if data else TrainingData.newest(settings().work_root, recipe),
+        TrainingData.open(data) if data else TrainingData.newest(settings().work_root, chosen.data or recipe),
         output,
         switches,
         datetime.now(UTC),
