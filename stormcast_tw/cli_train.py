@@ -50,7 +50,7 @@ def run(
     from stormcast_tw.model import package as packages
     from stormcast_tw.training.dataset import TrainingData
     from stormcast_tw.training.learner import Switches
-    from stormcast_tw.training.recipes import NEED_A_BASE, RECIPES
+    from stormcast_tw.training.recipes import DATA, NEED_A_BASE, RECIPES
     from stormcast_tw.training.run import carry_out
 
     if recipe not in RECIPES:
@@ -72,7 +72,7 @@ def run(
     )
     package = carry_out(
         chosen.grown(channels) if channels else chosen,
-        TrainingData.open(data) if data else TrainingData.newest(settings().work_root, chosen.data or recipe),
+        TrainingData.open(data) if data else TrainingData.newest(settings().work_root, DATA.get(recipe, recipe)),
         output,
         switches,
         datetime.now(UTC),

@@ -27,7 +27,7 @@ def card(
         ("", _head(package)),
         ("Data", _data(data)),
         ("Networks", _networks(package)),
-        ("Training", _training(recipe, attempts, log)),
+        ("Training", [*_base(package), *_training(recipe, attempts, log)]),
         ("Scores", _scores(scores)),
         ("Limits", _limits(package, recipe, scores)),
         ("Licence", [f"{package.description.licence}. The data it was trained on have licences of their own."]),
@@ -96,6 +96,18 @@ def _scales(package: ModelPackage) -> list[str]:
     ]
 
 
+def _base(package: ModelPackage) -> list[str]:
+    """Return what the package goes on from, where it does."""
+    told = package.description.provenance
+    if "base recipe" not in told:
+        return []
+    return [
+        f"Went on from a package of recipe {told['base recipe']}, data {told['base data']}, after its samples: "
+        f"{told['base samples']}.",
+        "",
+    ]
+
+
 def _training(recipe: Recipe, attempts: Sequence[dict[str, Any]], log: Sequence[dict[str, Any]]) -> list[str]:
     last, spent = attempts[-1], _seconds(recipe, log)
     on_cpu = last["switches"]["device"] == "cpu"  # a GPU is one a process
@@ -108,10 +120,11 @@ def _training(recipe: Recipe, attempts: Sequence[dict[str, Any]], log: Sequence[
         )
     crop = f" Crops of {recipe.crop[0]} x {recipe.crop[1]} points." if recipe.crop else ""
     law = f"ln sigma normal ({recipe.noise.mean:g}, {recipe.noise.std:g}), sigma_data 1, seed {recipe.seed}.{crop}"
+    times = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
     machine = (
-        f"Recipe {recipe.name}, begun {attempts[0]['at']}, in {len(attempts)} attempts, the last on {last['device']} "
-        f"with {last['processes']} processes, torch {last['torch']}, code {last['code']}. Hours are those of the "
-        "updates, without validation."
+        f"Recipe {recipe.name}, begun {attempts[0]['at']}, in {times}, the last on {last['device']} with "
+        f"{last['processes']} processes, torch {last['torch']}, code {last['code']}. Hours are those of the updates, "
+        "without validation."
     )
     return [*rows, "", law, machine, "", *_curve(recipe, log)]
 

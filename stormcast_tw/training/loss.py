@@ -25,10 +25,6 @@ Forward = Callable[..., torch.Tensor]
 """A network, or what compiles or shares it."""
 
 
-ERRING = 0.5
-"""The share of maps whose first state errs, where a stage asks for it: the others are as analyses are."""
-
-
 @dataclass(frozen=True)
 class Batch:
     """What a network sees (b, channel, y, x), what it shall say and what that counts (b, v, y, x); 0: unknown."""
@@ -70,33 +66,6 @@ def from_own_hours(model: StormCast, sample: Sample, draws: Draws, update: int, 
         state = model.step(state, backgrounds[hour], backgrounds[hour + 1], noise)
     pair = np.stack([state.numpy()[0], sample.states[-1]])
     return Sample(pair, sample.backgrounds[-2:], sample.observed, sample.valid_time + hours(ahead))
-
-
-def perturbed(sample: Sample, package: ModelPackage, draws: Draws, update: int, position: int) -> Sample:
-    """Return a pair of which, in half the cases, the first state errs at large scale: what to do about it is learnt.
-
-    Of every variable without a transform: a smooth field of the widest waves, of normal size times the stage's
-    `state_error` times its change of an hour.
-    """
-    rng = draws.generator("state error", update, position)
-    if rng.random() >= ERRING:
-        return sample
-    states = sample.states.copy()
-    for place, (variable, scale) in enumerate(zip(package.state_set, package.description.state.values(), strict=True)):
-        size = draws.settings.state_error * scale.tendency_std * rng.standard_normal()
-        if variable.transform == "identity":
-            states[-2, place] += size * widest_waves(rng, package.grid.shape)
-    return sample._replace(states=states)
-
-
-def widest_waves(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
-    """Return a random field (y, x) of unit variance over draws and points: cosines of at most one wave a side."""
-    modes = [np.cos(np.pi * np.arange(3)[:, None] * (np.arange(size) + 0.5) / size) for size in shape]
-    squares = [np.array([1.0, 0.5, 0.5])] * 2
-    share = 1.0 / (1.0 + np.add.outer(np.arange(3) ** 2, np.arange(3) ** 2))
-    share /= np.sqrt(np.sum(share**2 * np.multiply.outer(*squares)))
-    field: Array = np.einsum("mn,my,nx->yx", share * rng.standard_normal((3, 3)), *modes).astype(np.float32)
-    return field
 
 
 def batch_of(

@@ -49,9 +49,6 @@ class Stage(Frozen):
     rollout_hours: int = Field(
         default=0, ge=0, le=4, description="hours the model makes itself before a sample, at most"
     )
-    state_error: float = Field(
-        default=0.0, ge=0, description="large-scale error given to the state of half the maps, in changes of an hour"
-    )
 
 
 class Validation(Frozen):
@@ -73,7 +70,6 @@ class Recipe(Frozen):
 
     name: ExperimentName
     summary: str
-    data: ExperimentName | None = Field(default=None, description="the data recipe, where it has another name")
     state_set: str = "surface"
     background_set: str = "background24"
     fold: int = Field(default=1, ge=1, le=8)
@@ -182,26 +178,6 @@ def demo_tuned() -> Recipe:
     )
 
 
-def demo_perturbed() -> Recipe:
-    """The tuned demo, trained on from states that err at large scale, as those of later leads do: 35 minutes.
-
-    From true states alone a model learns to follow the background's changes, and nothing of how to come back to it.
-    """
-    whole = demo_tuned()
-    step = whole.stages["regression"].model_copy(update={"learning_rate": 7e-4})
-    return whole.model_copy(
-        update={
-            "name": "demo_perturbed",
-            "data": "demo_tuned",
-            "stages": {
-                "regression": step.model_copy(update={"updates": 3000, "state_error": 2.0}),
-                "diffusion": step.model_copy(update={"updates": 5000, "state_error": 1.0, "ema_half_life": 3000}),
-            },
-            "validation": Validation(every=5000, cycles=6, members=4, lead_hours=12),
-        }
-    )
-
-
 def rehearsal() -> Recipe:
     """The demo cut to minutes: for tests and for a first try of every command. Its forecasts are poor."""
     return demo().model_copy(
@@ -246,7 +222,6 @@ def background_only() -> Recipe:
     return Recipe.model_validate(
         recipe.model_dump()
         | {
-            "data": "surface_2y5",
             "networks": {f"background_only_{role}": size for role, size in recipe.networks.items()},
             "stages": {f"background_only_{name}": recipe.stages[name] for name in ("regression", "diffusion")},
         }
@@ -272,8 +247,10 @@ def _stormcast(name: str, summary: str, diffusion_updates: int) -> Recipe:
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
-    for recipe in (rehearsal, demo, demo_tuned, demo_perturbed, surface_1y, surface_2y5, upper_2y5, background_only)
+    for recipe in (rehearsal, demo, demo_tuned, surface_1y, surface_2y5, upper_2y5, background_only)
 }
 """Every named recipe."""
-NEED_A_BASE = ("demo_tuned", "demo_perturbed", "background_only")
+NEED_A_BASE = ("demo_tuned", "background_only")
 """Recipes that go on from a package, or add to one."""
+DATA: Mapping[str, str] = {"background_only": "surface_2y5"}
+"""The data recipe of a recipe that has not one of its own name."""

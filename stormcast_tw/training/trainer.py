@@ -28,7 +28,6 @@ from stormcast_tw.training.loss import (
     diffusion_terms,
     from_own_hours,
     noise_of,
-    perturbed,
     regression_terms,
 )
 from stormcast_tw.training.recipes import ROLES, NoiseLaw, Recipe, StageName
@@ -130,13 +129,9 @@ class _Stage:
     def _terms(self, samples: list[Sample], micro: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the loss of every sample and variable (b, v), and the noise levels (b) of a diffusion."""
         run, update = self._run, self._learner.update
-        places = micro[:: run.recipe.crops]
         if self._settings.rollout_hours:
-            pairs = zip(samples, places, strict=True)
+            pairs = zip(samples, micro[:: run.recipe.crops], strict=True)
             samples = [from_own_hours(run.model, sample, self._draws, update, at) for sample, at in pairs]
-        if self._settings.state_error:
-            pairs = zip(samples, places, strict=True)
-            samples = [perturbed(sample, run.model.package, self._draws, update, at) for sample, at in pairs]
         batch = self._batch(samples, micro)
         with self._learner.precision():
             if self._role.endswith("regression"):

@@ -152,7 +152,6 @@ def test_the_command_trains_and_compares(
     [
         (["nonsense"], "recipe 'nonsense' is not one of rehearsal, demo"),
         (["background_only"], "recipe background_only: needs --base"),
-        (["demo_perturbed"], "recipe demo_perturbed: needs --base"),
         (["demo_tuned"], "recipe demo_tuned: needs --base"),
     ],
 )

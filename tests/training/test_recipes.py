@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from stormcast_tw.grid import TAIWAN_2KM
-from stormcast_tw.training.recipes import RECIPES, ROLES, Recipe, demo, surface_2y5
+from stormcast_tw.training import data_recipe
+from stormcast_tw.training.recipes import DATA, RECIPES, ROLES, Recipe, demo, surface_2y5
 
 ALL = pytest.mark.parametrize("name", RECIPES)
 
@@ -73,3 +74,9 @@ def test_batches_are_whole_maps():
         Recipe.model_validate(demo().model_dump() | {"crops": 3})
     with pytest.raises(ValidationError, match="batches are not whole maps of 2 crops"):
         Recipe.model_validate(demo().model_dump() | {"crop": None})
+
+
+@ALL
+def test_every_recipe_has_data_of_its_variables(name: str):
+    recipe, data = RECIPES[name](), data_recipe.RECIPES[DATA.get(name, name)]()
+    assert (recipe.state_set, recipe.background_set) == (data.state_set, data.background_set)

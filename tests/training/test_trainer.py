@@ -241,6 +241,10 @@ def test_a_package_is_trained_on_with_its_own_scales(data: TrainingData, finishe
     ]
     assert told.provenance["recipe"] == "small_tuned"
     assert told.provenance["base recipe"] == before.provenance["recipe"]
+    assert (
+        f"Went on from a package of recipe {told.provenance['base recipe']}"
+        in (tmp_path / "package" / "README.md").read_text()
+    )
     for role in ROLES_TRAINED:
         moved = [
             float((value - base.networks[role].state_dict()[name]).abs().max())
