@@ -77,6 +77,9 @@ class Description(Frozen):
     detail_widths: tuple[int, ...] = ()
     """Odd, ascending, in points: the networks of a step also see, scale by scale, by how much the state differs from
     its mean over so many points a side, in units of the hourly change. Small in a state, it decides what comes next."""
+    background_details: bool = False
+    """The networks of a step see the background's change in the hour instead of the background after it, and how far
+    the state's widest mean is from the background, in the variables of both; both in units of the hourly change."""
     networks: tuple[Network, ...]
     sampler: Sampler
     precision: Literal["float32"] = "float32"
@@ -114,11 +117,17 @@ class Description(Frozen):
         return {"background_only_regression", "background_only_diffusion"} <= {n.role for n in self.networks}
 
     @property
+    def driven(self) -> tuple[str, ...]:
+        """The variables of the state that the background has too, in the state's order."""
+        return tuple(variable for variable in self.state if variable in self.background)
+
+    @property
     def channels(self) -> dict[Role, Channels]:
         """The channels of each network, before folding."""
         state = len(self.state)
         alone = len(self.background) + len(self.invariants) + TIME_CHANNELS
-        condition = state * (1 + len(self.detail_widths)) + len(self.background) + alone
+        details = state * len(self.detail_widths) + (len(self.driven) if self.background_details else 0)
+        condition = state + details + len(self.background) + alone
         return {
             "regression": Channels(state=state, condition=condition),
             "diffusion": Channels(state=state, condition=condition + state),

@@ -22,6 +22,9 @@ from stormcast_tw.model.state import State
 from stormcast_tw.solar import cos_zenith, hour_angle, year_phase
 from stormcast_tw.variables import VariableSet
 
+HOURLY_SHARE = 0.1
+"""Of its standard deviation: about what a variable of the background changes in an hour."""
+
 
 class StormCast:
     """A package made ready to step on a device."""
@@ -36,6 +39,8 @@ class StormCast:
         self._tendency_std = _column([scale.tendency_std for scale in scales], self.device)
         self._residual_std = _column([scale.residual_std for scale in scales], self.device)
         self._tendencies = self._state.std / self._tendency_std
+        self._driven = [list(description.state).index(v) for v in description.driven]
+        self._drivers = [list(description.background).index(v) for v in description.driven]
         alone = [scale.background_only_residual_std or 1.0 for scale in scales]
         self._alone_std = _column(alone, self.device)
         bounds = [variable.valid_range for variable in package.state_set]
@@ -99,26 +104,30 @@ class StormCast:
     ) -> torch.Tensor:
         """Return what both networks see (m, channel, y, x).
 
-        State at t and its details, background at t and t+1, invariants, and the sun's place at t+1 (`valid_time`).
+        State at t and its details, background at t and t+1 (or its change), invariants, and the sun's place at t+1
+        (`valid_time`).
         """
-        members = state.shape[0]
-        shared = [
-            self._background.scale(self._background.transform(before))[0],
-            self._background.scale(self._background.transform(after))[0],
-            self._invariants_vyx,
-            self._time_channels(valid_time),
-        ]
-        shared_mvyx = torch.cat(shared).expand(members, -1, -1, -1)
         scaled = self._state.scale(self._state.transform(state))
-        return torch.cat([scaled, *self._details(scaled), shared_mvyx], dim=1)
+        old, new = (self._background.scale(self._background.transform(b))[0] for b in (before, after))
+        if self.package.description.background_details:
+            new = (new - old) / HOURLY_SHARE
+        shared = torch.cat([old, new, self._invariants_vyx, self._time_channels(valid_time)])
+        return torch.cat([scaled, *self._details(scaled, before), shared.expand(state.shape[0], -1, -1, -1)], dim=1)
 
-    def _details(self, scaled: torch.Tensor) -> list[torch.Tensor]:
-        """Return what differs between each width of neighbourhood and the next finer one, each (m, v, y, x)."""
+    def _details(self, scaled: torch.Tensor, background: torch.Tensor) -> list[torch.Tensor]:
+        """Return what differs between each width of neighbourhood and the next finer one, each (m, v, y, x).
+
+        And, where the package sees it, what differs between the widest and the background, (m, driven, y, x).
+        """
         found, finer = [], scaled
         for width in self.package.description.detail_widths:
             coarser = _neighbourhood_mean(scaled, width)
             found.append(self._tendencies * (finer - coarser))
             finer = coarser
+        if self.package.description.background_details:
+            driver = self._background.transform(background)[:, self._drivers]
+            distance = self._state.unscale(finer)[:, self._driven] - driver
+            found.append(distance / self._tendency_std[self._driven])
         return found
 
     def _regression(self, condition: torch.Tensor, role: Role = "regression") -> torch.Tensor:

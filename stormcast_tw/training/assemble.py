@@ -10,6 +10,7 @@ import torch
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.model.network import Role
 from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network
+from stormcast_tw.model.stormcast import HOURLY_SHARE
 from stormcast_tw.plan import digest_of
 from stormcast_tw.settings import code_version
 from stormcast_tw.training.dataset import TrainingData
@@ -38,6 +39,11 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
         raise BadPackage(f"{told.name}: has no network {', '.join(different)} of the size in recipe {recipe.name}")
     if told.detail_widths != recipe.detail_widths:
         raise BadPackage(f"{told.name}: sees details {told.detail_widths}; recipe {recipe.name} {recipe.detail_widths}")
+    if recipe.background_details and not told.background_details:
+        base = with_background_details(base)
+        told = base.description
+    if told.background_details != recipe.background_details:
+        raise BadPackage(f"{told.name}: sees background details; recipe {recipe.name} does not")
     major, minor, _ = told.version.split(".")
     update = {
         "version": f"{major}.{int(minor) + 1}.0",
@@ -49,6 +55,36 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
         "files": {},
     }
     return replace(base, description=told.model_copy(update=update), networks=deepcopy(base.networks))
+
+
+def with_background_details(package: ModelPackage) -> ModelPackage:
+    """Return a package whose networks of a step see background details and say what they said without.
+
+    Its first layer is linear: before and after are before and a change, and what it has not seen yet counts 0.
+    """
+    told = package.description
+    description = told.model_copy(update={"background_details": True})
+    networks = dict(package.networks)
+    for network in told.networks:
+        if network.role in ("regression", "diffusion"):
+            fresh = new_network(description, network, package.grid)
+            fresh.load_state_dict(_rewritten(package.networks[network.role], fresh, told, network.role))
+            networks[network.role] = fresh
+    return replace(package, description=description, networks=networks)
+
+
+def _rewritten(old: torch.nn.Module, fresh: torch.nn.Module, told: Description, role: Role) -> dict[str, torch.Tensor]:
+    """Return the weights of `old` for a network that sees background details: those of its first layer are other."""
+    weights = {name: value.clone() for name, value in old.state_dict().items()}
+    (first,) = [name for name, value in fresh.state_dict().items() if value.shape != weights[name].shape]
+    area, states, background = told.fold**2, len(told.state), len(told.background)
+    start = states * (1 + len(told.detail_widths)) + (states if role == "diffusion" else 0)
+    sizes = [start, background, background]
+    rest = weights[first].shape[1] // area - sum(sizes)
+    head, before, after, tail = weights[first].split([size * area for size in (*sizes, rest)], dim=1)
+    unseen = torch.zeros_like(head[:, : len(told.driven) * area])
+    weights[first] = torch.cat([head, unseen, before + after, HOURLY_SHARE * after, tail], dim=1)
+    return weights
 
 
 def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
@@ -72,6 +108,7 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
         },
         fold=recipe.fold,
         detail_widths=recipe.detail_widths,
+        background_details=recipe.background_details,
         networks=_networks(recipe),
         sampler=recipe.sampler,
         members=recipe.members,

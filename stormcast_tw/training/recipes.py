@@ -74,6 +74,7 @@ class Recipe(Frozen):
     background_set: str = "background24"
     fold: int = Field(default=1, ge=1, le=8)
     detail_widths: tuple[int, ...] = ()
+    background_details: bool = False
     networks: dict[Role, Architecture]
     stages: dict[StageName, Stage]
     noise: NoiseLaw
@@ -178,6 +179,22 @@ def demo_tuned() -> Recipe:
     )
 
 
+def demo_driven() -> Recipe:
+    """The tuned demo, trained on with the background's change and distance before its eyes: 50 minutes.
+
+    Without them it followed 0.4 of the background's change in wind: small in a background, like details in a state.
+    """
+    whole = demo_tuned()
+    stages = {
+        "regression": whole.stages["regression"],
+        "diffusion": whole.stages["diffusion"].model_copy(update={"updates": 8000}),
+    }
+    checks = whole.validation.model_copy(update={"every": 8000})
+    return whole.model_copy(
+        update={"name": "demo_driven", "background_details": True, "stages": stages, "validation": checks}
+    )
+
+
 def rehearsal() -> Recipe:
     """The demo cut to minutes: for tests and for a first try of every command. Its forecasts are poor."""
     return demo().model_copy(
@@ -247,10 +264,10 @@ def _stormcast(name: str, summary: str, diffusion_updates: int) -> Recipe:
 
 RECIPES: Mapping[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
-    for recipe in (rehearsal, demo, demo_tuned, surface_1y, surface_2y5, upper_2y5, background_only)
+    for recipe in (rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5, background_only)
 }
 """Every named recipe."""
-NEED_A_BASE = ("demo_tuned", "background_only")
+NEED_A_BASE = ("demo_tuned", "demo_driven", "background_only")
 """Recipes that go on from a package, or add to one."""
-DATA: Mapping[str, str] = {"background_only": "surface_2y5"}
+DATA: Mapping[str, str] = {"demo_driven": "demo_tuned", "background_only": "surface_2y5"}
 """The data recipe of a recipe that has not one of its own name."""

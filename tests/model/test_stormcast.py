@@ -159,6 +159,26 @@ def test_details_are_what_each_width_of_neighbourhood_lacks(small_package: Model
     assert fine + coarse == pytest.approx(units * (state - mean(9)), abs=2e-4)
 
 
+def test_background_details_are_its_change_and_its_distance_from_the_state(small_package: ModelPackage):
+    update = {"detail_widths": (3,), "background_details": True}
+    description = small_package.description.model_copy(update=update)
+    plain, model = StormCast(small_package), StormCast(replace(small_package, description=description))
+    values = initial(small_package, 2).values + torch.from_numpy(noise(0, 2))
+    before, after = background(small_package, 0).values, background(small_package, 1).values
+    args = (values, before, after, CYCLE.valid_time(1))
+    without, seen = plain.condition(*args).double().numpy(), model.condition(*args).double().numpy()
+    assert seen.shape[1] == description.channels["regression"].condition == 4 * 2 + 3 + 48 + 3 + 5
+    assert seen[:, 11 : 11 + 24] == pytest.approx(without[:, 4:28], abs=1e-6)
+    assert seen[:, 35:59] == pytest.approx(10 * (without[:, 28:52] - without[:, 4:28]), abs=1e-4)
+    for place, name in enumerate(("t2m", "u10m", "v10m")):
+        field = values[:, place].double().numpy()
+        near = np.stack([np.pad(one, 1, mode="constant", constant_values=np.nan) for one in field])
+        windows = np.lib.stride_tricks.sliding_window_view(near, (3, 3), axis=(1, 2))
+        driver = before[0, small_package.background_set.ids.index(name)].double().numpy()
+        expected = (np.nanmean(windows, axis=(3, 4)) - driver) / description.state[name].tendency_std
+        assert seen[:, 8 + place] == pytest.approx(expected, abs=2e-3)
+
+
 def test_fold_and_unfold_are_inverse():
     x = torch.arange(2 * 3 * 8 * 4.0).reshape(2, 3, 8, 4)
     assert fold(x, 2).shape == (2, 12, 4, 2)

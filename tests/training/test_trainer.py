@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.training import checkpoint, journal, trainer
+from stormcast_tw.training.assemble import with_background_details
 from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.loss import batch_of
+from stormcast_tw.training.loss import batch_of, known
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import RESIDUAL, RUN, Begun, Result, carry_out
 from stormcast_tw.training.samples import Draws, Samples, positions
@@ -251,6 +253,30 @@ def test_a_package_is_trained_on_with_its_own_scales(data: TrainingData, finishe
             for name, value in package.networks[role].state_dict().items()
         ]
         assert 0 < max(moved) < 0.01, "three updates away from the base, and not from anywhere else"
+
+
+def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingData, finished: Path, tmp_path: Path):
+    base = packages.load(finished / "package")
+    place, rng = int(data.starts()[0]), np.random.default_rng(3)
+    shape = (2, len(base.state_set), *base.grid.shape)
+    states = np.repeat(known(data.state(place), base), 2, axis=0)
+    fields, noise = data.background(place, 2), rng.standard_normal(shape, dtype=np.float32)
+    time = datetime.fromtimestamp(int(data.times[place].astype("datetime64[s]").astype(int)), UTC)
+    made = []
+    for package in (base, with_background_details(base)):
+        model = StormCast(package)
+        before, after = (
+            State.of(fields[n][None], base.background_set, time + timedelta(hours=n), model.device) for n in (0, 1)
+        )
+        made.append(model.step(State.of(states, base.state_set, time, model.device), before, after, noise).numpy())
+    scale = np.abs(made[0]).max(axis=(0, 2, 3))
+    assert (np.abs(made[1] - made[0]).max(axis=(0, 2, 3)) <= 1e-4 * scale).all()
+    stages = {name: STAGE.model_copy(update={"updates": 3}) for name in ROLES_TRAINED}
+    recipe = small(name="small_driven", background_details=True, stages=stages)
+    package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
+    assert package.description.background_details
+    with pytest.raises(BadPackage, match="sees background details; recipe small does not"):
+        carry_out(small(), data, tmp_path / "without", EVERY, NOW, package)
 
 
 def test_a_base_of_other_networks_is_refused(data: TrainingData, finished: Path, tmp_path: Path):
