@@ -108,7 +108,8 @@ class StormCast:
         (`valid_time`).
         """
         scaled = self._state.scale(self._state.transform(state))
-        old, new = (self._background.scale(self._background.transform(b))[0] for b in (before, after))
+        before, after = (self._background.transform(background) for background in (before, after))
+        old, new = (self._background.scale(background)[0] for background in (before, after))
         if self.package.description.background_details:
             new = (new - old) / HOURLY_SHARE
         shared = torch.cat([old, new, self._invariants_vyx, self._time_channels(valid_time)])
@@ -117,7 +118,7 @@ class StormCast:
     def _details(self, scaled: torch.Tensor, background: torch.Tensor) -> list[torch.Tensor]:
         """Return what differs between each width of neighbourhood and the next finer one, each (m, v, y, x).
 
-        And, where the package sees it, what differs between the widest and the background, (m, driven, y, x).
+        And, where the package sees it, how the widest differs from the transformed background, (m, driven, y, x).
         """
         found, finer = [], scaled
         for width in self.package.description.detail_widths:
@@ -125,8 +126,7 @@ class StormCast:
             found.append(self._tendencies * (finer - coarser))
             finer = coarser
         if self.package.description.background_details:
-            driver = self._background.transform(background)[:, self._drivers]
-            distance = self._state.unscale(finer)[:, self._driven] - driver
+            distance = self._state.unscale(finer)[:, self._driven] - background[:, self._drivers]
             found.append(distance / self._tendency_std[self._driven])
         return found
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stormcast_tw.simulation.chance import Chance
+from stormcast_tw.simulation.chance import UPSTREAM, Chance
 from stormcast_tw.simulation.climate import season_window
 
 FloatArray = npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def _births(chance: Chance, hour: int, column: int, rate: float, centre_day: flo
     """Return (age, uniforms of the birth) of every event born within `lifetime` hours, oldest last."""
     born = []
     for age in range(lifetime):
-        drawn = chance.uniforms("synoptic", hour - age, _UNIFORMS)
+        drawn = chance.uniforms(UPSTREAM, hour - age, _UNIFORMS)
         chosen = drawn[column]
         if chosen < rate and chosen < rate * season_window(hour - age, centre_day, width_days):
             born.append((age, drawn[column + 1 : column + 9]))

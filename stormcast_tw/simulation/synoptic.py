@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from stormcast_tw.simulation.chance import Chance, moving_average_kernel
+from stormcast_tw.simulation.chance import UPSTREAM, Chance, moving_average_kernel
 from stormcast_tw.simulation.climate import summerness
 from stormcast_tw.simulation.events import HISTORY_HOURS, Front, Typhoon, fronts_at, typhoons_at
 
@@ -63,12 +63,12 @@ class Synopsis:
 
 def synopsis(chance: Chance, hour: int) -> Synopsis:
     """Return the large scale at `hour`; it uses innovations stamped `hour` or earlier only."""
-    return _synopsis(chance.until(hour), hour)
+    return _synopsis(chance.until(hour, UPSTREAM), hour)
 
 
 @lru_cache(maxsize=256)
 def _synopsis(chance: Chance, hour: int) -> Synopsis:
-    past = np.stack([chance.normals("synoptic", hour - lag, NORMALS) for lag in range(HISTORY_HOURS)])
+    past = np.stack([chance.normals(UPSTREAM, hour - lag, NORMALS) for lag in range(HISTORY_HOURS)])
     index = {name: _moving_average(past[:, column], memory, smooth)
              for name, (column, memory, smooth) in _INDICES.items()}  # fmt: skip
     summer = summerness(hour)

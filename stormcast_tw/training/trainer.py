@@ -22,14 +22,7 @@ from stormcast_tw.training import checkpoint
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.journal import Journal
 from stormcast_tw.training.learner import Learner, Switches
-from stormcast_tw.training.loss import (
-    Batch,
-    batch_of,
-    diffusion_terms,
-    from_own_hours,
-    noise_of,
-    regression_terms,
-)
+from stormcast_tw.training.loss import Batch, batch_of, diffusion_terms, from_own_hours, noise_of, regression_terms
 from stormcast_tw.training.recipes import ROLES, NoiseLaw, Recipe, StageName
 from stormcast_tw.training.samples import Draws, Keys, Sample, Samples, positions
 from stormcast_tw.training.team import Team

@@ -213,12 +213,12 @@ def test_a_run_serves_three_times_on_end_and_every_age_meets_every_hour_of_the_d
 def test_no_pair_goes_from_one_run_of_the_background_to_another():
     forecasts = Simulated(seed=1, background_ages_hours=(6, 12, 18))
     recipe = archives.recipe(3, 0, archive=forecasts, background_step_hours=1)
-    found, hour_before = pairs(recipe, np.zeros(72, np.int8)), timedelta(hours=1)
+    found = pairs(recipe, np.zeros(72, np.int8))
     runs = [recipe.background_run(time) for time in recipe.times]
     assert [runs[t] for t in found] == [runs[t + 1] for t in found]
     first = [t for t in range(1, 72) if runs[t] != runs[t - 1]]
     assert set(range(71)) - set(found) == {t - 1 for t in first}
-    assert {(recipe.times[t] - runs[t]) for t in first} == {6 * hour_before}
+    assert {(recipe.times[t] - runs[t]) for t in first} == {hours(6)}
     assert np.diff(first).tolist() == [18] * (len(first) - 1)
     with pytest.raises(ValueError, match="background_step_hours is 6; allowed 1 for forecasts"):
         archives.recipe(3, 0, archive=forecasts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -261,13 +260,11 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     shape = (2, len(base.state_set), *base.grid.shape)
     states = np.repeat(known(data.state(place), base), 2, axis=0)
     fields, noise = data.background(place, 2), rng.standard_normal(shape, dtype=np.float32)
-    time = datetime.fromtimestamp(int(data.times[place].astype("datetime64[s]").astype(int)), UTC)
+    time = Samples(data).at(place)
     made = []
     for package in (base, with_background_details(base)):
         model = StormCast(package)
-        before, after = (
-            State.of(fields[n][None], base.background_set, time + timedelta(hours=n), model.device) for n in (0, 1)
-        )
+        before, after = (State.of(fields[n][None], base.background_set, time + hours(n), model.device) for n in (0, 1))
         made.append(model.step(State.of(states, base.state_set, time, model.device), before, after, noise).numpy())
     scale = np.abs(made[0]).max(axis=(0, 2, 3))
     assert (np.abs(made[1] - made[0]).max(axis=(0, 2, 3)) <= 1e-4 * scale).all()
