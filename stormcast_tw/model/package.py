@@ -80,6 +80,9 @@ class Description(Frozen):
     background_details: bool = False
     """The networks of a step see the background's change in the hour instead of the background after it, and how far
     the state's widest mean is from the background, in the variables of both; both in units of the hourly change."""
+    shapiro_order: int = Field(default=0, ge=0, le=8)
+    """n of the filter that every hour's change goes through, 0 for none: a wave of L points keeps 1 - sin(pi / L)^(2n)
+    of it (Shapiro 1970, 10.1029/RG008i002p00359). Variables with a transform are left as they are."""
     networks: tuple[Network, ...]
     sampler: Sampler
     precision: Literal["float32"] = "float32"
@@ -108,8 +111,11 @@ class Description(Frozen):
 
     @property
     def digest(self) -> str:
-        """sha256 of the canonical description, which holds the sha256 of every file."""
-        return digest_of(self.model_dump(mode="json"))
+        """sha256 of the canonical description, which holds the sha256 of every file.
+
+        Without what is as by default, so that a field that a later version adds changes no package's digest.
+        """
+        return digest_of(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def begins_alone(self) -> bool:

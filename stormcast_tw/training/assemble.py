@@ -47,6 +47,7 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
     major, minor, _ = told.version.split(".")
     update = {
         "version": f"{major}.{int(minor) + 1}.0",
+        "shapiro_order": recipe.shapiro_order,
         "sampler": recipe.sampler,
         "members": recipe.members,
         "members_per_batch": recipe.members_per_batch,
@@ -109,6 +110,7 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
         fold=recipe.fold,
         detail_widths=recipe.detail_widths,
         background_details=recipe.background_details,
+        shapiro_order=recipe.shapiro_order,
         networks=_networks(recipe),
         sampler=recipe.sampler,
         members=recipe.members,

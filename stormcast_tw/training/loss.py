@@ -68,6 +68,30 @@ def from_own_hours(model: StormCast, sample: Sample, draws: Draws, update: int, 
     return Sample(pair, sample.backgrounds[-2:], sample.observed, sample.valid_time + hours(ahead))
 
 
+def perturbed(sample: Sample, package: ModelPackage, draws: Draws, update: int, position: int) -> Sample:
+    """Return a pair whose first state errs at large scale, as those of later leads do: what to do about it is learnt.
+
+    Of every variable without a transform: a smooth field of the widest waves, of normal size times the stage's
+    `state_error` times its change of an hour.
+    """
+    rng, states = draws.generator("state error", update, position), sample.states.copy()
+    for place, (variable, scale) in enumerate(zip(package.state_set, package.description.state.values(), strict=True)):
+        size = draws.settings.state_error * scale.tendency_std * rng.standard_normal()
+        if variable.transform == "identity":
+            states[-2, place] += size * widest_waves(rng, package.grid.shape)
+    return sample._replace(states=states)
+
+
+def widest_waves(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    """Return a random field (y, x) of unit variance over draws and points: cosines of at most one wave a side."""
+    modes = [np.cos(np.pi * np.arange(3)[:, None] * (np.arange(size) + 0.5) / size) for size in shape]
+    squares = [np.array([1.0, 0.5, 0.5])] * 2
+    share = 1.0 / (1.0 + np.add.outer(np.arange(3) ** 2, np.arange(3) ** 2))
+    share /= np.sqrt(np.sum(share**2 * np.multiply.outer(*squares)))
+    field: Array = np.einsum("mn,my,nx->yx", share * rng.standard_normal((3, 3)), *modes).astype(np.float32)
+    return field
+
+
 def batch_of(
     model: StormCast,
     role: Role,

@@ -22,7 +22,15 @@ from stormcast_tw.training import checkpoint
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.journal import Journal
 from stormcast_tw.training.learner import Learner, Switches
-from stormcast_tw.training.loss import Batch, batch_of, diffusion_terms, from_own_hours, noise_of, regression_terms
+from stormcast_tw.training.loss import (
+    Batch,
+    batch_of,
+    diffusion_terms,
+    from_own_hours,
+    noise_of,
+    perturbed,
+    regression_terms,
+)
 from stormcast_tw.training.recipes import ROLES, NoiseLaw, Recipe, StageName
 from stormcast_tw.training.samples import Draws, Keys, Sample, Samples, positions
 from stormcast_tw.training.team import Team
@@ -122,9 +130,13 @@ class _Stage:
     def _terms(self, samples: list[Sample], micro: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the loss of every sample and variable (b, v), and the noise levels (b) of a diffusion."""
         run, update = self._run, self._learner.update
+        places = micro[:: run.recipe.crops]
         if self._settings.rollout_hours:
-            pairs = zip(samples, micro[:: run.recipe.crops], strict=True)
+            pairs = zip(samples, places, strict=True)
             samples = [from_own_hours(run.model, sample, self._draws, update, at) for sample, at in pairs]
+        if self._settings.state_error:
+            pairs = zip(samples, places, strict=True)
+            samples = [perturbed(sample, run.model.package, self._draws, update, at) for sample, at in pairs]
         batch = self._batch(samples, micro)
         with self._learner.precision():
             if self._role.endswith("regression"):

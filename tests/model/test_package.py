@@ -37,6 +37,16 @@ def test_same_seed_same_package(small_package: ModelPackage, tmp_path: Path):
     assert again.digest == small_package.digest
 
 
+def test_a_field_that_a_later_version_adds_changes_no_digest(copy: Path, small_package: ModelPackage):
+    path = copy / "package.json"
+    told = json.loads(path.read_text())
+    assert told.pop("shapiro_order") == 0
+    path.write_text(json.dumps(told))
+    assert packages.load(copy).digest == small_package.digest
+    path.write_text(json.dumps(told | {"shapiro_order": 3}))
+    assert packages.load(copy).digest != small_package.digest
+
+
 def test_package_that_is_not_there(tmp_path: Path):
     with pytest.raises(BadPackage, match="there is no model package here"):
         packages.load(tmp_path)

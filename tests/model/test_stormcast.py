@@ -13,7 +13,7 @@ from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
-from stormcast_tw.model.stormcast import StormCast
+from stormcast_tw.model.stormcast import StormCast, shapiro
 from stormcast_tw.variables import STATE_SETS
 from tests.conftest import CYCLE, SMALL, state_fields
 
@@ -95,6 +95,32 @@ def test_state_is_held_to_the_physical_range(small_package: ModelPackage):
     traces = (unbounded[:, 3] > 0) & (unbounded[:, 3] < 0.05)
     assert traces.any()
     assert np.array_equal(bounded[:, 3], np.where(unbounded[:, 3] < np.float32(0.05), 0, unbounded[:, 3]))
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("length", [2, 4, 8, 24])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_wave_keeps_of_its_change_what_shapiro_says(order: int, length: int, axis: int):
+    points = torch.arange(96, dtype=torch.float64)
+    wave = torch.cos(2 * np.pi * points / length) + 5.0
+    fields = wave[:, None].expand(-1, 40) if axis == 0 else wave[None, :].expand(40, -1)
+    middle = (slice(None), slice(8, -8)) if axis else (slice(8, -8), slice(None))
+    kept = 5.0 + (1 - np.sin(np.pi / length) ** (2 * order)) * (fields - 5.0)
+    np.testing.assert_allclose(shapiro(fields, order)[middle], kept[middle], atol=1e-12)
+
+
+def test_a_package_that_filters_adds_filtered_changes_but_of_rain(small_package: ModelPackage):
+    description = small_package.description.model_copy(update={"shapiro_order": 2})
+    state, before, after = initial(small_package, 2), background(small_package, 0), background(small_package, 1)
+    plain, filtered = (
+        transformed(package, StormCast(package).unbounded_step(state, before, after, noise(1, 2)).numpy())
+        - transformed(package, state.numpy())
+        for package in (small_package, replace(small_package, description=description))
+    )
+    wanted = shapiro(torch.from_numpy(plain), 2).numpy()
+    np.testing.assert_allclose(filtered[:, :3], wanted[:, :3], atol=2e-4)
+    np.testing.assert_allclose(filtered[:, 3], plain[:, 3], atol=1e-6)
+    assert np.abs(plain[:, :3] - wanted[:, :3]).max() > 0.1
 
 
 def test_background_at_the_wrong_time_is_refused(small_package: ModelPackage):

@@ -14,7 +14,16 @@ from stormcast_tw.model.network import fold
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
-from stormcast_tw.training.loss import batch_of, diffusion_terms, from_own_hours, known, noise_of, regression_terms
+from stormcast_tw.training.loss import (
+    batch_of,
+    diffusion_terms,
+    from_own_hours,
+    known,
+    noise_of,
+    perturbed,
+    regression_terms,
+    widest_waves,
+)
 from stormcast_tw.training.recipes import NoiseLaw, Role, Stage
 from stormcast_tw.training.samples import Draws, Sample
 from stormcast_tw.training.untrained import untrained_package
@@ -168,6 +177,28 @@ def test_own_hours_are_the_models_own_forecast(package: ModelPackage):
     np.testing.assert_array_equal(from_own_hours(model, one, draws, 7, 1).states, pair.states)
     assert np.abs(from_own_hours(model, one, draws, 8, 1).states - pair.states).max() > 0
     assert from_own_hours(model, sample(package), draws, 7, 1).states.shape[0] == 2
+
+
+def test_first_states_err_at_large_scale_and_the_truth_does_not(package: ModelPackage):
+    one = sample(package)
+    draws = Draws(0, "regression", STAGE.model_copy(update={"state_error": 0.4}))
+    pairs = [perturbed(one, package, draws, update, at) for update in range(100) for at in range(4)]
+    errors = np.stack([pair.states - one.states for pair in pairs])
+    assert not errors[:, 1].any()
+    assert not errors[:, 0, 3].any(), "rain, which has a transform"
+    changes = np.array([scale.tendency_std for scale in package.description.state.values()])[:3]
+    size = np.sqrt((errors[:, 0, :3] ** 2).mean(axis=(0, 2, 3)))
+    assert size == pytest.approx(0.4 * changes, rel=0.15)
+    again = perturbed(one, package, draws, 3, 1)
+    np.testing.assert_array_equal(again.states, pairs[13].states)
+
+
+def test_the_widest_waves_have_unit_variance_and_one_wave_a_side():
+    rng = np.random.default_rng(1)
+    fields = np.stack([widest_waves(rng, (40, 24)) for _ in range(4000)])
+    assert (fields**2).mean() == pytest.approx(1.0, abs=0.04)
+    power = np.abs(np.fft.rfft2(np.concatenate([fields, fields[:, ::-1]], axis=1), axes=(1,))) ** 2
+    assert power[:, 3:40].sum() < 1e-6 * power.sum()
 
 
 def test_noise_levels_follow_the_law_one_in_each_slice_of_a_batch():
