@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.package import Description, ModelPackage
 from stormcast_tw.training.data_recipe import HOURS_BETWEEN_RUNS, DataRecipe, Span
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Recipe, StageName
@@ -82,7 +82,20 @@ def _networks(package: ModelPackage) -> list[str]:
     sampler = package.description.sampler
     folded = f"Blocks of {package.description.fold} x {package.description.fold} points are folded into channels. "
     calls = f"{sampler.name}, {sampler.network_calls} calls, sigma {sampler.sigma_max:g} to {sampler.sigma_min:g}."
-    return [*rows, "", folded + calls, "", *_scales(package)]
+    return [*rows, "", folded + calls, *_details(package.description), "", *_scales(package)]
+
+
+def _details(told: Description) -> list[str]:
+    """Say what else the networks of a step see, and what becomes of the change that they say."""
+    lines = []
+    if told.detail_widths:
+        widths = " and ".join(map(str, told.detail_widths))
+        lines.append(f"They see what the state has beyond its means over {widths} points a side.")
+    if told.background_details:
+        lines.append("They see how the background changes in the hour and how far the state is from it.")
+    if told.shapiro_order:
+        lines.append(f"Changes of variables without a transform pass a Shapiro filter of order {told.shapiro_order}.")
+    return lines
 
 
 def _scales(package: ModelPackage) -> list[str]:
@@ -126,7 +139,12 @@ def _training(recipe: Recipe, attempts: Sequence[dict[str, Any]], log: Sequence[
         f"{last['processes']} processes, torch {last['torch']}, code {last['code']}. Hours are those of the updates, "
         "without validation."
     )
-    return [*rows, "", law, machine, "", *_curve(recipe, log)]
+    errs = [
+        f"In {name}, states err at large scale by {stage.state_error:g} of what they change in an hour."
+        for name, stage in recipe.stages.items()
+        if stage.state_error
+    ]
+    return [*rows, "", law, *errs, machine, "", *_curve(recipe, log)]
 
 
 def _seconds(recipe: Recipe, log: Sequence[dict[str, Any]]) -> dict[StageName, float]:

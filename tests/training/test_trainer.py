@@ -268,11 +268,15 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
         made.append(model.step(State.of(states, base.state_set, time, model.device), before, after, noise).numpy())
     scale = np.abs(made[0]).max(axis=(0, 2, 3))
     assert (np.abs(made[1] - made[0]).max(axis=(0, 2, 3)) <= 1e-4 * scale).all()
-    stages = {name: STAGE.model_copy(update={"updates": 3}) for name in ROLES_TRAINED}
+    stages = {name: STAGE.model_copy(update={"updates": 3, "state_error": 0.4}) for name in ROLES_TRAINED}
     recipe = small(name="small_driven", background_details=True, shapiro_order=3, stages=stages)
     package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
     assert package.description.background_details
     assert package.description.shapiro_order == 3
+    card = (tmp_path / "package" / "README.md").read_text()
+    assert "how the background changes in the hour and how far the state is from it" in card
+    assert "a Shapiro filter of order 3" in card
+    assert "In diffusion, states err at large scale by 0.4 of what they change in an hour." in card
     with pytest.raises(BadPackage, match="sees background details; recipe small does not"):
         carry_out(small(), data, tmp_path / "without", EVERY, NOW, package)
 
