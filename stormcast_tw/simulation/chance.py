@@ -25,8 +25,10 @@ EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 
 UPSTREAM = "synoptic"
 """The stream of weather that is born elsewhere and comes: who looks upstream sees it before its hour."""
+LOCAL = "local"
+"""What of those same innovations is born here: nobody sees it before its hour."""
 
-STREAMS = {UPSTREAM: 1, "mesoscale": 2, "fine": 3, "cells": 4, "analysis": 5, "global": 6, "gauge": 7}
+STREAMS = {UPSTREAM: 1, LOCAL: 1, "mesoscale": 2, "fine": 3, "cells": 4, "analysis": 5, "global": 6, "gauge": 7}
 """Independent sources of chance; a number here never changes its meaning."""
 
 

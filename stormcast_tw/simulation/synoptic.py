@@ -7,13 +7,14 @@ much they blur it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from stormcast_tw.simulation.chance import UPSTREAM, Chance, moving_average_kernel
+from stormcast_tw.simulation.chance import LOCAL, UPSTREAM, Chance, moving_average_kernel
 from stormcast_tw.simulation.climate import summerness
 from stormcast_tw.simulation.events import HISTORY_HOURS, Front, Typhoon, fronts_at, typhoons_at
 
@@ -37,6 +38,8 @@ _INDICES = {
     "steering_v": (20, 14.0, True),
     "air_mass": (21, 24.0, True),
     "convection": (22, 8.0, False),
+}
+_LOCAL = {
     "local_u": (23, 5.0, False),
     "local_v": (24, 5.0, False),
     "local_t": (25, 6.0, True),
@@ -63,27 +66,38 @@ class Synopsis:
 
 def synopsis(chance: Chance, hour: int) -> Synopsis:
     """Return the large scale at `hour`; it uses innovations stamped `hour` or earlier only."""
-    return _synopsis(chance.until(hour, UPSTREAM), hour)
+    return _synopsis(chance.until(hour), hour)
 
 
 @lru_cache(maxsize=256)
 def _synopsis(chance: Chance, hour: int) -> Synopsis:
+    """Return the large scale of a chance with what it has of its own: it does not come from upstream."""
+    come = _upstream(chance.until(hour, UPSTREAM), hour)
+    lags = range(max(moving_average_kernel(memory, smooth).size for _, memory, smooth in _LOCAL.values()))
+    past = np.stack([chance.normals(LOCAL, hour - lag, NORMALS) for lag in lags])
+    return replace(come, index=come.index | _indices(past, _LOCAL))
+
+
+@lru_cache(maxsize=256)
+def _upstream(chance: Chance, hour: int) -> Synopsis:
     past = np.stack([chance.normals(UPSTREAM, hour - lag, NORMALS) for lag in range(HISTORY_HOURS)])
-    index = {name: _moving_average(past[:, column], memory, smooth)
-             for name, (column, memory, smooth) in _INDICES.items()}  # fmt: skip
     summer = summerness(hour)
     velocity = _steering_history(past, summer)
     drift = np.concatenate([np.zeros((1, 2)), np.cumsum(velocity[:-1], axis=0)])
     return Synopsis(
         hour=hour,
         summer=summer,
-        index=index,
+        index=_indices(past, _INDICES),
         waves=_wave_amplitudes(past),
         steering=(float(velocity[0, 0]), float(velocity[0, 1])),
         drift_km=drift,
         fronts=fronts_at(chance, hour, past),
         typhoons=typhoons_at(chance, hour, past),
     )
+
+
+def _indices(past: npt.NDArray[np.float32], table: Mapping[str, tuple[int, float, bool]]) -> dict[str, float]:
+    return {name: _moving_average(past[:, column], memory, smooth) for name, (column, memory, smooth) in table.items()}
 
 
 def _moving_average(column: npt.NDArray[np.float32], memory: float, smooth: bool) -> float:

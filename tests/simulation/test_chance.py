@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stormcast_tw.simulation.chance import Chance, hour_index, hour_time, moving_average_kernel
+from stormcast_tw.simulation.synoptic import synopsis
 from stormcast_tw.simulation.weather import World
 
 TIME = datetime(2026, 6, 11, 6, tzinfo=UTC)
@@ -45,13 +46,23 @@ def test_a_branch_keeps_the_past_and_changes_what_follows():
 def test_with_foresight_a_branch_keeps_for_longer_what_comes_from_upstream():
     world, hour = World(7), hour_index(TIME)
     other = world.branch(TIME, "other", foresight_hours=3)
-    for stream, same_until in (("synoptic", hour + 3), ("mesoscale", hour), ("cells", hour)):
+    for stream, same_until in (("synoptic", hour + 3), ("local", hour), ("mesoscale", hour), ("cells", hour)):
         draw = "uniforms" if stream == "cells" else "normals"
         for at in range(hour - 1, hour + 6):
             ours, theirs = (getattr(one.chance, draw)(stream, at, 5) for one in (world, other))
             assert np.array_equal(ours, theirs) == (at <= same_until)
     later, again = (world.branch(TIME, "other", foresight).chance for foresight in (0, 3))
     np.testing.assert_array_equal(later.normals("synoptic", hour + 4, 5), again.normals("synoptic", hour + 4, 5))
+
+
+def test_foresight_is_of_what_comes_from_upstream_not_of_what_is_local():
+    world, hour = World(7), hour_index(TIME)
+    for foresight, known in ((0, set()), (12, {"monsoon", "moisture", "air_mass", "convection"})):
+        other = world.branch(TIME, "other", foresight)
+        ours, theirs = (synopsis(one.chance, hour + 1).index for one in (world, other))
+        assert {name for name in ours if ours[name] == theirs[name]} >= known
+        assert all(ours[name] != theirs[name] for name in ("local_u", "local_v", "local_t"))
+        assert synopsis(world.chance, hour).index == synopsis(other.chance, hour).index
 
 
 def test_a_branch_of_a_branch_forgets_what_comes_after_it():
