@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import eccodes
 import h5netcdf
 import numcodecs
 import numpy as np
@@ -22,6 +21,7 @@ from scipy.io import netcdf_file
 from zarr.storage import MemoryStore
 
 from stormcast_tw.cycle import hours
+from stormcast_tw.simulation import grib
 from stormcast_tw.simulation.climate import LEVELS_HPA
 from stormcast_tw.simulation.global_ai import points
 from stormcast_tw.simulation.weather import World
@@ -211,7 +211,6 @@ def cds_grib(world: World, times: Sequence[datetime], ids: Sequence[str]) -> byt
 
 def _message(values: FloatArray, variable_id: str, time: datetime) -> bytes:
     level, latitude, longitude = VARIABLES[variable_id].level_hpa, *points()
-    handle = eccodes.codes_grib_new_from_samples(f"regular_ll_{'pl' if level else 'sfc'}_grib1")
     start, step = time, 0
     if variable_id == "tp01":
         lead = next(lead for lead in range(1, 13) if (time - hours(lead)).hour in _GRIB_LEADS)
@@ -220,18 +219,13 @@ def _message(values: FloatArray, variable_id: str, time: datetime) -> bytes:
     keys |= {"dataDate": int(f"{start:%Y%m%d}"), "dataTime": start.hour * 100, "shortName": PROVIDED[variable_id].grib}
     keys |= {"level": level} if level else {}
     keys |= {"stepType": "accum", "stepRange": f"{step - 1}-{step}"} if step else {"step": 0}
-    keys |= {"Ni": latitude.shape[1], "Nj": latitude.shape[0], "bitsPerValue": 16}
+    keys |= {"Ni": latitude.shape[1], "Nj": latitude.shape[0]}
     for axis, values_of, along in (("latitude", latitude[:, 0], "j"), ("longitude", longitude[0], "i")):
         keys[f"{axis}OfFirstGridPointInDegrees"] = float(values_of[0])
         keys[f"{axis}OfLastGridPointInDegrees"] = float(values_of[-1])
         keys[f"{along}DirectionIncrementInDegrees"] = abs(float(values_of[1] - values_of[0]))
-    try:
-        for key, value in keys.items():
-            eccodes.codes_set(handle, key, value)
-        eccodes.codes_set_values(handle, values.ravel())
-        return bytes(eccodes.codes_get_message(handle))
-    finally:
-        eccodes.codes_release(handle)
+    sample = f"regular_ll_{'pl' if level else 'sfc'}_grib1"
+    return grib.message(values, keys, packing="grid_simple", bits=16, sample=sample)
 
 
 def _stacked(

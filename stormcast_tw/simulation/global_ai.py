@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-import eccodes
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from stormcast_tw.simulation import grib
 from stormcast_tw.simulation.chance import Chance, hour_index
 from stormcast_tw.simulation.climate import LEVELS_HPA
 from stormcast_tw.simulation.weather import FORESIGHT_HOURS, World
@@ -110,34 +110,21 @@ def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
 
 def _message(values: FloatArray, short_name: str, level: int, init_time: datetime, lead_hours: int) -> bytes:
     on_pressure = len(short_name) == 1
-    handle = eccodes.codes_grib_new_from_samples("regular_ll_pl_grib2" if on_pressure else "regular_ll_sfc_grib2")
-    try:
-        for key, value in _keys(init_time, lead_hours).items():
-            eccodes.codes_set(handle, key, value)
-        eccodes.codes_set(handle, "shortName", short_name)
-        if on_pressure:
-            eccodes.codes_set(handle, "level", level)
-        eccodes.codes_set(handle, "bitsPerValue", 16)
-        eccodes.codes_set_values(handle, values.ravel())
-        return bytes(eccodes.codes_get_message(handle))
-    finally:
-        eccodes.codes_release(handle)
+    keys = _keys(init_time, lead_hours) | {"shortName": short_name} | ({"level": level} if on_pressure else {})
+    sample = "regular_ll_pl_grib2" if on_pressure else "regular_ll_sfc_grib2"
+    return grib.message(values, keys, packing="grid_simple", bits=16, sample=sample)
 
 
 def _keys(init_time: datetime, lead_hours: int) -> dict[str, int | float | str]:
     """What every message says; `expver` SIMU and production status 2 (research) tell it from a real one."""
     return {
         "centre": "ecmf",
-        "productionStatusOfProcessedData": 2,
+        **grib.when(init_time, lead_hours),
         "typeOfProcessedData": 1,
         "setLocalDefinition": 1,
         "class": "ml",
         "type": "fc",
         "stream": "oper",
         "expver": "SIMU",
-        "dataDate": int(f"{init_time:%Y%m%d}"),
-        "dataTime": init_time.hour * 100,
-        "stepUnits": "h",
-        "step": lead_hours,
         **ON_GRID,
     }

@@ -20,9 +20,12 @@ MARK = b"SIMULATED"
 Keys = Mapping[str, int | float | str]
 
 
-def message(values: FloatArray, keys: Keys, *, packing: str, bits: int) -> bytes:
-    """Return one message: `values` in the order of the grid that `keys` (eccodes' names, in this order) describe."""
-    handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+def message(values: FloatArray, keys: Keys, *, packing: str, bits: int, sample: str = "regular_ll_sfc_grib2") -> bytes:
+    """Return one message: `values` in the order of the grid that `keys` (eccodes' names, in this order) describe.
+
+    Its keys are those of eccodes' `sample` but where `keys` say something else.
+    """
+    handle = eccodes.codes_grib_new_from_samples(sample)
     try:
         for key, value in keys.items():
             eccodes.codes_set(handle, key, value)
