@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectNotFound
 
 HOME = Path(__file__).resolve().parent.parent
 POOL = "stormcast"
-QUEUES = {"operations": 1, "backfill": 10}
+QUEUES = {"operations": 1, "backfill": 10, "training": 20}
 """Priority of each queue of the pool: lower is served first."""
 
 

@@ -8,26 +8,27 @@ from prefect import flow
 from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.store import Artifact
-from stormcast_tw.training.data_recipe import DataRecipe
+from stormcast_tw.training.data_recipe import DataRecipe, named
 from stormcast_tw.training.engine import Engine, Local
 from tasks.training_data import begin_dataset, finish_dataset, make_days
 
 
 def _run_name() -> str:
     recipe = this_run.parameters.get("recipe") or {}
-    return f"training-data-{recipe.get('name') if isinstance(recipe, dict) else recipe.name}"
+    name = recipe.get("name") if isinstance(recipe, dict) else getattr(recipe, "name", recipe)
+    return f"training-data-{name}"
 
 
 @flow(name="training-data", flow_run_name=_run_name)
 def training_data(
-    recipe: DataRecipe, engine: Engine | None = None, share: tuple[int, int] = (1, 1), now: datetime | None = None
+    recipe: DataRecipe | str, engine: Engine | None = None, share: tuple[int, int] = (1, 1), now: datetime | None = None
 ) -> Artifact | None:
-    """Return the dataset of a recipe, made day by day on `engine` (by default all cores of this machine).
+    """Return the dataset of a recipe, or of one's name, made day by day on `engine` (by default this machine's cores).
 
     What is sealed is returned as it is; what was killed goes on. With `share` (2, 5) only the second of five shares of
     the days is made here, for clusters without Dask; whoever finds no day missing finishes. None until then.
     """
-    job, sealed = begin_dataset(recipe)
+    job, sealed = begin_dataset(named(recipe) if isinstance(recipe, str) else recipe)
     if sealed is not None:
         return sealed
     if make_days(job, engine or Local(), share):

@@ -31,19 +31,18 @@ def prepare(
     """Make a training dataset below the work root. Killed anywhere, the same command goes on. Exit 4: days remain."""
     settings().use_prefect_home()
     from flows.training_data import training_data
-    from stormcast_tw.training.data_recipe import RECIPES
+    from stormcast_tw.training.data_recipe import named
     from stormcast_tw.training.engine import Local, Scheduler, Slurm
     from stormcast_tw.training.finish import read_report
 
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    chosen = named(recipe)
     engine: Local | Scheduler | Slurm = Local(memory_gib=memory, **({"workers": workers} if workers else {}))
     if scheduler is not None:
         engine = Scheduler(address=scheduler)
     elif slurm is not None:
         more = tuple(slurm_option or ())
         engine = Slurm(jobs=workers or 1, memory_gib=memory, partition=slurm, host=host, directives=more)
-    made = training_data(RECIPES[recipe](), engine, share_of(share))
+    made = training_data(chosen, engine, share_of(share))
     if made is None:
         typer.echo(f"share {share} of {recipe} is made; other days remain")
         raise typer.Exit(4)

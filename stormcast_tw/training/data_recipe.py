@@ -214,3 +214,10 @@ RECIPES: Mapping[str, Callable[[], DataRecipe]] = {
     recipe.__name__: recipe for recipe in (rehearsal, demo, demo_tuned, acceptance, surface_1y, surface_2y5, upper_2y5)
 }
 """Every named recipe."""
+
+
+def named(recipe: str) -> DataRecipe:
+    """Return the recipe of a name. Raises ValueError where there is none."""
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    return RECIPES[recipe]()

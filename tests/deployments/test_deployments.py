@@ -21,6 +21,7 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.events import Event
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.sources.qpesums import path as qpesums_path
+from stormcast_tw.training.dataset import TrainingData
 from tests.conftest import CYCLE
 from tests.servers import free_port, postgres_server, running, webhook_receiver
 
@@ -100,7 +101,7 @@ def bootstrap(environment: dict[str, str]) -> None:
 def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
     """Have the worker carry out a deployment and return the state it ends in."""
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
-    size = {} if name == "verification" else {"lead_hours": 1, "members": 2}
+    size = {"lead_hours": 1, "members": 2} if name in ("operations", "backfill") else {}
     asked = {"parameters": size | parameters}
     run = ask(api, f"/deployments/{ids[name]}/create_flow_run", asked)["id"]
     return wait_for(name, lambda: _ended(api, run), 240)
@@ -110,11 +111,11 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     for cycle in (EARLIER, str(CYCLE)):
         simulate_cycle(Cycle.parse(cycle), str(folder / "inputs"), lead_hours=1)
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
-    assert set(ids) == {"operations", "backfill", "observations", "verification"}
+    assert set(ids) == {"operations", "backfill", "observations", "verification", "training-data", "training"}
     bootstrap(environment)
     assert {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})} == ids, "bootstrap is an upsert"
     queues = {q["name"]: q["priority"] for q in ask(api, "/work_pools/stormcast/queues/filter", {})}
-    assert queues["operations"] < queues["backfill"]
+    assert queues["operations"] < queues["backfill"] < queues["training"]
 
     scheduled = wait_for(
         "a scheduled run of operations",
@@ -140,6 +141,16 @@ def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str
     scored = {p.parents[1].name for p in (folder / "published/verification/demo").glob("*/*/manifest.json")}
     assert scored == {EARLIER}, "what follows it has been observed; what follows the other has not"
     assert list((folder / "published").glob("**/scorecard.html"))
+
+
+def test_training_data_are_prepared_by_a_worker_from_the_name_of_a_recipe(api: str, folder: Path):
+    state = run_deployment(api, "training-data", recipe="rehearsal")
+    assert state["type"] == "COMPLETED", state
+    data = TrainingData.newest(str(folder / "work"), "rehearsal")
+    assert (len(data), len(data.of("held_out"))) == (143, 23), "six days on end, and one"
+    state = run_deployment(api, "training-data", recipe="nonsense")
+    assert state["type"] == "FAILED", state
+    assert "recipe 'nonsense' is not one of rehearsal, demo" in state["message"]
 
 
 def test_withheld_inputs_ring_the_alarm(
