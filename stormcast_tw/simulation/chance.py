@@ -29,7 +29,7 @@ LOCAL = "local"
 """What of those same innovations is born here: nobody sees it before its hour."""
 
 STREAMS = {UPSTREAM: 1, LOCAL: 1, "mesoscale": 2, "fine": 3, "cells": 4, "analysis": 5, "global": 6, "gauge": 7}
-"""Independent sources of chance; a number here never changes its meaning."""
+"""Sources of chance, independent but where they share a number; a number here never changes its meaning."""
 
 
 def hour_index(time: datetime) -> int:
