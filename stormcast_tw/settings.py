@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from stormcast_tw import __version__
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
+_STORE_ATTEMPTS = 4
 
 
 class Provider(BaseModel):
@@ -83,7 +84,8 @@ class Settings(BaseSettings):
     def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
         """Return what s3fs is told, for all stores or for a provider's own.
 
-        Listings are never cached: another process may have sealed something meanwhile.
+        Listings are never cached: another process may have sealed something meanwhile. A request that a store answers
+        with an error of its own (5xx) is asked again; a provider's is not: the task asks, or a stand-in serves.
         """
         here = provider or Provider()
         anonymous = self.s3_anonymous if here.anonymous is None else here.anonymous
@@ -92,7 +94,7 @@ class Settings(BaseSettings):
         patience = {
             "connect_timeout": 5.0,
             "read_timeout": self.s3_timeout_seconds,
-            "retries": {"total_max_attempts": 1},
+            "retries": {"mode": "standard", "total_max_attempts": 1 if provider else _STORE_ATTEMPTS},
         }
         own_address = here.root is not None and here.endpoint is None
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from stormcast_tw.objects import Objects, objects
 from stormcast_tw.settings import settings
 from stormcast_tw.store import Store
 from tests.conftest import write_prepared
+from tests.faults import fault_server
 from tests.servers import S3Server
 
 
@@ -93,6 +95,26 @@ def test_copies_between_disk_and_s3_are_identical(s3: S3Server, work: Store, sma
     draft.copy_in(work, artifact)
     copied = draft.seal(grid={}, variables=(), parents=(artifact,), simulated=True, now=artifact.written_at)
     xr.testing.assert_identical(there.open(copied, "state").load(), work.open(artifact, "state").load())
+
+
+def test_a_store_is_asked_again_after_an_error_of_its_own(s3: S3Server, monkeypatch, small_package):
+    """Two requests fail; each that an artifact needs, conditional or by zarr, is asked a third time."""
+    with fault_server(s3.endpoint) as server:
+        monkeypatch.setenv("STORMCAST_TW_S3_ENDPOINT", server.endpoint)
+        settings.cache_clear()
+        settings()
+        store = Store(s3.bucket())
+        artifact = write_prepared(store, small_package, lead_hours=1)
+        asked: list[Callable[[], object]] = [
+            lambda: store.objects.create("new", b"1"),
+            lambda: store.objects.swap("pointer", None, b"1"),
+            lambda: store.objects.files("new") == ["new"],
+            lambda: store.open(artifact, "state").load()["t2m"].size,
+        ]
+        for ask in asked:
+            server.fault, server.times = "500", 2
+            assert ask()
+            assert server.times <= 0
 
 
 def test_other_protocols_are_refused():
