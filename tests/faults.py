@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 Fault = Literal["403", "404", "500", "503", "reset", "stall", "stall in body", "half", "etag"]
 """What the store does instead of answering.
 
-403, 404, 500, 503: S3's error documents. reset: the connection, before any answer. stall: nothing is sent, before the answer
-or after half of the body. half: the connection is closed after half of the body. etag: the answer is whole, its ETag
-is another, as of an object overwritten meanwhile in a store that ignores If-Match.
+403, 404, 500, 503: S3's error documents. reset: the connection, before any answer. stall: nothing is sent, before the
+answer or after half of the body. half: the connection is closed after half of the body. etag: the answer is whole, its
+ETag is another, as of an object overwritten meanwhile in a store that ignores If-Match.
 """
 
 _CODES = {"403": "AccessDenied", "404": "NoSuchKey", "500": "InternalError", "503": "SlowDown"}
