@@ -21,7 +21,7 @@ from pydantic import AwareDatetime
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.noise import standard_normal
+from stormcast_tw.model.noise import hourly_noise
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
@@ -116,15 +116,15 @@ def _roll_batch(
     background: Sequence[State],
     count: _Count,
 ) -> None:
-    variables, shape = model.package.state_set, (len(model.package.state_set), *model.package.grid.shape)
+    package, variables = model.package, model.package.state_set
+    noise = hourly_noise(
+        plan.base_seed, plan.cycle.init_time, members, package.residual_persistence, package.grid.shape
+    )
     group, marked = draft.arrays(FORECAST), draft.parts()
     done = 0
     while done < plan.lead_hours and all(part(m, done + 1) in marked for m in members):
         done += 1
     region = slice(members[0], members[-1] + 1)
-
-    def noise(lead: int) -> npt.NDArray[np.float32]:
-        return np.stack([standard_normal(plan.base_seed, plan.cycle.init_time, m, lead, shape) for m in members])
 
     def stored(lead: int) -> State:
         values = np.stack([np.asarray(array_of(group, v)[region, lead - 1]) for v in variables.ids], axis=1)

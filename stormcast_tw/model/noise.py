@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.cycle import as_utc
 
+Array = npt.NDArray[np.float32]
+Waves = npt.NDArray[np.float64]
+Noise = Callable[[int], Array]
+"""The noise of a lead: (member, variable, y, x)."""
+
 
 def standard_normal(
     base_seed: int, init_time: datetime, member: int, lead_hours: int, shape: tuple[int, ...], draw: int = 0
-) -> npt.NDArray[np.float32]:
+) -> Array:
     """Return standard normal float32 values of `shape`, the same whatever the batch, the order or the device.
 
     numpy's Philox generator, its 128-bit key the BLAKE2b digest of (base_seed, init_time, member, lead_hours, draw).
@@ -23,3 +30,53 @@ def standard_normal(
     what = struct.pack("<Qqqqq", base_seed, int(as_utc(init_time).timestamp()), member, lead_hours, draw)
     key = int.from_bytes(hashlib.blake2b(what, digest_size=16).digest(), "little")
     return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, dtype=np.float32)
+
+
+def hourly_noise(
+    base_seed: int, init_time: datetime, members: Sequence[int], persistence: Sequence[float], shape: tuple[int, int]
+) -> Noise:
+    """Return the noise of some members' leads: at every lead standard normal and white, in time only as white as said.
+
+    `persistence`, by variable, is the correlation of one lead's widest waves with the next one's: the amplitudes of
+    an ensemble's noise are a first-order autoregression (as in the SPPT scheme: Palmer et al. 2009, ECMWF Technical
+    Memorandum 598), here of the draws themselves, so that the noise of a lead stays what the networks know.
+    """
+    waves = widest_waves(shape)
+    before = np.array(persistence)[:, None]
+    new = np.sqrt(1 - before**2)
+
+    def white(member: int, lead: int) -> Array:
+        return standard_normal(base_seed, init_time, member, lead, (len(persistence), *shape))
+
+    @cache
+    def amplitudes(member: int, lead: int) -> Waves:
+        drawn = project(white(member, lead), waves)
+        if lead > 1:
+            drawn = before * amplitudes(member, lead - 1) + new * drawn
+        return drawn
+
+    def noise(member: int, lead: int) -> Array:
+        drawn = white(member, lead)
+        if lead <= 1 or not any(persistence):
+            return drawn
+        difference = amplitudes(member, lead) - project(drawn, waves)
+        drawn += np.einsum("vw,wyx->vyx", difference, waves).astype(np.float32)
+        return drawn
+
+    return lambda lead: np.stack([noise(member, lead) for member in members])
+
+
+def widest_waves(shape: tuple[int, int]) -> Waves:
+    """Return the mean and the cosines of half a wave a side, and their products (wave, y, x), of unit norm each."""
+    y, x = (
+        np.stack([np.full(size, size**-0.5), np.sqrt(2 / size) * np.cos(np.pi * (np.arange(size) + 0.5) / size)])
+        for size in shape
+    )
+    waves: Waves = np.einsum("my,nx->mnyx", y, x).reshape(4, *shape)
+    return waves
+
+
+def project(fields: Array, waves: Waves) -> Waves:
+    """Return the amplitudes (variable, wave) of waves in fields (variable, y, x)."""
+    amplitudes: Waves = np.einsum("vyx,wyx->vw", fields, waves)
+    return amplitudes

@@ -46,6 +46,8 @@ class StateScale(Scale):
     residual_std: float = Field(gt=0)
     background_only_residual_std: float | None = Field(default=None, gt=0)
     """That of a state made from the background alone, where the package can make one."""
+    residual_persistence: float = Field(default=0, ge=0, lt=1)
+    """Correlation of the residual's widest waves with those of the hour before; the ensemble's noise has it too."""
 
 
 class Network(Frozen):
@@ -165,6 +167,11 @@ class ModelPackage:
     def background_set(self) -> VariableSet:
         """What drives it."""
         return BACKGROUND_SETS[self.description.background_set]
+
+    @property
+    def residual_persistence(self) -> tuple[float, ...]:
+        """That of every variable of the state."""
+        return tuple(scale.residual_persistence for scale in self.description.state.values())
 
     @property
     def orography(self) -> npt.NDArray[np.float32]:

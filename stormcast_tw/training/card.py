@@ -95,6 +95,9 @@ def _details(told: Description) -> list[str]:
         lines.append("They see how the background changes in the hour and how far the state is from it.")
     if told.shapiro_order:
         lines.append(f"Changes of variables without a transform pass a Shapiro filter of order {told.shapiro_order}.")
+    if any(scale.residual_persistence for scale in told.state.values()):
+        told_each = ", ".join(f"{variable} {scale.residual_persistence:.2f}" for variable, scale in told.state.items())
+        lines.append(f"The widest waves of the ensemble's noise persist from hour to hour: {told_each}.")
     return lines
 
 

@@ -1,6 +1,6 @@
 """A whole training: the stages in their order, the residual between them, and the package at the end.
 
-A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual,
+A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scales of the residual,
 `best.pt` the best diffusion so far, `log.jsonl` and `tensorboard/` what it said, `result.json` how it ended, `package/`
 what it made. The same command in the same folder goes on.
 """
@@ -36,7 +36,7 @@ from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import ROLES, Recipe, StageName
 from stormcast_tw.training.team import Team, team_of
 from stormcast_tw.training.trainer import Halt, StageRun, train
-from stormcast_tw.training.validation import Scores, residual_std, validate
+from stormcast_tw.training.validation import Scores, residual_persistence, residual_std, validate
 from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
 
 RUN, RESULT, RESIDUAL, BEST, PACKAGE = "run.json", "result.json", "residual.json", "best.pt", "package"
@@ -211,20 +211,28 @@ class _Run:
         return score
 
     def _scaled(self, role: Role, package: ModelPackage, model: StormCast) -> ModelPackage:
-        """Return the package with the residual of its regression, measured once on held-out hours."""
-        path, alone = self.folder / RESIDUAL, role.startswith("background_only")
+        """Return the package with the scales of its regression's residual, measured once on held-out hours."""
+        path = self.folder / RESIDUAL
         if path.exists():
-            found: dict[str, float] = json.loads(path.read_text())
+            found: dict[str, dict[str, float]] = json.loads(path.read_text())
         else:
-            diffusion: Role = "background_only_diffusion" if alone else "diffusion"
-            found = residual_std(model, diffusion, self.data.of("held_out"), self.recipe.residual_hours, self.team)
+            measured_on = (self.data.of("held_out"), self.recipe.residual_hours, self.team)
+            if role.startswith("background_only"):
+                found = {"background_only_residual_std": residual_std(model, "background_only_diffusion", *measured_on)}
+            else:
+                found = {
+                    "residual_std": residual_std(model, "diffusion", *measured_on),
+                    "residual_persistence": residual_persistence(model, *measured_on),
+                }
             self.team.wait()
             if self.team.leads:
                 aside = path.with_suffix(".aside")
                 aside.write_text(json.dumps(found) + "\n")
                 aside.replace(path)
-        name = "background_only_residual_std" if alone else "residual_std"
-        scales = {v: s.model_copy(update={name: found[v]}) for v, s in package.description.state.items()}
+        scales = {
+            v: s.model_copy(update={name: values[v] for name, values in found.items()})
+            for v, s in package.description.state.items()
+        }
         return replace(package, description=package.description.model_copy(update={"state": scales}))
 
     def _ship(self, package: ModelPackage, begun: Begun, best: _Best, skipped: dict[StageName, int]) -> None:
@@ -232,7 +240,8 @@ class _Run:
         for network in package.networks.values():
             for_inference(network)
         saved = packages.save(package, self.folder / PACKAGE)
-        residual = json.loads((self.folder / RESIDUAL).read_text())
+        measured = json.loads((self.folder / RESIDUAL).read_text())
+        residual = next(values for name, values in measured.items() if name.endswith("residual_std"))
         result = Result(
             package=saved.digest,
             residual_std=residual,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.fft
 import torch
 import xarray as xr
 from scores.probability import crps_for_ensemble
@@ -23,7 +24,7 @@ from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Validation
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import ensemble, residual_std, validate
+from stormcast_tw.training.validation import ensemble, residual_persistence, residual_std, validate
 from tests.training.small_training import make_data, small
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -105,6 +106,27 @@ def test_the_residual_of_persistence_is_the_change_in_an_hour(data: TrainingData
             change = [c[p.observed] for c, p in zip(change, pairs, strict=True)]
         expected = np.sqrt(np.mean(np.concatenate([c.ravel() for c in change]) ** 2))
         assert found[name] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_persistence_of_a_residual_is_the_lag_one_correlation_of_its_widest_waves(
+    data: TrainingData, package: ModelPackage
+):
+    """Of what a regression leaves that always says a fifth of a standard deviation; widest waves by scipy's DCT-II."""
+
+    class Always(torch.nn.Module):
+        def forward(self, condition: torch.Tensor, *_: object) -> torch.Tensor:
+            return torch.full((len(condition), 16, 8, 8), 0.2)
+
+    always = replace(package, networks=package.networks | {"regression": Always()})
+    found = residual_persistence(StormCast(always), data, 10_000, ALONE)
+    states = np.stack([data.state(int(place), 3)[:, :3].astype(np.float64) for place in data.starts(2)])
+    said = 0.2 * np.array([scale.tendency_std for scale in package.description.state.values()])[:3, None, None]
+    waves = scipy.fft.dctn(np.diff(states, axis=1) - said, axes=(3, 4), norm="ortho")[..., :2, :2]
+    expected = 2 * (waves[:, 0] * waves[:, 1]).sum(axis=(0, 2, 3)) / (waves**2).sum(axis=(0, 1, 3, 4))
+    assert 0.1 < expected.min() < expected.max() < 0.95
+    assert [found[v] for v in data.state_set.ids[:3]] == pytest.approx(expected, rel=1e-4)
+    without = residual_persistence(StormCast(package), data, 10_000, ALONE)
+    assert without["t2m"] == 0, "changes of this random state swing back: a negative correlation is none"
 
 
 def test_a_model_whose_states_are_not_finite_has_no_scores(data: TrainingData, package: ModelPackage):
