@@ -21,7 +21,6 @@ from pydantic import AwareDatetime
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.noise import hourly_noise
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
@@ -117,9 +116,7 @@ def _roll_batch(
     count: _Count,
 ) -> None:
     package, variables = model.package, model.package.state_set
-    noise = hourly_noise(
-        plan.base_seed, plan.cycle.init_time, members, package.residual_persistence, package.grid.shape
-    )
+    noise = package.noise(plan.base_seed, plan.cycle.init_time, members)
     group, marked = draft.arrays(FORECAST), draft.parts()
     done = 0
     while done < plan.lead_hours and all(part(m, done + 1) in marked for m in members):

@@ -18,6 +18,10 @@ Waves = npt.NDArray[np.float64]
 Noise = Callable[[int], Array]
 """The noise of a lead: (member, variable, y, x)."""
 
+_WAVES_A_SIDE = 4
+WAVES = _WAVES_A_SIDE**2
+"""How many waves are the widest: of none to one and a half periods a side."""
+
 
 def standard_normal(
     base_seed: int, init_time: datetime, member: int, lead_hours: int, shape: tuple[int, ...], draw: int = 0
@@ -33,17 +37,15 @@ def standard_normal(
 
 
 def hourly_noise(
-    base_seed: int, init_time: datetime, members: Sequence[int], persistence: Sequence[float], shape: tuple[int, int]
+    base_seed: int, init_time: datetime, members: Sequence[int], persistence: Waves, shape: tuple[int, int]
 ) -> Noise:
     """Return the noise of some members' leads: at every lead standard normal and white, in time only as white as said.
 
-    `persistence`, by variable, is the correlation of one lead's widest waves with the next one's: the amplitudes of
-    an ensemble's noise are a first-order autoregression (as in the SPPT scheme: Palmer et al. 2009, ECMWF Technical
-    Memorandum 598), here of the draws themselves, so that the noise of a lead stays what the networks know.
+    `persistence` (variable, wave) is the correlation of the amplitudes of one lead's widest waves with the next one's:
+    a first-order autoregression, as of the patterns of ECMWF's SPPT (Palmer et al. 2009, Technical Memorandum 598),
+    here of the draws' own amplitudes, so that the noise of every lead stays what the networks know.
     """
-    waves = widest_waves(shape)
-    before = np.array(persistence)[:, None]
-    new = np.sqrt(1 - before**2)
+    waves, new = widest_waves(shape), np.sqrt(1 - persistence**2)
 
     def white(member: int, lead: int) -> Array:
         return standard_normal(base_seed, init_time, member, lead, (len(persistence), *shape))
@@ -52,12 +54,12 @@ def hourly_noise(
     def amplitudes(member: int, lead: int) -> Waves:
         drawn = project(white(member, lead), waves)
         if lead > 1:
-            drawn = before * amplitudes(member, lead - 1) + new * drawn
+            drawn = persistence * amplitudes(member, lead - 1) + new * drawn
         return drawn
 
     def noise(member: int, lead: int) -> Array:
         drawn = white(member, lead)
-        if lead <= 1 or not any(persistence):
+        if lead <= 1 or not persistence.any():
             return drawn
         difference = amplitudes(member, lead) - project(drawn, waves)
         drawn += np.einsum("vw,wyx->vyx", difference, waves).astype(np.float32)
@@ -67,12 +69,9 @@ def hourly_noise(
 
 
 def widest_waves(shape: tuple[int, int]) -> Waves:
-    """Return the mean and the cosines of half a wave a side, and their products (wave, y, x), of unit norm each."""
-    y, x = (
-        np.stack([np.full(size, size**-0.5), np.sqrt(2 / size) * np.cos(np.pi * (np.arange(size) + 0.5) / size)])
-        for size in shape
-    )
-    waves: Waves = np.einsum("my,nx->mnyx", y, x).reshape(4, *shape)
+    """Return the first cosines of the type-II transform, their products of unit norm (wave, y, x), x fastest."""
+    y, x = (_cosines(size) for size in shape)
+    waves: Waves = np.einsum("my,nx->mnyx", y, x).reshape(WAVES, *shape)
     return waves
 
 
@@ -80,3 +79,8 @@ def project(fields: Array, waves: Waves) -> Waves:
     """Return the amplitudes (variable, wave) of waves in fields (variable, y, x)."""
     amplitudes: Waves = np.einsum("vyx,wyx->vw", fields, waves)
     return amplitudes
+
+
+def _cosines(size: int) -> Waves:
+    numbers, points = np.arange(_WAVES_A_SIDE)[:, None], np.arange(size) + 0.5
+    return np.sqrt(np.where(numbers, 2, 1) / size) * np.cos(np.pi * numbers * points / size)

@@ -6,9 +6,11 @@ Nothing in a package can execute code: JSON validated against this module, and t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,7 @@ from safetensors.torch import save as save_tensors
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.grid import Grid
 from stormcast_tw.model.network import Architecture, Channels, Role, build, for_inference
+from stormcast_tw.model.noise import WAVES, Noise, hourly_noise
 from stormcast_tw.plan import Frozen, Sampler, digest_of
 from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS, VariableSet
 
@@ -39,6 +42,17 @@ class Scale(Frozen):
     std: float = Field(gt=0)
 
 
+class WidestWaves(Frozen):
+    """The widest waves of a residual as they were measured, by wave in the order of `noise.widest_waves`.
+
+    `std` of their amplitudes in units of the residual's standard deviation, `persistence` their correlation with those
+    of the hour before.
+    """
+
+    std: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=WAVES, max_length=WAVES)
+    persistence: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(min_length=WAVES, max_length=WAVES)
+
+
 class StateScale(Scale):
     """Also the standard deviations of its one-hour tendency and of the regression's residual."""
 
@@ -46,8 +60,8 @@ class StateScale(Scale):
     residual_std: float = Field(gt=0)
     background_only_residual_std: float | None = Field(default=None, gt=0)
     """That of a state made from the background alone, where the package can make one."""
-    residual_persistence: float = Field(default=0, ge=0, lt=1)
-    """Correlation of the residual's widest waves with those of the hour before; the ensemble's noise has it too."""
+    widest_waves: WidestWaves | None = None
+    """Of the residual, where they are drawn as they were measured and not as the diffusion says them."""
 
 
 class Network(Frozen):
@@ -168,10 +182,11 @@ class ModelPackage:
         """What drives it."""
         return BACKGROUND_SETS[self.description.background_set]
 
-    @property
-    def residual_persistence(self) -> tuple[float, ...]:
-        """That of every variable of the state."""
-        return tuple(scale.residual_persistence for scale in self.description.state.values())
+    def noise(self, base_seed: int, init_time: datetime, members: Sequence[int]) -> Noise:
+        """Return the noise of some members of an ensemble, as persistent as the package says."""
+        waves = [scale.widest_waves for scale in self.description.state.values()]
+        persistence = [(0.0,) * WAVES if one is None else one.persistence for one in waves]
+        return hourly_noise(base_seed, init_time, members, np.array(persistence), self.grid.shape)
 
     @property
     def orography(self) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
 from stormcast_tw.model.network import Role, fold, unfold
+from stormcast_tw.model.noise import widest_waves
 from stormcast_tw.model.package import ModelPackage, Scale
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
@@ -41,6 +42,10 @@ class StormCast:
         self._tendencies = self._state.std / self._tendency_std
         self._driven = [list(description.state).index(v) for v in description.driven]
         self._drivers = [list(description.background).index(v) for v in description.driven]
+        measured = [(n, s.widest_waves.std) for n, s in enumerate(scales) if s.widest_waves]
+        self._measured = [n for n, _ in measured]
+        self._wave_std = torch.tensor([std for _, std in measured], dtype=torch.float32, device=self.device)
+        self._waves = torch.from_numpy(widest_waves(package.grid.shape).astype(np.float32)).to(self.device)
         alone = [scale.background_only_residual_std or 1.0 for scale in scales]
         self._alone_std = _column(alone, self.device)
         bounds = [variable.valid_range for variable in package.state_set]
@@ -96,9 +101,21 @@ class StormCast:
         condition = self.condition(state.values, before.values, after.values, after.valid_time)
         z_mean = z_mvyx + self._tendency_std * self._regression(condition)
         condition = torch.cat([condition, self._state.scale(z_mean)], dim=1)
-        residual = self._residual(condition, torch.from_numpy(noise).to(self.device))
+        drawn = torch.from_numpy(noise).to(self.device)
+        residual = self._with_measured_waves(self._residual(condition, drawn), drawn)
         change = z_mean - z_mvyx + self._residual_std * residual
         return self._state.untransform(z_mvyx + self._filtered(change))
+
+    def _with_measured_waves(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return a residual (m, v, y, x) whose widest waves have the noise's amplitudes times what was measured."""
+        if self._measured:
+            residual = residual.clone()
+            drawn, said = (
+                torch.einsum("mvyx,wyx->mvw", field[:, self._measured], self._waves) for field in (noise, residual)
+            )
+            difference = self._wave_std * drawn - said
+            residual[:, self._measured] += torch.einsum("mvw,wyx->mvyx", difference, self._waves)
+        return residual
 
     def _filtered(self, change: torch.Tensor) -> torch.Tensor:
         """Return a change (m, v, y, x) without the waves of two points that neither network can tell from noise."""

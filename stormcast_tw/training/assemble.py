@@ -44,9 +44,11 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
         told = base.description
     if told.background_details != recipe.background_details:
         raise BadPackage(f"{told.name}: sees background details; recipe {recipe.name} does not")
+    state = {v: scale.model_copy(update={"widest_waves": None}) for v, scale in told.state.items()}
     major, minor, _ = told.version.split(".")
     update = {
         "version": f"{major}.{int(minor) + 1}.0",
+        "state": state,
         "shapiro_order": recipe.shapiro_order,
         "sampler": recipe.sampler,
         "members": recipe.members,

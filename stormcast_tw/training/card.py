@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stormcast_tw.model.noise import WAVES
 from stormcast_tw.model.package import Description, ModelPackage
 from stormcast_tw.training.data_recipe import HOURS_BETWEEN_RUNS, DataRecipe, Span
 from stormcast_tw.training.dataset import TrainingData
@@ -95,9 +96,13 @@ def _details(told: Description) -> list[str]:
         lines.append("They see how the background changes in the hour and how far the state is from it.")
     if told.shapiro_order:
         lines.append(f"Changes of variables without a transform pass a Shapiro filter of order {told.shapiro_order}.")
-    if any(scale.residual_persistence for scale in told.state.values()):
-        told_each = ", ".join(f"{variable} {scale.residual_persistence:.2f}" for variable, scale in told.state.items())
-        lines.append(f"The widest waves of the ensemble's noise persist from hour to hour: {told_each}.")
+    waves = {v: scale.widest_waves for v, scale in told.state.items() if scale.widest_waves}
+    if waves:
+        persistence = ", ".join(f"{variable} {one.persistence[0]:.2f}" for variable, one in waves.items())
+        lines.append(
+            f"The residual's {WAVES} widest waves are drawn as measured on held-out hours; their correlation with the "
+            f"hour before, of the domain's mean: {persistence}."
+        )
     return lines
 
 

@@ -79,6 +79,7 @@ class Recipe(Frozen):
     detail_widths: tuple[int, ...] = ()
     background_details: bool = False
     shapiro_order: int = 0
+    measured_waves: bool = False
     networks: dict[Role, Architecture]
     stages: dict[StageName, Stage]
     noise: NoiseLaw
@@ -163,6 +164,7 @@ def demo() -> Recipe:
         sampler=_SAMPLER,
         crop=(112, 64),
         crops=2,
+        members_per_batch=2,
         validation=Validation(every=8000, cycles=4, members=4, lead_hours=6),
     )
 
@@ -200,6 +202,7 @@ def demo_driven() -> Recipe:
             "name": "demo_driven",
             "background_details": True,
             "shapiro_order": 3,
+            "measured_waves": True,
             "stages": stages,
             "validation": checks,
         }

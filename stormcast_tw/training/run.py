@@ -1,15 +1,15 @@
 """A whole training: the stages in their order, the residual between them, and the package at the end.
 
-A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scales of the residual,
-`best.pt` the best diffusion so far, `log.jsonl` and `tensorboard/` what it said, `result.json` how it ended, `package/`
-what it made. The same command in the same folder goes on.
+A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual
+and `waves.json` its widest waves, `best.pt` the best diffusion so far, `log.jsonl` and `tensorboard/` what it said,
+`result.json` how it ended, `package/` what it made. The same command in the same folder goes on.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -24,7 +24,7 @@ import torch
 from stormcast_tw.errors import BadInput, Conflict
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.network import Role, for_inference
-from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.package import ModelPackage, StateScale
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version
@@ -36,10 +36,11 @@ from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import ROLES, Recipe, StageName
 from stormcast_tw.training.team import Team, team_of
 from stormcast_tw.training.trainer import Halt, StageRun, train
-from stormcast_tw.training.validation import Scores, residual_persistence, residual_std, validate
+from stormcast_tw.training.validation import Scores, residual_std, residual_waves, validate
 from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
 
-RUN, RESULT, RESIDUAL, BEST, PACKAGE = "run.json", "result.json", "residual.json", "best.pt", "package"
+RUN, RESULT, BEST, PACKAGE = "run.json", "result.json", "best.pt", "package"
+RESIDUAL, WAVES = "residual.json", "waves.json"
 
 
 class Begun(Frozen):
@@ -211,37 +212,39 @@ class _Run:
         return score
 
     def _scaled(self, role: Role, package: ModelPackage, model: StormCast) -> ModelPackage:
-        """Return the package with the scales of its regression's residual, measured once on held-out hours."""
-        path = self.folder / RESIDUAL
+        """Return the package with what its regression leaves, measured once on held-out hours."""
+        held_out, alone = self.data.of("held_out"), role.startswith("background_only")
+        diffusion: Role = "background_only_diffusion" if alone else "diffusion"
+        hours = self.recipe.residual_hours
+        std = self._measured(RESIDUAL, lambda: residual_std(model, diffusion, held_out, hours, self.team))
+        name = "background_only_residual_std" if alone else "residual_std"
+        package = _with_scales(package, name, std)
+        if alone or not self.recipe.measured_waves:
+            return package
+        scaled = StormCast(package, self.team.device)
+        waves = self._measured(WAVES, lambda: residual_waves(scaled, held_out, hours, self.team))
+        return _with_scales(package, "widest_waves", waves)
+
+    def _measured(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what a file of the run holds; measured, and kept there, if there is none."""
+        path = self.folder / name
         if path.exists():
-            found: dict[str, dict[str, float]] = json.loads(path.read_text())
-        else:
-            measured_on = (self.data.of("held_out"), self.recipe.residual_hours, self.team)
-            if role.startswith("background_only"):
-                found = {"background_only_residual_std": residual_std(model, "background_only_diffusion", *measured_on)}
-            else:
-                found = {
-                    "residual_std": residual_std(model, "diffusion", *measured_on),
-                    "residual_persistence": residual_persistence(model, *measured_on),
-                }
-            self.team.wait()
-            if self.team.leads:
-                aside = path.with_suffix(".aside")
-                aside.write_text(json.dumps(found) + "\n")
-                aside.replace(path)
-        scales = {
-            v: s.model_copy(update={name: values[v] for name, values in found.items()})
-            for v, s in package.description.state.items()
-        }
-        return replace(package, description=package.description.model_copy(update={"state": scales}))
+            kept: dict[str, Any] = json.loads(path.read_text())
+            return kept
+        found = measure()
+        self.team.wait()
+        if self.team.leads:
+            aside = path.with_suffix(".aside")
+            aside.write_text(json.dumps(found) + "\n")
+            aside.replace(path)
+        return found
 
     def _ship(self, package: ModelPackage, begun: Begun, best: _Best, skipped: dict[StageName, int]) -> None:
         scores = Scores.model_validate_json(best.scores) if best.scores else None
         for network in package.networks.values():
             for_inference(network)
         saved = packages.save(package, self.folder / PACKAGE)
-        measured = json.loads((self.folder / RESIDUAL).read_text())
-        residual = next(values for name, values in measured.items() if name.endswith("residual_std"))
+        residual = json.loads((self.folder / RESIDUAL).read_text())
         result = Result(
             package=saved.digest,
             residual_std=residual,
@@ -253,6 +256,15 @@ class _Run:
         (self.folder / RESULT).write_text(result.model_dump_json(indent=1) + "\n")
         text = card.card(saved, self.recipe, self.data, begun.attempts, scores, read(self.folder / LOG))
         (self.folder / PACKAGE / card.NAME).write_text(text)
+
+
+def _with_scales(package: ModelPackage, name: str, values: Mapping[str, Any]) -> ModelPackage:
+    """Return the package with one of its state's scales, of the variables that have a value."""
+    state = {
+        v: StateScale.model_validate(scale.model_dump() | ({name: values[v]} if v in values else {}))
+        for v, scale in package.description.state.items()
+    }
+    return replace(package, description=package.description.model_copy(update={"state": state}))
 
 
 def _attempt(switches: Switches, team: Team, now: datetime) -> dict[str, Any]:

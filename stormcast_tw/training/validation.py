@@ -12,7 +12,7 @@ import torch
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage, Refused
 from stormcast_tw.model.network import Role
-from stormcast_tw.model.noise import hourly_noise, project, widest_waves
+from stormcast_tw.model.noise import WAVES, project, widest_waves
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen
@@ -99,26 +99,27 @@ def residual_std(model: StormCast, role: Role, data: TrainingData, count: int, t
     return found
 
 
-def residual_persistence(model: StormCast, data: TrainingData, count: int, team: Team) -> dict[str, float]:
-    """Return how far the residual's widest waves persist from hour to hour, by variable: their lag-one correlation.
+def residual_waves(model: StormCast, data: TrainingData, count: int, team: Team) -> dict[str, dict[str, list[float]]]:
+    """Return `std` and `persistence` of the residual's widest waves, of every variable without a transform.
 
-    Measured on at most `count` held-out hours and those after them; 0 where it is none or negative. What no input
-    tells of the large scale (its hidden state) errs alike for hours, and a noise new every hour would average it out.
+    Measured on at most `count` held-out hours and those after them, in units of the package's `residual_std`. Their
+    errors are what no input tells of the large scale, alike for hours; a noise new every hour averages them out, and
+    a diffusion, for which they are the last to come out of the noise, understates them.
     """
-    waves = widest_waves(model.package.grid.shape)
-    samples, weights = Samples(data), [1.0] * len(data.state_set)
-    sums = np.zeros((2, len(data.state_set)))
+    smooth = [v for v, variable in enumerate(model.package.state_set) if variable.transform == "identity"]
+    waves, samples, weights = widest_waves(model.package.grid.shape), Samples(data), [1.0] * len(data.state_set)
+    sums = np.zeros((3, len(smooth), WAVES))
     for place in evenly(data.starts(2), count)[team.rank :: team.world]:
-        found = []
-        for hour in (place, place + 1):
-            batch = batch_of(model, "diffusion", [samples[hour, 0]], weights)
-            found.append(project((batch.target * (batch.weight > 0))[0].cpu().numpy(), waves))
-        before, after = found
-        sums += np.sum([before * after, (before**2 + after**2) / 2], axis=2)
-    products, squares = team.total(torch.from_numpy(sums)).cpu().numpy()
+        before, after = (
+            project(batch_of(model, "diffusion", [samples[hour, 0]], weights).target[0, smooth].cpu().numpy(), waves)
+            for hour in (place, place + 1)
+        )
+        sums += [before * after, (before**2 + after**2) / 2, np.ones_like(before)]
+    products, squares, counts = team.total(torch.from_numpy(sums)).cpu().numpy()
+    std, persistence = np.sqrt(squares / counts), np.clip(products / squares, 0, _MOST_PERSISTENT)
     return {
-        variable: min(max(float(product / square), 0.0), _MOST_PERSISTENT) if square > 0 else 0.0
-        for variable, product, square in zip(data.state_set.ids, products, squares, strict=True)
+        data.state_set.ids[v]: {"std": std[n].tolist(), "persistence": persistence[n].tolist()}
+        for n, v in enumerate(smooth)
     }
 
 
@@ -152,7 +153,7 @@ def ensemble(
         State.of(values[None], package.background_set, init_time + hours(hour), model.device)
         for hour, values in enumerate(data.background(place, hours_ahead + 1))
     ]
-    noise = hourly_noise(_SEED, init_time, range(members), package.residual_persistence, package.grid.shape)
+    noise = package.noise(_SEED, init_time, range(members))
     if not hours_ahead:
         yield 0, model.begin(background[0], noise(0)).numpy()
         return

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from stormcast_tw.model.noise import hourly_noise, project, standard_normal, widest_waves
+from stormcast_tw.model.noise import WAVES, hourly_noise, project, standard_normal, widest_waves
 from tests.conftest import CYCLE
 
 T = CYCLE.init_time
@@ -32,35 +32,36 @@ def test_another_draw_is_other_noise():
     assert not np.array_equal(standard_normal(0, T, 0, 1, (9,)), standard_normal(0, T, 0, 1, (9,), draw=1))
 
 
-SHAPE, RHO = (24, 16), (0.8, 0.3, 0.0)
+SHAPE = (24, 16)
+PERSISTENCE = np.outer((1.0, 0.4, 0.0), np.linspace(0.8, 0.2, WAVES))
 
 
 def test_widest_waves_are_the_first_of_a_cosine_transform():
     """Against scipy's orthonormal DCT-II."""
     field = np.random.default_rng(0).standard_normal((1, *SHAPE)).astype(np.float32)
-    expected = scipy.fft.dctn(field[0].astype(np.float64), norm="ortho")[:2, :2]
-    assert project(field, widest_waves(SHAPE)).reshape(2, 2) == pytest.approx(expected, abs=1e-12)
+    expected = scipy.fft.dctn(field[0].astype(np.float64), norm="ortho")[:4, :4]
+    assert project(field, widest_waves(SHAPE)).reshape(4, 4) == pytest.approx(expected, abs=1e-12)
 
 
 def test_noise_that_does_not_persist_is_the_draw_itself():
-    noise = hourly_noise(1, T, (3,), (0.0, 0.0, 0.0), SHAPE)
+    noise = hourly_noise(1, T, (3,), np.zeros((3, WAVES)), SHAPE)
     assert np.array_equal(noise(5)[0], standard_normal(1, T, 3, 5, (3, *SHAPE)))
 
 
 def test_persisting_noise_is_white_at_every_lead_and_correlated_in_its_widest_waves():
-    noise, waves = hourly_noise(1, T, range(400), RHO, SHAPE), widest_waves(SHAPE)
-    found = np.stack([[project(member, waves) for member in noise(lead)] for lead in range(9)])
-    assert found.std(axis=(1, 3)) == pytest.approx(1, abs=0.08)
-    later = (found[3:] * found[2:-1]).mean(axis=(0, 1, 3))
-    assert later == pytest.approx(np.array(RHO), abs=0.03)
-    assert (found[4:] * found[2:-2]).mean(axis=(0, 1, 3)) == pytest.approx(np.array(RHO) ** 2, abs=0.03)
-    assert (found[1] * found[0]).mean(axis=(0, 2)) == pytest.approx(0, abs=0.08), "lead 0 is another network's"
-    rest = noise(7)[5] - np.einsum("vw,wyx->vyx", found[7, 5], waves)
-    drawn = standard_normal(1, T, 5, 7, (3, *SHAPE))
+    noise, waves = hourly_noise(1, T, range(1000), PERSISTENCE, SHAPE), widest_waves(SHAPE)
+    found = np.stack([[project(member, waves) for member in noise(lead)] for lead in range(6)])
+    assert found.std(axis=1) == pytest.approx(1, abs=0.12)
+    assert (found[3:] * found[2:-1]).mean(axis=(0, 1)) == pytest.approx(PERSISTENCE, abs=0.08)
+    assert (found[4:] * found[2:-2]).mean(axis=(0, 1)) == pytest.approx(PERSISTENCE**2, abs=0.1)
+    assert (found[1] * found[0]).mean(axis=0) == pytest.approx(0, abs=0.15), "lead 0 is another network's"
+    one = noise(5)[7]
+    rest = one - np.einsum("vw,wyx->vyx", project(one, waves), waves)
+    drawn = standard_normal(1, T, 7, 5, (3, *SHAPE))
     assert rest == pytest.approx(drawn - np.einsum("vw,wyx->vyx", project(drawn, waves), waves), abs=1e-6)
 
 
 def test_persisting_noise_is_the_same_whatever_the_batch_and_the_order():
-    together, alone = hourly_noise(1, T, range(4), RHO, SHAPE), hourly_noise(1, T, (2,), RHO, SHAPE)
+    together, alone = hourly_noise(1, T, range(4), PERSISTENCE, SHAPE), hourly_noise(1, T, (2,), PERSISTENCE, SHAPE)
     late = alone(6)
     assert np.array_equal(late[0], [together(lead) for lead in range(1, 7)][-1][2])

@@ -24,7 +24,7 @@ from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Validation
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import ensemble, residual_persistence, residual_std, validate
+from stormcast_tw.training.validation import ensemble, residual_std, residual_waves, validate
 from tests.training.small_training import make_data, small
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -108,25 +108,27 @@ def test_the_residual_of_persistence_is_the_change_in_an_hour(data: TrainingData
         assert found[name] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_persistence_of_a_residual_is_the_lag_one_correlation_of_its_widest_waves(
-    data: TrainingData, package: ModelPackage
-):
-    """Of what a regression leaves that always says a fifth of a standard deviation; widest waves by scipy's DCT-II."""
+def test_the_widest_waves_of_a_residual_are_those_of_a_cosine_transform(data: TrainingData, package: ModelPackage):
+    """Of what a regression leaves that always says a fifth of a standard deviation; waves by scipy's DCT-II."""
 
     class Always(torch.nn.Module):
         def forward(self, condition: torch.Tensor, *_: object) -> torch.Tensor:
             return torch.full((len(condition), 16, 8, 8), 0.2)
 
     always = replace(package, networks=package.networks | {"regression": Always()})
-    found = residual_persistence(StormCast(always), data, 10_000, ALONE)
+    found = residual_waves(StormCast(always), data, 10_000, ALONE)
+    assert list(found) == ["t2m", "u10m", "v10m"], "rain has a transform"
+    scales = list(package.description.state.values())[:3]
     states = np.stack([data.state(int(place), 3)[:, :3].astype(np.float64) for place in data.starts(2)])
-    said = 0.2 * np.array([scale.tendency_std for scale in package.description.state.values()])[:3, None, None]
-    waves = scipy.fft.dctn(np.diff(states, axis=1) - said, axes=(3, 4), norm="ortho")[..., :2, :2]
-    expected = 2 * (waves[:, 0] * waves[:, 1]).sum(axis=(0, 2, 3)) / (waves**2).sum(axis=(0, 1, 3, 4))
-    assert 0.1 < expected.min() < expected.max() < 0.95
-    assert [found[v] for v in data.state_set.ids[:3]] == pytest.approx(expected, rel=1e-4)
-    without = residual_persistence(StormCast(package), data, 10_000, ALONE)
-    assert without["t2m"] == 0, "changes of this random state swing back: a negative correlation is none"
+    said = 0.2 * np.array([scale.tendency_std for scale in scales])[:, None, None]
+    before, after = np.moveaxis(scipy.fft.dctn(np.diff(states, axis=1) - said, axes=(3, 4), norm="ortho"), 1, 0)
+    for v, (one, scale) in enumerate(zip(found.values(), scales, strict=True)):
+        a, b = (part[:, v, :4, :4].reshape(-1, 16) / scale.residual_std for part in (before, after))
+        squares = (a**2 + b**2).mean(axis=0) / 2
+        assert one["std"] == pytest.approx(np.sqrt(squares), rel=1e-4)
+        expected = (a * b).mean(axis=0) / squares
+        assert expected[0] > 0.1 > 0 > expected.min(), "of both signs; one that is negative counts as none"
+        assert one["persistence"] == pytest.approx(np.maximum(expected, 0), abs=1e-4)
 
 
 def test_a_model_whose_states_are_not_finite_has_no_scores(data: TrainingData, package: ModelPackage):
