@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+import scipy.fft
 import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
 from stormcast_tw.model.network import fold, unfold
-from stormcast_tw.model.noise import standard_normal
-from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.noise import WAVES, standard_normal
+from stormcast_tw.model.package import ModelPackage, WidestWaves
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast, shapiro
@@ -210,3 +211,21 @@ def test_fold_and_unfold_are_inverse():
     assert fold(x, 2).shape == (2, 12, 4, 2)
     assert torch.equal(unfold(fold(x, 2), 2), x)
     assert torch.equal(fold(x, 2)[0, 0], x[0, 0, ::2, ::2])
+
+
+def test_a_package_with_measured_waves_draws_them_and_leaves_the_rest(small_package: ModelPackage):
+    """By scipy's DCT-II: of the change in u10m, 4 x 4 amplitudes are the noise's times what was measured."""
+    std = np.linspace(0.5, 3.0, WAVES)
+    waves = WidestWaves(std=tuple(std), persistence=(0.0,) * WAVES)
+    state = dict(small_package.description.state)
+    state["u10m"] = state["u10m"].model_copy(update={"widest_waves": waves})
+    measured = replace(small_package, description=small_package.description.model_copy(update={"state": state}))
+    start = initial(small_package, 2)
+    before, after = background(small_package, 0), background(small_package, 1)
+    changes = StormCast(measured).unbounded_step(start, before, after, noise(1, 2)).numpy() - start.numpy()
+    plain = StormCast(small_package).unbounded_step(start, before, after, noise(1, 2)).numpy() - start.numpy()
+    np.testing.assert_allclose(changes[:, [0, 2, 3]], plain[:, [0, 2, 3]], atol=1e-5)
+    amplitudes = scipy.fft.dctn(changes[:, 1], axes=(1, 2), norm="ortho") / state["u10m"].residual_std
+    expected = sampler_factor(small_package) * scipy.fft.dctn(noise(1, 2)[:, 1], axes=(1, 2), norm="ortho")
+    expected[:, :4, :4] *= std.reshape(4, 4) / sampler_factor(small_package)
+    np.testing.assert_allclose(amplitudes, expected, atol=2e-3)

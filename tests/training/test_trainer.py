@@ -24,6 +24,8 @@ from stormcast_tw.training.loss import batch_of, known
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import RESIDUAL, RUN, Begun, Result, carry_out
 from stormcast_tw.training.samples import Draws, Samples, positions
+from stormcast_tw.training.team import Team
+from stormcast_tw.training.validation import residual_waves
 from stormcast_tw.training.watch import Interrupted, Limits, TrainingIll
 from tests.training.small_training import EVERY, NET, NOW, STAGE, make_data, small
 
@@ -269,13 +271,23 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     scale = np.abs(made[0]).max(axis=(0, 2, 3))
     assert (np.abs(made[1] - made[0]).max(axis=(0, 2, 3)) <= 1e-4 * scale).all()
     stages = {name: STAGE.model_copy(update={"updates": 3, "state_error": 0.4}) for name in ROLES_TRAINED}
-    recipe = small(name="small_driven", background_details=True, shapiro_order=3, stages=stages)
+    recipe = small(name="small_driven", background_details=True, shapiro_order=3, measured_waves=True, stages=stages)
     package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
     assert package.description.background_details
     assert package.description.shapiro_order == 3
+    again = residual_waves(
+        StormCast(package), data.of("held_out"), recipe.residual_hours, Team(0, 1, torch.device("cpu"))
+    )
+    for variable in ("t2m", "u10m", "v10m"):
+        waves = package.description.state[variable].widest_waves
+        assert waves is not None
+        assert list(waves.std) == pytest.approx(again[variable]["std"], rel=1e-5)
+        assert list(waves.persistence) == pytest.approx(again[variable]["persistence"], abs=1e-5)
+    assert package.description.state["tp01"].widest_waves is None
     card = (tmp_path / "package" / "README.md").read_text()
     assert "how the background changes in the hour and how far the state is from it" in card
     assert "a Shapiro filter of order 3" in card
+    assert "16 widest waves are drawn as measured" in card
     assert "In diffusion, states err at large scale by 0.4 of what they change in an hour." in card
     with pytest.raises(BadPackage, match="sees background details; recipe small does not"):
         carry_out(small(), data, tmp_path / "without", EVERY, NOW, package)
