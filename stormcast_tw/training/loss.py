@@ -78,11 +78,11 @@ def perturbed(sample: Sample, package: ModelPackage, draws: Draws, update: int, 
     for place, (variable, scale) in enumerate(zip(package.state_set, package.description.state.values(), strict=True)):
         size = draws.settings.state_error * scale.tendency_std * rng.standard_normal()
         if variable.transform == "identity":
-            states[-2, place] += size * widest_waves(rng, package.grid.shape)
+            states[-2, place] += size * smooth_field(rng, package.grid.shape)
     return sample._replace(states=states)
 
 
-def widest_waves(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+def smooth_field(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
     """Return a random field (y, x) of unit variance over draws and points: cosines of at most one wave a side."""
     modes = [np.cos(np.pi * np.arange(3)[:, None] * (np.arange(size) + 0.5) / size) for size in shape]
     squares = [np.array([1.0, 0.5, 0.5])] * 2

@@ -22,7 +22,7 @@ from stormcast_tw.training.loss import (
     noise_of,
     perturbed,
     regression_terms,
-    widest_waves,
+    smooth_field,
 )
 from stormcast_tw.training.recipes import NoiseLaw, Role, Stage
 from stormcast_tw.training.samples import Draws, Sample
@@ -193,9 +193,9 @@ def test_first_states_err_at_large_scale_and_the_truth_does_not(package: ModelPa
     np.testing.assert_array_equal(again.states, pairs[13].states)
 
 
-def test_the_widest_waves_have_unit_variance_and_one_wave_a_side():
+def test_a_smooth_field_has_unit_variance_and_one_wave_a_side():
     rng = np.random.default_rng(1)
-    fields = np.stack([widest_waves(rng, (40, 24)) for _ in range(4000)])
+    fields = np.stack([smooth_field(rng, (40, 24)) for _ in range(4000)])
     assert (fields**2).mean() == pytest.approx(1.0, abs=0.04)
     power = np.abs(np.fft.rfft2(np.concatenate([fields, fields[:, ::-1]], axis=1), axes=(1,))) ** 2
     assert power[:, 3:40].sum() < 1e-6 * power.sum()
