@@ -43,10 +43,10 @@ class Scale(Frozen):
 
 
 class WidestWaves(Frozen):
-    """The widest waves of a residual as they were measured, by wave in the order of `noise.widest_waves`.
+    """What an ensemble was measured to lack of a residual's widest waves, by wave in the order of `noise.widest_waves`.
 
-    `std` of their amplitudes in units of the residual's standard deviation, `persistence` their correlation with those
-    of the hour before.
+    `std`: how much of the noise's amplitude is added, in units of the residual's standard deviation; `persistence`: the
+    correlation of the noise's amplitude with that of the hour before.
     """
 
     std: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=WAVES, max_length=WAVES)
@@ -61,7 +61,7 @@ class StateScale(Scale):
     background_only_residual_std: float | None = Field(default=None, gt=0)
     """That of a state made from the background alone, where the package can make one."""
     widest_waves: WidestWaves | None = None
-    """Of the residual, where they are drawn as they were measured and not as the diffusion says them."""
+    """Of the residual, where what the diffusion understates is added."""
 
 
 class Network(Frozen):

@@ -102,19 +102,15 @@ class StormCast:
         z_mean = z_mvyx + self._tendency_std * self._regression(condition)
         condition = torch.cat([condition, self._state.scale(z_mean)], dim=1)
         drawn = torch.from_numpy(noise).to(self.device)
-        residual = self._with_measured_waves(self._residual(condition, drawn), drawn)
+        residual = self._widened(self._residual(condition, drawn), drawn)
         change = z_mean - z_mvyx + self._residual_std * residual
         return self._state.untransform(z_mvyx + self._filtered(change))
 
-    def _with_measured_waves(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return a residual (m, v, y, x) whose widest waves have the noise's amplitudes times what was measured."""
+    def _widened(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return a residual (m, v, y, x) with more of the noise's widest waves, by what was measured to be missing."""
         if self._measured:
-            residual = residual.clone()
-            drawn, said = (
-                torch.einsum("mvyx,wyx->mvw", field[:, self._measured], self._waves) for field in (noise, residual)
-            )
-            difference = self._wave_std * drawn - said
-            residual[:, self._measured] += torch.einsum("mvw,wyx->mvyx", difference, self._waves)
+            residual, drawn = residual.clone(), torch.einsum("mvyx,wyx->mvw", noise[:, self._measured], self._waves)
+            residual[:, self._measured] += torch.einsum("mvw,wyx->mvyx", self._wave_std * drawn, self._waves)
         return residual
 
     def _filtered(self, change: torch.Tensor) -> torch.Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stormcast_tw.grid import Grid
 from stormcast_tw.model.noise import WAVES
 from stormcast_tw.model.package import Description, ModelPackage
 from stormcast_tw.training.data_recipe import HOURS_BETWEEN_RUNS, DataRecipe, Span
@@ -96,12 +98,16 @@ def _details(told: Description) -> list[str]:
         lines.append("They see how the background changes in the hour and how far the state is from it.")
     if told.shapiro_order:
         lines.append(f"Changes of variables without a transform pass a Shapiro filter of order {told.shapiro_order}.")
-    waves = {v: scale.widest_waves for v, scale in told.state.items() if scale.widest_waves}
-    if waves:
-        persistence = ", ".join(f"{variable} {one.persistence[0]:.2f}" for variable, one in waves.items())
+    root = math.sqrt(math.prod(Grid.parse(told.grid).shape))
+    added = [
+        f"{v} {waves.std[0] * scale.residual_std / root:.2f} ({waves.persistence[0]:.2f})"
+        for v, scale in told.state.items()
+        if (waves := scale.widest_waves)
+    ]
+    if added:
         lines.append(
-            f"The residual's {WAVES} widest waves are drawn as measured on held-out hours; their correlation with the "
-            f"hour before, of the domain's mean: {persistence}."
+            f"The {WAVES} widest waves that ensembles lack are added as measured on held-out hours; every hour to the "
+            f"domain's mean (in brackets how far that persists): {', '.join(added)}."
         )
     return lines
 

@@ -1,8 +1,9 @@
 """A whole training: the stages in their order, the residual between them, and the package at the end.
 
-A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual
-and `waves.json` its widest waves, `best.pt` the best diffusion so far, `log.jsonl` and `tensorboard/` what it said,
-`result.json` how it ended, `package/` what it made. The same command in the same folder goes on.
+A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual,
+`waves.json` what ensembles lack of its widest waves, `best.pt` the best diffusion so far, `log.jsonl` and
+`tensorboard/` what it said, `result.json` how it ended, `package/` what it made. The same command in the same folder
+goes on.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import ROLES, Recipe, StageName
 from stormcast_tw.training.team import Team, team_of
 from stormcast_tw.training.trainer import Halt, StageRun, train
-from stormcast_tw.training.validation import Scores, residual_std, residual_waves, validate
+from stormcast_tw.training.validation import Scores, missing_waves, residual_std, validate
 from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
 
 RUN, RESULT, BEST, PACKAGE = "run.json", "result.json", "best.pt", "package"
@@ -143,6 +144,10 @@ class _Run:
         diffusion = ROLES[stage]
         if best.weights is not None and diffusion.endswith("diffusion"):
             package.networks[diffusion].load_state_dict(best.weights)
+        for network in package.networks.values():
+            for_inference(network)
+        if self.recipe.measured_waves:
+            package = self._widened(package, best)
         if self.team.leads:
             self._ship(package, begun, best, skipped)
         self.team.wait()
@@ -212,18 +217,23 @@ class _Run:
         return score
 
     def _scaled(self, role: Role, package: ModelPackage, model: StormCast) -> ModelPackage:
-        """Return the package with what its regression leaves, measured once on held-out hours."""
-        held_out, alone = self.data.of("held_out"), role.startswith("background_only")
+        """Return the package with the residual of its regression, measured once on held-out hours."""
+        alone = role.startswith("background_only")
         diffusion: Role = "background_only_diffusion" if alone else "diffusion"
-        hours = self.recipe.residual_hours
-        std = self._measured(RESIDUAL, lambda: residual_std(model, diffusion, held_out, hours, self.team))
-        name = "background_only_residual_std" if alone else "residual_std"
-        package = _with_scales(package, name, std)
-        if alone or not self.recipe.measured_waves:
-            return package
-        scaled = StormCast(package, self.team.device)
-        waves = self._measured(WAVES, lambda: residual_waves(scaled, held_out, hours, self.team))
-        return _with_scales(package, "widest_waves", waves)
+        measured_on = (self.data.of("held_out"), self.recipe.residual_hours, self.team)
+        std = self._measured(RESIDUAL, lambda: residual_std(model, diffusion, *measured_on))
+        return _with_scales(package, "background_only_residual_std" if alone else "residual_std", std)
+
+    def _widened(self, package: ModelPackage, best: _Best) -> ModelPackage:
+        """Return the finished package with the widest waves that its ensembles lack; its scores are those with them."""
+        held_out, count = self.data.of("held_out"), max(self.recipe.residual_hours // 4, 2)
+        model = StormCast(package, self.team.device)
+        waves = self._measured(WAVES, lambda: missing_waves(model, held_out, count, self.team, self.beat))
+        package = _with_scales(package, "widest_waves", waves)
+        model = StormCast(package, self.team.device)
+        scores = validate(model, held_out, self.recipe.validation, self.team, self.beat, alone=False)
+        best.scores = scores.model_dump_json() if scores else ""
+        return package
 
     def _measured(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what a file of the run holds; measured, and kept there, if there is none."""
@@ -241,8 +251,6 @@ class _Run:
 
     def _ship(self, package: ModelPackage, begun: Begun, best: _Best, skipped: dict[StageName, int]) -> None:
         scores = Scores.model_validate_json(best.scores) if best.scores else None
-        for network in package.networks.values():
-            for_inference(network)
         saved = packages.save(package, self.folder / PACKAGE)
         residual = json.loads((self.folder / RESIDUAL).read_text())
         result = Result(

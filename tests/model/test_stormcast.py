@@ -213,8 +213,8 @@ def test_fold_and_unfold_are_inverse():
     assert torch.equal(fold(x, 2)[0, 0], x[0, 0, ::2, ::2])
 
 
-def test_a_package_with_measured_waves_draws_them_and_leaves_the_rest(small_package: ModelPackage):
-    """By scipy's DCT-II: of the change in u10m, 4 x 4 amplitudes are the noise's times what was measured."""
+def test_a_package_adds_the_widest_waves_that_it_lacks(small_package: ModelPackage):
+    """By scipy's DCT-II: of the change in u10m, 4 x 4 amplitudes are larger by the noise's times what was measured."""
     std = np.linspace(0.5, 3.0, WAVES)
     waves = WidestWaves(std=tuple(std), persistence=(0.0,) * WAVES)
     state = dict(small_package.description.state)
@@ -227,5 +227,5 @@ def test_a_package_with_measured_waves_draws_them_and_leaves_the_rest(small_pack
     np.testing.assert_allclose(changes[:, [0, 2, 3]], plain[:, [0, 2, 3]], atol=1e-5)
     amplitudes = scipy.fft.dctn(changes[:, 1], axes=(1, 2), norm="ortho") / state["u10m"].residual_std
     expected = sampler_factor(small_package) * scipy.fft.dctn(noise(1, 2)[:, 1], axes=(1, 2), norm="ortho")
-    expected[:, :4, :4] *= std.reshape(4, 4) / sampler_factor(small_package)
+    expected[:, :4, :4] *= 1 + std.reshape(4, 4) / sampler_factor(small_package)
     np.testing.assert_allclose(amplitudes, expected, atol=2e-3)

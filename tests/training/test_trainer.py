@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import RESIDUAL, RUN, Begun, Result, carry_out
 from stormcast_tw.training.samples import Draws, Samples, positions
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import residual_waves
+from stormcast_tw.training.validation import missing_waves
 from stormcast_tw.training.watch import Interrupted, Limits, TrainingIll
 from tests.training.small_training import EVERY, NET, NOW, STAGE, make_data, small
 
@@ -275,19 +276,20 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
     assert package.description.background_details
     assert package.description.shapiro_order == 3
-    again = residual_waves(
-        StormCast(package), data.of("held_out"), recipe.residual_hours, Team(0, 1, torch.device("cpu"))
-    )
+    plain = {v: s.model_copy(update={"widest_waves": None}) for v, s in package.description.state.items()}
+    without = replace(package, description=package.description.model_copy(update={"state": plain}))
+    alone, held_out = Team(0, 1, torch.device("cpu")), data.of("held_out")
+    again = missing_waves(StormCast(without), held_out, max(recipe.residual_hours // 4, 2), alone, lambda: None)
     for variable in ("t2m", "u10m", "v10m"):
         waves = package.description.state[variable].widest_waves
         assert waves is not None
-        assert list(waves.std) == pytest.approx(again[variable]["std"], rel=1e-5)
-        assert list(waves.persistence) == pytest.approx(again[variable]["persistence"], abs=1e-5)
+        assert list(waves.std) == pytest.approx(again[variable]["std"], rel=1e-4, abs=1e-6)
+        assert list(waves.persistence) == pytest.approx(again[variable]["persistence"], abs=1e-4)
     assert package.description.state["tp01"].widest_waves is None
     card = (tmp_path / "package" / "README.md").read_text()
     assert "how the background changes in the hour and how far the state is from it" in card
     assert "a Shapiro filter of order 3" in card
-    assert "16 widest waves are drawn as measured" in card
+    assert "The 16 widest waves that ensembles lack are added" in card
     assert "In diffusion, states err at large scale by 0.4 of what they change in an hour." in card
     with pytest.raises(BadPackage, match="sees background details; recipe small does not"):
         carry_out(small(), data, tmp_path / "without", EVERY, NOW, package)

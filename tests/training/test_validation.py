@@ -16,6 +16,7 @@ from stormcast_tw.errors import Refused
 from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.training import validation
@@ -24,7 +25,7 @@ from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Validation
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import ensemble, residual_std, residual_waves, validate
+from stormcast_tw.training.validation import ensemble, missing_waves, residual_std, validate
 from tests.training.small_training import make_data, small
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -108,27 +109,34 @@ def test_the_residual_of_persistence_is_the_change_in_an_hour(data: TrainingData
         assert found[name] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_widest_waves_of_a_residual_are_those_of_a_cosine_transform(data: TrainingData, package: ModelPackage):
-    """Of what a regression leaves that always says a fifth of a standard deviation; waves by scipy's DCT-II."""
-
-    class Always(torch.nn.Module):
-        def forward(self, condition: torch.Tensor, *_: object) -> torch.Tensor:
-            return torch.full((len(condition), 16, 8, 8), 0.2)
-
-    always = replace(package, networks=package.networks | {"regression": Always()})
-    found = residual_waves(StormCast(always), data, 10_000, ALONE)
+def test_missing_waves_are_what_errors_have_beyond_spread(data: TrainingData, package: ModelPackage):
+    """An untrained package: persistence plus a known share of the noise. Waves by scipy's DCT-II."""
+    found = missing_waves(StormCast(package), data, 10_000, ALONE, lambda: None)
     assert list(found) == ["t2m", "u10m", "v10m"], "rain has a transform"
-    scales = list(package.description.state.values())[:3]
-    states = np.stack([data.state(int(place), 3)[:, :3].astype(np.float64) for place in data.starts(2)])
-    said = 0.2 * np.array([scale.tendency_std for scale in scales])[:, None, None]
-    before, after = np.moveaxis(scipy.fft.dctn(np.diff(states, axis=1) - said, axes=(3, 4), norm="ortho"), 1, 0)
-    for v, (one, scale) in enumerate(zip(found.values(), scales, strict=True)):
-        a, b = (part[:, v, :4, :4].reshape(-1, 16) / scale.residual_std for part in (before, after))
-        squares = (a**2 + b**2).mean(axis=0) / 2
-        assert one["std"] == pytest.approx(np.sqrt(squares), rel=1e-4)
-        expected = (a * b).mean(axis=0) / squares
-        assert expected[0] > 0.95 > 0 > expected.min(), "more than noise can have, and less than none"
-        assert one["persistence"] == pytest.approx(np.clip(expected, 0, 0.95), abs=1e-4)
+    ones = torch.ones(1, dtype=torch.float64)
+    share = float(sample(lambda x, sigma: x / (1 + sigma**2), ones, package.description.sampler))
+    places, members = data.starts(2), 2
+    for v, (variable, one) in enumerate(found.items()):
+        unit = package.description.state[variable].residual_std
+        states = np.stack([data.state(int(place), 3)[:, v].astype(np.float64) for place in places])
+        noise = np.array([[noise_of(data, int(p) + hour, package, members)[:, v] for hour in (0, 1)] for p in places])
+        said = share * scipy.fft.dctn(noise.astype(np.float64), axes=(3, 4), norm="ortho")[..., :4, :4]
+        change = scipy.fft.dctn(np.diff(states, axis=1) / unit, axes=(2, 3), norm="ortho")[..., :4, :4]
+        error = said.mean(axis=2) - change
+        spread = said.var(axis=2, ddof=1).mean(axis=(0, 1))
+        missing = (error**2).mean(axis=(0, 1)) - 1.5 * spread
+        response = spread / share
+        whole = np.sqrt(response**2 + np.maximum(missing, 0))
+        assert (missing > 0).any()
+        assert one["std"] == pytest.approx((whole - response).ravel(), rel=1e-3, abs=1e-3)
+        persistence = (error[:, 0] * error[:, 1]).mean(axis=0) / whole**2
+        assert one["persistence"] == pytest.approx(np.clip(persistence, 0, 0.95).ravel(), abs=1e-3)
+
+
+def noise_of(data: TrainingData, place: int, package: ModelPackage, members: int) -> np.ndarray:
+    shape = (len(package.state_set), *package.grid.shape)
+    time = Samples(data).at(place)
+    return np.stack([standard_normal(validation._SEED, time, member, 1, shape) for member in range(members)])
 
 
 def test_a_model_whose_states_are_not_finite_has_no_scores(data: TrainingData, package: ModelPackage):
