@@ -94,8 +94,7 @@ demo-record: $(VENV)/.rain
 	  date -u -d "$$day $$hour hours" +%Y%m%dT%HZ; done; done | xargs -P 2 -I CYCLE $(BIN)/stormcast-tw simulate --cycle CYCLE
 	printf '%s\n' $(RECORD_DAYS) | OMP_NUM_THREADS=1 xargs -P 2 -I DAY \
 	  $(BIN)/stormcast-tw backfill --experiment record --start DAYT00Z --end DAYT18Z
-	$(VERIFY_RECORD) --truth simulated
-	$(VERIFY_RECORD) --truth operational
+	printf '%s\n' simulated operational | OMP_NUM_THREADS=1 xargs -P 2 -I TRUTH $(VERIFY_RECORD) --truth TRUTH
 	digest=$$($(BIN)/stormcast-tw package show packages/demo --json | sed -n 's/.*"digest": "\(.\{12\}\).*/\1/p') && \
 	  $(BIN)/stormcast-tw train record packages/demo \
 	  $${STORMCAST_TW_PUBLISHED_ROOT:-var}/published/record/verification/*/$${digest}_*/scorecard.json
