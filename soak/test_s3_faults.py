@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,12 @@ def test_a_store_that_fails(
     record_property("said", f"exit {code}: {said.strip()}")
 
 
+@pytest.mark.timeout(900)
 def test_ten_thousand_keys_under_a_prefix(store: FaultServer, monkeypatch: pytest.MonkeyPatch):
     bucket = objects(settings().inputs_root)
-    for number in range(10_000):
-        bucket.create(f"qpesums/20260611/OTHER.{number:05d}", b"")
+    with ThreadPoolExecutor(8) as pool:
+        made = pool.map(lambda number: bucket.create(f"qpesums/20260611/OTHER.{number:05d}", b""), range(10_000))
+        assert all(made)
     store.requests.clear()
     assert forecast(monkeypatch) == 0
     listings = [path for method, path in store.requests if method == "GET" and "list-type" in path]
