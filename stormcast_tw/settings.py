@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         patience = {
             "connect_timeout": 5.0,
             "read_timeout": self.s3_timeout_seconds,
-            "retries": {"mode": "standard", "total_max_attempts": 1 if provider else _STORE_ATTEMPTS},
+            "retries": {"mode": "standard", "total_max_attempts": _STORE_ATTEMPTS if provider is None else 1},
         }
         own_address = here.root is not None and here.endpoint is None
         return {

@@ -63,6 +63,11 @@ class VariableSet:
         """The variable ids in channel order."""
         return tuple(variable.id for variable in self.variables)
 
+    @property
+    def linear(self) -> list[int]:
+        """The places of the variables without a transform, in channel order."""
+        return [place for place, variable in enumerate(self.variables) if variable.transform == "identity"]
+
     def __iter__(self) -> Iterator[Variable]:
         return iter(self.variables)
 

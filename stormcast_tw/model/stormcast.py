@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,6 @@ class StormCast:
         measured = [(n, s.widest_waves.std) for n, s in enumerate(scales) if s.widest_waves]
         self._measured = [n for n, _ in measured]
         self._wave_std = torch.tensor([std for _, std in measured], dtype=torch.float32, device=self.device)
-        self._waves = torch.from_numpy(widest_waves(package.grid.shape).astype(np.float32)).to(self.device)
         alone = [scale.background_only_residual_std or 1.0 for scale in scales]
         self._alone_std = _column(alone, self.device)
         bounds = [variable.valid_range for variable in package.state_set]
@@ -106,6 +106,10 @@ class StormCast:
         change = z_mean - z_mvyx + self._residual_std * residual
         return self._state.untransform(z_mvyx + self._filtered(change))
 
+    @cached_property
+    def _waves(self) -> torch.Tensor:
+        return torch.from_numpy(widest_waves(self.package.grid.shape).astype(np.float32)).to(self.device)
+
     def _widened(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Return a residual (m, v, y, x) with more of the noise's widest waves, by what was measured to be missing."""
         if self._measured:
@@ -115,7 +119,7 @@ class StormCast:
 
     def _filtered(self, change: torch.Tensor) -> torch.Tensor:
         """Return a change (m, v, y, x) without the waves of two points that neither network can tell from noise."""
-        order, smooth = self.package.description.shapiro_order, self._state.identity
+        order, smooth = self.package.description.shapiro_order, self.package.state_set.linear
         if order:
             change = change.clone()
             change[:, smooth] = shapiro(change[:, smooth], order)
@@ -203,7 +207,6 @@ class _Scaling:
 
     def __init__(self, variables: VariableSet, scales: Mapping[str, Scale], device: torch.device):
         self._log1p = [i for i, variable in enumerate(variables) if variable.transform == "log1p"]
-        self.identity = [i for i, variable in enumerate(variables) if variable.transform == "identity"]
         self._mean = _column([scale.mean for scale in scales.values()], device)
         self.std = _column([scale.std for scale in scales.values()], device)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -44,7 +46,7 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
         told = base.description
     if told.background_details != recipe.background_details:
         raise BadPackage(f"{told.name}: sees background details; recipe {recipe.name} does not")
-    state = {v: scale.model_copy(update={"widest_waves": None}) for v, scale in told.state.items()}
+    state = with_scale(told.state, "widest_waves", dict.fromkeys(told.state))
     major, minor, _ = told.version.split(".")
     update = {
         "version": f"{major}.{int(minor) + 1}.0",
@@ -126,14 +128,19 @@ def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPac
     """Return a package with the recipe's networks beside its own. Raises BadPackage where data or recipe do not fit."""
     told = base.description
     _require_fit(base, recipe, data)
-    state = {
-        v: StateScale.model_validate(scale.model_dump() | {"background_only_residual_std": 1.0})
-        for v, scale in told.state.items()
-    }
+    state = with_scale(told.state, "background_only_residual_std", dict.fromkeys(told.state, 1.0))
     provenance = told.provenance | {f"background_only {k}": v for k, v in _provenance(recipe, data).items()}
     update = {"state": state, "networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
     description = told.model_copy(update=update | {"simulated": told.simulated or data.artifact.simulated})
     return ModelPackage(description, base.grid, base.invariants, base.networks | _fresh(description, recipe, data))
+
+
+def with_scale(state: Mapping[str, StateScale], name: str, values: Mapping[str, Any]) -> dict[str, StateScale]:
+    """Return the scales of a state with another `name`, such as residual_std, of the variables that have a value."""
+    return {
+        v: StateScale.model_validate(scale.model_dump() | ({name: values[v]} if v in values else {}))
+        for v, scale in state.items()
+    }
 
 
 def _require_fit(base: ModelPackage, recipe: Recipe, data: TrainingData) -> None:

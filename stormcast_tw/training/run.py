@@ -25,12 +25,12 @@ import torch
 from stormcast_tw.errors import BadInput, Conflict
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.network import Role, for_inference
-from stormcast_tw.model.package import ModelPackage, StateScale
+from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version
 from stormcast_tw.training import card, checkpoint
-from stormcast_tw.training.assemble import first_package
+from stormcast_tw.training.assemble import first_package, with_scale
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.journal import LOG, Journal, read
 from stormcast_tw.training.learner import Switches
@@ -41,7 +41,7 @@ from stormcast_tw.training.validation import Scores, missing_waves, residual_std
 from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
 
 RUN, RESULT, BEST, PACKAGE = "run.json", "result.json", "best.pt", "package"
-RESIDUAL, WAVES = "residual.json", "waves.json"
+RESIDUAL, MISSING = "residual.json", "waves.json"
 
 
 class Begun(Frozen):
@@ -222,14 +222,14 @@ class _Run:
         diffusion: Role = "background_only_diffusion" if alone else "diffusion"
         measured_on = (self.data.of("held_out"), self.recipe.residual_hours, self.team)
         std = self._measured(RESIDUAL, lambda: residual_std(model, diffusion, *measured_on))
-        return _with_scales(package, "background_only_residual_std" if alone else "residual_std", std)
+        return _with_scale(package, "background_only_residual_std" if alone else "residual_std", std)
 
     def _widened(self, package: ModelPackage, best: _Best) -> ModelPackage:
         """Return the finished package with the widest waves that its ensembles lack; its scores are those with them."""
         held_out, count = self.data.of("held_out"), max(self.recipe.residual_hours // 4, 2)
         model = StormCast(package, self.team.device)
-        waves = self._measured(WAVES, lambda: missing_waves(model, held_out, count, self.team, self.beat))
-        package = _with_scales(package, "widest_waves", waves)
+        waves = self._measured(MISSING, lambda: missing_waves(model, held_out, count, self.team, self.beat))
+        package = _with_scale(package, "widest_waves", waves)
         model = StormCast(package, self.team.device)
         scores = validate(model, held_out, self.recipe.validation, self.team, self.beat, alone=False)
         best.scores = scores.model_dump_json() if scores else ""
@@ -266,12 +266,9 @@ class _Run:
         (self.folder / PACKAGE / card.NAME).write_text(text)
 
 
-def _with_scales(package: ModelPackage, name: str, values: Mapping[str, Any]) -> ModelPackage:
-    """Return the package with one of its state's scales, of the variables that have a value."""
-    state = {
-        v: StateScale.model_validate(scale.model_dump() | ({name: values[v]} if v in values else {}))
-        for v, scale in package.description.state.items()
-    }
+def _with_scale(package: ModelPackage, name: str, values: Mapping[str, Any]) -> ModelPackage:
+    """Return the package with another scale of its state, of the variables that have a value."""
+    state = with_scale(package.description.state, name, values)
     return replace(package, description=package.description.model_copy(update={"state": state}))
 
 

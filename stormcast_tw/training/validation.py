@@ -113,15 +113,20 @@ def missing_waves(
     variance of its m members and c what they make of the noise's amplitude: e2 = (1 + 1/m) s2 where nothing is
     missing, so that what is added makes (c + std)^2 of c^2, more by e2 - (1 + 1/m) s2. It persists as e does.
     """
-    smooth = [v for v, variable in enumerate(model.package.state_set) if variable.transform == "identity"]
-    sums = np.zeros((6, len(smooth), WAVES))
+    smooth = model.package.state_set.linear
+    sums = np.zeros((5, len(smooth), WAVES))
     for place in evenly(data.starts(2), count)[team.rank :: team.world]:
         halt()
         hour, later = (_waves_of_an_hour(model, data, smooth, at) for at in (place, place + 1))
-        both = [(a + b) / 2 for a, b in zip(hour, later, strict=True)]
-        sums += [*both, hour.error * later.error, np.ones_like(hour.error)]
+        sums += [
+            (hour.error**2 + later.error**2) / 2,
+            (hour.spread + later.spread) / 2,
+            (hour.response + later.response) / 2,
+            hour.error * later.error,
+            np.ones_like(hour.error),
+        ]
     *totals, counts = team.total(torch.from_numpy(sums)).cpu().numpy()
-    _, squares, spread, response, products = (total / counts for total in totals)
+    squares, spread, response, products = (total / counts for total in totals)
     response = np.maximum(response, 0)
     whole = np.sqrt(response**2 + np.maximum(squares - (1 + 1 / _WAVE_MEMBERS) * spread, 0))
     persistence = np.clip(products / np.maximum(whole, _LEAST) ** 2, 0, _MOST_PERSISTENT)
@@ -136,8 +141,6 @@ class _Waves(NamedTuple):
 
     error: FloatArray
     """Of the mean amplitude."""
-    squares: FloatArray
-    """The squares of those errors."""
     spread: FloatArray
     """Variance of the members."""
     response: FloatArray
@@ -155,7 +158,7 @@ def _waves_of_an_hour(model: StormCast, data: TrainingData, smooth: list[int], p
     error = said.mean(axis=0) - project(data.state(place + 1)[0, smooth], waves) / unit
     apart = said - said.mean(axis=0), drawn - drawn.mean(axis=0)
     spread, covariance = (np.sum(apart[0] * other, axis=0) / (_WAVE_MEMBERS - 1) for other in apart)
-    return _Waves(error, error**2, spread, covariance)
+    return _Waves(error, spread, covariance)
 
 
 def _cycle(model: StormCast, data: TrainingData, members: int, leads: tuple[int, ...], place: int) -> FloatArray:
