@@ -12,15 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.cycle import as_utc
+from stormcast_tw.model.waves import project, widest_waves
 
 Array = npt.NDArray[np.float32]
-Waves = npt.NDArray[np.float64]
 Noise = Callable[[int], Array]
 """The noise of a lead: (member, variable, y, x)."""
-
-_WAVES_A_SIDE = 4
-WAVES = _WAVES_A_SIDE**2
-"""How many waves are the widest: of none to one and a half periods a side."""
 
 
 def standard_normal(
@@ -37,7 +33,11 @@ def standard_normal(
 
 
 def hourly_noise(
-    base_seed: int, init_time: datetime, members: Sequence[int], persistence: Waves, shape: tuple[int, int]
+    base_seed: int,
+    init_time: datetime,
+    members: Sequence[int],
+    persistence: npt.NDArray[np.float64],
+    shape: tuple[int, int],
 ) -> Noise:
     """Return the noise of some members' leads: at every lead standard normal and white, in time only as white as said.
 
@@ -51,7 +51,7 @@ def hourly_noise(
         return standard_normal(base_seed, init_time, member, lead, (len(persistence), *shape))
 
     @cache
-    def amplitudes(member: int, lead: int) -> Waves:
+    def amplitudes(member: int, lead: int) -> npt.NDArray[np.float64]:
         drawn = project(white(member, lead), waves)
         if lead > 1:
             drawn = persistence * amplitudes(member, lead - 1) + new * drawn
@@ -66,21 +66,3 @@ def hourly_noise(
         return drawn
 
     return lambda lead: np.stack([noise(member, lead) for member in members])
-
-
-def widest_waves(shape: tuple[int, int]) -> Waves:
-    """Return the first cosines of the type-II transform, their products of unit norm (wave, y, x), x fastest."""
-    y, x = (_cosines(size) for size in shape)
-    waves: Waves = np.einsum("my,nx->mnyx", y, x).reshape(WAVES, *shape)
-    return waves
-
-
-def project(fields: Array, waves: Waves) -> Waves:
-    """Return the amplitudes (variable, wave) of waves in fields (variable, y, x)."""
-    amplitudes: Waves = np.einsum("vyx,wyx->vw", fields, waves)
-    return amplitudes
-
-
-def _cosines(size: int) -> Waves:
-    numbers, points = np.arange(_WAVES_A_SIDE)[:, None], np.arange(size) + 0.5
-    return np.sqrt(np.where(numbers, 2, 1) / size) * np.cos(np.pi * numbers * points / size)

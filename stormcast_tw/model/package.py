@@ -25,7 +25,8 @@ from safetensors.torch import save as save_tensors
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.grid import Grid
 from stormcast_tw.model.network import Architecture, Channels, Role, build, for_inference
-from stormcast_tw.model.noise import WAVES, Noise, hourly_noise
+from stormcast_tw.model.noise import Noise, hourly_noise
+from stormcast_tw.model.waves import OCTAVES, WAVES
 from stormcast_tw.plan import Frozen, Sampler, digest_of
 from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS, VariableSet
 
@@ -43,7 +44,7 @@ class Scale(Frozen):
 
 
 class WidestWaves(Frozen):
-    """What an ensemble was measured to lack of a residual's widest waves, by wave in the order of `noise.widest_waves`.
+    """What an ensemble was measured to lack of a residual's widest waves, by wave in the order of `waves.widest_waves`.
 
     `std`: how much of the noise's amplitude is added, in units of the residual's standard deviation; `persistence`: the
     correlation of the noise's amplitude with that of the hour before.
@@ -62,6 +63,8 @@ class StateScale(Scale):
     """That of a state made from the background alone, where the package can make one."""
     widest_waves: WidestWaves | None = None
     """Of the residual, where what the diffusion understates is added."""
+    gain: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(default=None, min_length=OCTAVES, max_length=OCTAVES)
+    """What the other waves of a sampled residual are multiplied by, by octave, for a spread that is the error."""
 
 
 class Network(Frozen):

@@ -7,9 +7,8 @@ sigma_data = 1 in network, loss and sampler.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +16,10 @@ import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
 from stormcast_tw.model.network import Role, fold, unfold
-from stormcast_tw.model.noise import widest_waves
-from stormcast_tw.model.package import ModelPackage, Scale
+from stormcast_tw.model.package import ModelPackage, Scale, StateScale
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
+from stormcast_tw.model.waves import OCTAVES, WAVES_A_SIDE, cosines, octaves
 from stormcast_tw.solar import cos_zenith, hour_angle, year_phase
 from stormcast_tw.variables import VariableSet
 
@@ -43,9 +42,7 @@ class StormCast:
         self._tendencies = self._state.std / self._tendency_std
         self._driven = [list(description.state).index(v) for v in description.driven]
         self._drivers = [list(description.background).index(v) for v in description.driven]
-        measured = [(n, s.widest_waves.std) for n, s in enumerate(scales) if s.widest_waves]
-        self._measured = [n for n, _ in measured]
-        self._wave_std = torch.tensor([std for _, std in measured], dtype=torch.float32, device=self.device)
+        self._calibrate(scales)
         alone = [scale.background_only_residual_std or 1.0 for scale in scales]
         self._alone_std = _column(alone, self.device)
         bounds = [variable.valid_range for variable in package.state_set]
@@ -54,6 +51,22 @@ class StormCast:
         self._trace = _column([variable.trace for variable in package.state_set], self.device)
         fixed = [(package.invariants[name] - s.mean) / s.std for name, s in description.invariants.items()]
         self._invariants_vyx = torch.from_numpy(np.stack(fixed).astype(np.float32)).to(self.device)
+
+    def _calibrate(self, scales: Sequence[StateScale]) -> None:
+        """Keep what was measured of sampled residuals, as wave amplitudes (v, wave in y, wave in x)."""
+        self._gain: torch.Tensor | None = None
+        if not any(scale.gain or scale.widest_waves for scale in scales):
+            return
+        shape, few = self.package.grid.shape, WAVES_A_SIDE
+        gain, std = np.ones((len(scales), *shape)), np.zeros((len(scales), few, few))
+        for v, scale in enumerate(scales):
+            if scale.gain:
+                gain[v] = np.interp(octaves(shape), np.arange(OCTAVES), scale.gain)
+            if scale.widest_waves:
+                gain[v, :few, :few] = 1
+                std[v] = np.reshape(scale.widest_waves.std, (few, few))
+        self._cosines = tuple(torch.from_numpy(cosines(size).astype(np.float32)).to(self.device) for size in shape)
+        self._wave_std, self._gain = (torch.from_numpy(a.astype(np.float32)).to(self.device) for a in (std, gain))
 
     @torch.inference_mode()
     def step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> State:
@@ -102,20 +115,19 @@ class StormCast:
         z_mean = z_mvyx + self._tendency_std * self._regression(condition)
         condition = torch.cat([condition, self._state.scale(z_mean)], dim=1)
         drawn = torch.from_numpy(noise).to(self.device)
-        residual = self._widened(self._residual(condition, drawn), drawn)
+        residual = self._calibrated(self._residual(condition, drawn), drawn)
         change = z_mean - z_mvyx + self._residual_std * residual
         return self._state.untransform(z_mvyx + self._filtered(change))
 
-    @cached_property
-    def _waves(self) -> torch.Tensor:
-        return torch.from_numpy(widest_waves(self.package.grid.shape).astype(np.float32)).to(self.device)
-
-    def _widened(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return a residual (m, v, y, x) with more of the noise's widest waves, by what was measured to be missing."""
-        if self._measured:
-            residual, drawn = residual.clone(), torch.einsum("mvyx,wyx->mvw", noise[:, self._measured], self._waves)
-            residual[:, self._measured] += torch.einsum("mvw,wyx->mvyx", self._wave_std * drawn, self._waves)
-        return residual
+    def _calibrated(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return a residual (m, v, y, x) with its waves by what was measured, and with more of the noise's widest."""
+        if self._gain is None:
+            return residual
+        y, x = self._cosines
+        waves = self._gain * (y @ residual @ x.T)
+        few = WAVES_A_SIDE
+        waves[..., :few, :few] += self._wave_std * (y[:few] @ noise @ x[:few].T)
+        return y.T @ waves @ x
 
     def _filtered(self, change: torch.Tensor) -> torch.Tensor:
         """Return a change (m, v, y, x) without the waves of two points that neither network can tell from noise."""

@@ -46,11 +46,12 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
         told = base.description
     if told.background_details != recipe.background_details:
         raise BadPackage(f"{told.name}: sees background details; recipe {recipe.name} does not")
-    state = with_scale(told.state, "widest_waves", dict.fromkeys(told.state))
+    for measured in ("widest_waves", "gain"):
+        base = rescaled(base, measured, dict.fromkeys(told.state))
+    told = base.description
     major, minor, _ = told.version.split(".")
     update = {
         "version": f"{major}.{int(minor) + 1}.0",
-        "state": state,
         "shapiro_order": recipe.shapiro_order,
         "sampler": recipe.sampler,
         "members": recipe.members,
@@ -126,21 +127,26 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
 
 def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
     """Return a package with the recipe's networks beside its own. Raises BadPackage where data or recipe do not fit."""
-    told = base.description
     _require_fit(base, recipe, data)
-    state = with_scale(told.state, "background_only_residual_std", dict.fromkeys(told.state, 1.0))
+    base = rescaled(base, "background_only_residual_std", dict.fromkeys(base.description.state, 1.0))
+    told = base.description
     provenance = told.provenance | {f"background_only {k}": v for k, v in _provenance(recipe, data).items()}
-    update = {"state": state, "networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
+    update = {"networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
     description = told.model_copy(update=update | {"simulated": told.simulated or data.artifact.simulated})
     return ModelPackage(description, base.grid, base.invariants, base.networks | _fresh(description, recipe, data))
 
 
-def with_scale(state: Mapping[str, StateScale], name: str, values: Mapping[str, Any]) -> dict[str, StateScale]:
-    """Return the scales of a state with another `name`, such as residual_std, of the variables that have a value."""
-    return {
+def rescaled(package: ModelPackage, name: str, values: Mapping[str, Any]) -> ModelPackage:
+    """Return a package with another `name` in the scales of its state, of the variables that have a value.
+
+    Such as residual_std. Raises ValidationError for a value that StateScale does not allow.
+    """
+    told = package.description
+    state = {
         v: StateScale.model_validate(scale.model_dump() | ({name: values[v]} if v in values else {}))
-        for v, scale in state.items()
+        for v, scale in told.state.items()
     }
+    return replace(package, description=told.model_copy(update={"state": state}))
 
 
 def _require_fit(base: ModelPackage, recipe: Recipe, data: TrainingData) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.noise import WAVES
 from stormcast_tw.model.package import Description, ModelPackage
+from stormcast_tw.model.waves import WAVES
 from stormcast_tw.training.data_recipe import HOURS_BETWEEN_RUNS, DataRecipe, Span
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Recipe, StageName
@@ -98,6 +98,11 @@ def _details(told: Description) -> list[str]:
         lines.append("They see how the background changes in the hour and how far the state is from it.")
     if told.shapiro_order:
         lines.append(f"Changes of variables without a transform pass a Shapiro filter of order {told.shapiro_order}.")
+    gains = [f"{v} {_range(scale.gain)}" for v, scale in told.state.items() if scale.gain]
+    if gains:
+        lines.append(
+            f"Sampled residuals are multiplied, by wavelength, as measured on held-out hours: {', '.join(gains)}."
+        )
     root = math.sqrt(math.prod(Grid.parse(told.grid).shape))
     added = [
         f"{v} {waves.std[0] * scale.residual_std / root:.2f} ({waves.persistence[0]:.2f})"
@@ -110,6 +115,10 @@ def _details(told: Description) -> list[str]:
             f"domain's mean (in brackets how far that persists): {', '.join(added)}."
         )
     return lines
+
+
+def _range(values: Sequence[float]) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.2f}" for value in (values[0], values[-1])))
 
 
 def _scales(package: ModelPackage) -> list[str]:

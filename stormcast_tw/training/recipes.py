@@ -79,7 +79,7 @@ class Recipe(Frozen):
     detail_widths: tuple[int, ...] = ()
     background_details: bool = False
     shapiro_order: int = 0
-    measured_waves: bool = False
+    calibrated: bool = False
     networks: dict[Role, Architecture]
     stages: dict[StageName, Stage]
     noise: NoiseLaw
@@ -202,7 +202,7 @@ def demo_driven() -> Recipe:
             "name": "demo_driven",
             "background_details": True,
             "shapiro_order": 3,
-            "measured_waves": True,
+            "calibrated": True,
             "stages": stages,
             "validation": checks,
         }

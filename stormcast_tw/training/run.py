@@ -1,7 +1,7 @@
 """A whole training: the stages in their order, the residual between them, and the package at the end.
 
 A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual,
-`waves.json` what ensembles lack of its widest waves, `best.pt` the best diffusion so far, `log.jsonl` and
+`calibration.json` what its samples lack or have too much, `best.pt` the best diffusion so far, `log.jsonl` and
 `tensorboard/` what it said, `result.json` how it ended, `package/` what it made. The same command in the same folder
 goes on.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib.metadata import distributions
@@ -30,18 +30,19 @@ from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version
 from stormcast_tw.training import card, checkpoint
-from stormcast_tw.training.assemble import first_package, with_scale
+from stormcast_tw.training.assemble import first_package, rescaled
+from stormcast_tw.training.calibration import calibration
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.journal import LOG, Journal, read
 from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import ROLES, Recipe, StageName
 from stormcast_tw.training.team import Team, team_of
 from stormcast_tw.training.trainer import Halt, StageRun, train
-from stormcast_tw.training.validation import Scores, missing_waves, residual_std, validate
+from stormcast_tw.training.validation import Scores, residual_std, validate
 from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
 
 RUN, RESULT, BEST, PACKAGE = "run.json", "result.json", "best.pt", "package"
-RESIDUAL, MISSING = "residual.json", "waves.json"
+RESIDUAL, CALIBRATION = "residual.json", "calibration.json"
 
 
 class Begun(Frozen):
@@ -146,8 +147,8 @@ class _Run:
             package.networks[diffusion].load_state_dict(best.weights)
         for network in package.networks.values():
             for_inference(network)
-        if self.recipe.measured_waves:
-            package = self._widened(package, best)
+        if self.recipe.calibrated:
+            package = self._calibrated(package, best)
         if self.team.leads:
             self._ship(package, begun, best, skipped)
         self.team.wait()
@@ -222,14 +223,15 @@ class _Run:
         diffusion: Role = "background_only_diffusion" if alone else "diffusion"
         measured_on = (self.data.of("held_out"), self.recipe.residual_hours, self.team)
         std = self._measured(RESIDUAL, lambda: residual_std(model, diffusion, *measured_on))
-        return _with_scale(package, "background_only_residual_std" if alone else "residual_std", std)
+        return rescaled(package, "background_only_residual_std" if alone else "residual_std", std)
 
-    def _widened(self, package: ModelPackage, best: _Best) -> ModelPackage:
-        """Return the finished package with the widest waves that its ensembles lack; its scores are those with them."""
+    def _calibrated(self, package: ModelPackage, best: _Best) -> ModelPackage:
+        """Return the finished package with what its sampled residuals lack or have too much; its scores are those."""
         held_out, count = self.data.of("held_out"), max(self.recipe.residual_hours // 4, 2)
         model = StormCast(package, self.team.device)
-        waves = self._measured(MISSING, lambda: missing_waves(model, held_out, count, self.team, self.beat))
-        package = _with_scale(package, "widest_waves", waves)
+        found = self._measured(CALIBRATION, lambda: calibration(model, held_out, count, self.team, self.beat))
+        for name in ("widest_waves", "gain"):
+            package = rescaled(package, name, {variable: one[name] for variable, one in found.items()})
         model = StormCast(package, self.team.device)
         scores = validate(model, held_out, self.recipe.validation, self.team, self.beat, alone=False)
         best.scores = scores.model_dump_json() if scores else ""
@@ -264,12 +266,6 @@ class _Run:
         (self.folder / RESULT).write_text(result.model_dump_json(indent=1) + "\n")
         text = card.card(saved, self.recipe, self.data, begun.attempts, scores, read(self.folder / LOG))
         (self.folder / PACKAGE / card.NAME).write_text(text)
-
-
-def _with_scale(package: ModelPackage, name: str, values: Mapping[str, Any]) -> ModelPackage:
-    """Return the package with another scale of its state, of the variables that have a value."""
-    state = with_scale(package.description.state, name, values)
-    return replace(package, description=package.description.model_copy(update={"state": state}))
 
 
 def _attempt(switches: Switches, team: Team, now: datetime) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import expm1, isfinite
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,6 @@ import torch
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage, Refused
 from stormcast_tw.model.network import Role
-from stormcast_tw.model.noise import WAVES, project, widest_waves
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen
@@ -27,11 +25,8 @@ from stormcast_tw.verification.scores import differences, fair_crps, mean_error,
 
 FloatArray = npt.NDArray[np.float64]
 _SUMS = ("crps", "variance", "squared_error", "reference", "count")
-_SEED = 20_240_601
+SEED = 20_240_601
 """Of the noise of validations: the same in every run, so that they can be compared."""
-_WAVE_MEMBERS = 2
-"""Of the ensembles that missing waves are measured on."""
-_MOST_PERSISTENT, _LEAST = 0.95, 1e-6
 
 
 class Scores(Frozen):
@@ -102,65 +97,6 @@ def residual_std(model: StormCast, role: Role, data: TrainingData, count: int, t
     return found
 
 
-def missing_waves(
-    model: StormCast, data: TrainingData, count: int, team: Team, halt: Callable[[], None]
-) -> dict[str, dict[str, list[float]]]:
-    """Return `std` and `persistence` of WidestWaves, of every variable without a transform.
-
-    Measured on ensembles of an hour from at most `count` held-out hours and those after them. A diffusion understates
-    its widest waves, the last to come out of the noise; and what no input tells of them errs alike for hours, where a
-    noise new every hour averages it out. Let e be the error of an ensemble's mean in a wave's amplitude, s2 the
-    variance of its m members and c what they make of the noise's amplitude: e2 = (1 + 1/m) s2 where nothing is
-    missing, so that what is added makes (c + std)^2 of c^2, more by e2 - (1 + 1/m) s2. It persists as e does.
-    """
-    smooth = model.package.state_set.linear
-    sums = np.zeros((5, len(smooth), WAVES))
-    for place in evenly(data.starts(2), count)[team.rank :: team.world]:
-        halt()
-        hour, later = (_waves_of_an_hour(model, data, smooth, at) for at in (place, place + 1))
-        sums += [
-            (hour.error**2 + later.error**2) / 2,
-            (hour.spread + later.spread) / 2,
-            (hour.response + later.response) / 2,
-            hour.error * later.error,
-            np.ones_like(hour.error),
-        ]
-    *totals, counts = team.total(torch.from_numpy(sums)).cpu().numpy()
-    squares, spread, response, products = (total / counts for total in totals)
-    response = np.maximum(response, 0)
-    whole = np.sqrt(response**2 + np.maximum(squares - (1 + 1 / _WAVE_MEMBERS) * spread, 0))
-    persistence = np.clip(products / np.maximum(whole, _LEAST) ** 2, 0, _MOST_PERSISTENT)
-    return {
-        data.state_set.ids[v]: {"std": (whole - response)[n].tolist(), "persistence": persistence[n].tolist()}
-        for n, v in enumerate(smooth)
-    }
-
-
-class _Waves(NamedTuple):
-    """Of an ensemble's widest waves (variable, wave), in units of the residual's standard deviation."""
-
-    error: FloatArray
-    """Of the mean amplitude."""
-    spread: FloatArray
-    """Variance of the members."""
-    response: FloatArray
-    """Covariance of the members with their noise, whose variance is 1."""
-
-
-def _waves_of_an_hour(model: StormCast, data: TrainingData, smooth: list[int], place: int) -> _Waves:
-    """Return the waves of an ensemble at the hour after `place`."""
-    package, waves = model.package, widest_waves(model.package.grid.shape)
-    unit = np.array([scale.residual_std for scale in package.description.state.values()])[smooth, None]
-    noise = package.noise(_SEED, Samples(data).at(place), range(_WAVE_MEMBERS))(1)
-    ((_, states),) = ensemble(model, data, _WAVE_MEMBERS, 1, place)
-    said = np.stack([project(state[smooth], waves) / unit for state in states])
-    drawn = np.stack([project(one[smooth], waves) for one in noise])
-    error = said.mean(axis=0) - project(data.state(place + 1)[0, smooth], waves) / unit
-    apart = said - said.mean(axis=0), drawn - drawn.mean(axis=0)
-    spread, covariance = (np.sum(apart[0] * other, axis=0) / (_WAVE_MEMBERS - 1) for other in apart)
-    return _Waves(error, spread, covariance)
-
-
 def _cycle(model: StormCast, data: TrainingData, members: int, leads: tuple[int, ...], place: int) -> FloatArray:
     """Return the sums (variable, lead, sum) of one ensemble; NaN where the model's states are not finite."""
     package, hours_ahead = model.package, max(leads)
@@ -191,7 +127,7 @@ def ensemble(
         State.of(values[None], package.background_set, init_time + hours(hour), model.device)
         for hour, values in enumerate(data.background(place, hours_ahead + 1))
     ]
-    noise = package.noise(_SEED, init_time, range(members))
+    noise = package.noise(SEED, init_time, range(members))
     if not hours_ahead:
         yield 0, model.begin(background[0], noise(0)).numpy()
         return

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-import scipy.fft
 
-from stormcast_tw.model.noise import WAVES, hourly_noise, project, standard_normal, widest_waves
+from stormcast_tw.model.noise import hourly_noise, standard_normal
+from stormcast_tw.model.waves import WAVES, project, widest_waves
 from tests.conftest import CYCLE
 
 T = CYCLE.init_time
@@ -34,13 +34,6 @@ def test_another_draw_is_other_noise():
 
 SHAPE = (24, 16)
 PERSISTENCE = np.outer((1.0, 0.4, 0.0), np.linspace(0.8, 0.2, WAVES))
-
-
-def test_widest_waves_are_the_first_of_a_cosine_transform():
-    """Against scipy's orthonormal DCT-II."""
-    field = np.random.default_rng(0).standard_normal((1, *SHAPE)).astype(np.float32)
-    expected = scipy.fft.dctn(field[0].astype(np.float64), norm="ortho")[:4, :4]
-    assert project(field, widest_waves(SHAPE)).reshape(4, 4) == pytest.approx(expected, abs=1e-12)
 
 
 def test_noise_that_does_not_persist_is_the_draw_itself():

@@ -10,11 +10,12 @@ import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
 from stormcast_tw.model.network import fold, unfold
-from stormcast_tw.model.noise import WAVES, standard_normal
+from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.package import ModelPackage, WidestWaves
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast, shapiro
+from stormcast_tw.model.waves import OCTAVES, WAVES
 from stormcast_tw.variables import STATE_SETS
 from tests.conftest import CYCLE, SMALL, state_fields
 
@@ -213,19 +214,25 @@ def test_fold_and_unfold_are_inverse():
     assert torch.equal(fold(x, 2)[0, 0], x[0, 0, ::2, ::2])
 
 
-def test_a_package_adds_the_widest_waves_that_it_lacks(small_package: ModelPackage):
-    """By scipy's DCT-II: of the change in u10m, 4 x 4 amplitudes are larger by the noise's times what was measured."""
-    std = np.linspace(0.5, 3.0, WAVES)
+def test_a_package_multiplies_what_its_sampler_makes_and_adds_the_widest_waves_that_it_lacks(
+    small_package: ModelPackage,
+):
+    """By scipy's DCT-II: of the change in u10m, by wavelength; 4 x 4 amplitudes are larger by the noise's instead."""
+    std, gain = np.linspace(0.5, 3.0, WAVES), np.linspace(0.4, 1.1, OCTAVES)
     waves = WidestWaves(std=tuple(std), persistence=(0.0,) * WAVES)
     state = dict(small_package.description.state)
-    state["u10m"] = state["u10m"].model_copy(update={"widest_waves": waves})
+    state["u10m"] = state["u10m"].model_copy(update={"widest_waves": waves, "gain": tuple(gain)})
     measured = replace(small_package, description=small_package.description.model_copy(update={"state": state}))
     start = initial(small_package, 2)
     before, after = background(small_package, 0), background(small_package, 1)
     changes = StormCast(measured).unbounded_step(start, before, after, noise(1, 2)).numpy() - start.numpy()
     plain = StormCast(small_package).unbounded_step(start, before, after, noise(1, 2)).numpy() - start.numpy()
-    np.testing.assert_allclose(changes[:, [0, 2, 3]], plain[:, [0, 2, 3]], atol=1e-5)
+    np.testing.assert_allclose(changes[:, [0, 2, 3]], plain[:, [0, 2, 3]], atol=1e-4)
     amplitudes = scipy.fft.dctn(changes[:, 1], axes=(1, 2), norm="ortho") / state["u10m"].residual_std
     expected = sampler_factor(small_package) * scipy.fft.dctn(noise(1, 2)[:, 1], axes=(1, 2), norm="ortho")
-    expected[:, :4, :4] *= 1 + std.reshape(4, 4) / sampler_factor(small_package)
-    np.testing.assert_allclose(amplitudes, expected, atol=2e-3)
+    y, x = (np.arange(size) / (2 * size) for size in SMALL.shape)
+    with np.errstate(divide="ignore"):
+        wavelength = 1 / np.hypot(*np.meshgrid(y, x, indexing="ij"))
+    factor = np.interp(np.log2(wavelength), np.arange(1, OCTAVES + 1), gain)
+    factor[:4, :4] = 1 + std.reshape(4, 4) / sampler_factor(small_package)
+    np.testing.assert_allclose(amplitudes, factor * expected, atol=2e-3)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.network import Architecture
+from stormcast_tw.model.network import Architecture, for_inference, zero_output
+from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import Sampler
 from stormcast_tw.training import build
+from stormcast_tw.training.assemble import new_package, rescaled
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.finish import finish
 from stormcast_tw.training.learner import Switches
@@ -50,3 +52,14 @@ def small(**more: Any) -> Recipe:
         "members": 2,
     }
     return Recipe.model_validate(chosen | more)
+
+
+def persistence_plus_noise(data: TrainingData) -> ModelPackage:
+    """Zero output layers, and a residual of a tenth of the change in an hour."""
+    package = new_package(small(), data)
+    for network in package.networks.values():
+        zero_output(network)
+        for_inference(network)
+    return rescaled(
+        package, "residual_std", {v: 0.1 * scale.tendency_std for v, scale in package.description.state.items()}
+    )

@@ -20,13 +20,13 @@ from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.training import checkpoint, journal, trainer
 from stormcast_tw.training.assemble import with_background_details
+from stormcast_tw.training.calibration import calibration
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.loss import batch_of, known
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import RESIDUAL, RUN, Begun, Result, carry_out
 from stormcast_tw.training.samples import Draws, Samples, positions
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import missing_waves
 from stormcast_tw.training.watch import Interrupted, Limits, TrainingIll
 from tests.training.small_training import EVERY, NET, NOW, STAGE, make_data, small
 
@@ -272,23 +272,25 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     scale = np.abs(made[0]).max(axis=(0, 2, 3))
     assert (np.abs(made[1] - made[0]).max(axis=(0, 2, 3)) <= 1e-4 * scale).all()
     stages = {name: STAGE.model_copy(update={"updates": 3, "state_error": 0.4}) for name in ROLES_TRAINED}
-    recipe = small(name="small_driven", background_details=True, shapiro_order=3, measured_waves=True, stages=stages)
+    recipe = small(name="small_driven", background_details=True, shapiro_order=3, calibrated=True, stages=stages)
     package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
     assert package.description.background_details
     assert package.description.shapiro_order == 3
-    plain = {v: s.model_copy(update={"widest_waves": None}) for v, s in package.description.state.items()}
+    plain = {v: s.model_copy(update={"widest_waves": None, "gain": None}) for v, s in package.description.state.items()}
     without = replace(package, description=package.description.model_copy(update={"state": plain}))
     alone, held_out = Team(0, 1, torch.device("cpu")), data.of("held_out")
-    again = missing_waves(StormCast(without), held_out, max(recipe.residual_hours // 4, 2), alone, lambda: None)
-    for variable in ("t2m", "u10m", "v10m"):
-        waves = package.description.state[variable].widest_waves
-        assert waves is not None
-        assert list(waves.std) == pytest.approx(again[variable]["std"], rel=1e-4, abs=1e-6)
-        assert list(waves.persistence) == pytest.approx(again[variable]["persistence"], abs=1e-4)
-    assert package.description.state["tp01"].widest_waves is None
+    again = calibration(StormCast(without), held_out, max(recipe.residual_hours // 4, 2), alone, lambda: None)
+    for variable, scale in package.description.state.items():
+        assert list(scale.gain or ()) == pytest.approx(again[variable]["gain"], rel=1e-4)
+        waves, expected = scale.widest_waves, again[variable]["widest_waves"]
+        assert (waves is None) == (expected is None) == (variable == "tp01")
+        if waves is not None:
+            assert list(waves.std) == pytest.approx(expected["std"], rel=1e-4, abs=1e-6)
+            assert list(waves.persistence) == pytest.approx(expected["persistence"], abs=1e-4)
     card = (tmp_path / "package" / "README.md").read_text()
     assert "how the background changes in the hour and how far the state is from it" in card
     assert "a Shapiro filter of order 3" in card
+    assert "Sampled residuals are multiplied, by wavelength, as measured on held-out hours: t2m" in card
     assert "The 16 widest waves that ensembles lack are added" in card
     assert "In diffusion, states err at large scale by 0.4 of what they change in an hour." in card
     with pytest.raises(BadPackage, match="sees background details; recipe small does not"):

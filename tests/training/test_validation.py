@@ -6,27 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.fft
 import torch
 import xarray as xr
 from scores.probability import crps_for_ensemble
 
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import Refused
-from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
-from stormcast_tw.training import validation
-from stormcast_tw.training.assemble import new_package
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Validation
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
-from stormcast_tw.training.validation import ensemble, missing_waves, residual_std, validate
-from tests.training.small_training import make_data, small
+from stormcast_tw.training.validation import SEED, ensemble, residual_std, validate
+from tests.training.small_training import make_data, persistence_plus_noise
 
 ALONE = Team(0, 1, torch.device("cpu"))
 SETTINGS = Validation(every=1, cycles=1, members=4, lead_hours=2)
@@ -40,15 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
 
 @pytest.fixture(scope="module")
 def package(data: TrainingData) -> ModelPackage:
-    """Persistence plus noise: zero output layers, and a residual of a tenth of the change in an hour."""
-    package = new_package(small(), data)
-    for network in package.networks.values():
-        zero_output(network)
-        for_inference(network)
-    state = {
-        v: s.model_copy(update={"residual_std": 0.1 * s.tendency_std}) for v, s in package.description.state.items()
-    }
-    return replace(package, description=package.description.model_copy(update={"state": state}))
+    return persistence_plus_noise(data)
 
 
 def test_fair_crps_and_reference_are_those_of_the_scores_library_and_of_persistence(
@@ -80,7 +67,7 @@ def test_the_rollout_is_what_stormcast_steps(data: TrainingData, package: ModelP
     state = State.of(data.state(place).repeat(2, axis=0), package.state_set, time, model.device)
     given = [State.of(b[None], package.background_set, time + hours(n), model.device) for n, b in enumerate(background)]
     for lead in (1, 2):
-        noise = np.stack([standard_normal(validation._SEED, time, member, lead, (4, 16, 16)) for member in (0, 1)])
+        noise = np.stack([standard_normal(SEED, time, member, lead, (4, 16, 16)) for member in (0, 1)])
         state = model.step(state, given[lead - 1], given[lead], noise)
         np.testing.assert_array_equal(made[lead], state.numpy())
 
@@ -107,36 +94,6 @@ def test_the_residual_of_persistence_is_the_change_in_an_hour(data: TrainingData
             change = [c[p.observed] for c, p in zip(change, pairs, strict=True)]
         expected = np.sqrt(np.mean(np.concatenate([c.ravel() for c in change]) ** 2))
         assert found[name] == pytest.approx(expected, rel=1e-4)
-
-
-def test_missing_waves_are_what_errors_have_beyond_spread(data: TrainingData, package: ModelPackage):
-    """An untrained package: persistence plus a known share of the noise. Waves by scipy's DCT-II."""
-    found = missing_waves(StormCast(package), data, 10_000, ALONE, lambda: None)
-    assert list(found) == ["t2m", "u10m", "v10m"], "rain has a transform"
-    ones = torch.ones(1, dtype=torch.float64)
-    share = float(sample(lambda x, sigma: x / (1 + sigma**2), ones, package.description.sampler))
-    places, members = data.starts(2), 2
-    for v, (variable, one) in enumerate(found.items()):
-        unit = package.description.state[variable].residual_std
-        states = np.stack([data.state(int(place), 3)[:, v].astype(np.float64) for place in places])
-        noise = np.array([[noise_of(data, int(p) + hour, package, members)[:, v] for hour in (0, 1)] for p in places])
-        said = share * scipy.fft.dctn(noise.astype(np.float64), axes=(3, 4), norm="ortho")[..., :4, :4]
-        change = scipy.fft.dctn(np.diff(states, axis=1) / unit, axes=(2, 3), norm="ortho")[..., :4, :4]
-        error = said.mean(axis=2) - change
-        spread = said.var(axis=2, ddof=1).mean(axis=(0, 1))
-        missing = (error**2).mean(axis=(0, 1)) - 1.5 * spread
-        response = spread / share
-        whole = np.sqrt(response**2 + np.maximum(missing, 0))
-        assert (missing > 0).any()
-        assert one["std"] == pytest.approx((whole - response).ravel(), rel=1e-3, abs=1e-3)
-        persistence = (error[:, 0] * error[:, 1]).mean(axis=0) / whole**2
-        assert one["persistence"] == pytest.approx(np.clip(persistence, 0, 0.95).ravel(), abs=1e-3)
-
-
-def noise_of(data: TrainingData, place: int, package: ModelPackage, members: int) -> np.ndarray:
-    shape = (len(package.state_set), *package.grid.shape)
-    time = Samples(data).at(place)
-    return np.stack([standard_normal(validation._SEED, time, member, 1, shape) for member in range(members)])
 
 
 def test_a_model_whose_states_are_not_finite_has_no_scores(data: TrainingData, package: ModelPackage):

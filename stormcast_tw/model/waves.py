@@ -1,0 +1,45 @@
+"""Cosine waves of a grid: the widest ones by themselves, all of them by octave of wavelength.
+
+The type-II discrete cosine transform with an orthonormal basis, as in `verification.spectra` (Denis et al. 2002).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+WAVES_A_SIDE = 4
+WAVES = WAVES_A_SIDE**2
+"""How many waves are the widest: of none to one and a half periods a side."""
+OCTAVES = 7
+"""Wavelengths of 2, 4 ... 128 points; what is shorter or longer counts as the next of them."""
+
+
+def cosines(size: int) -> Array:
+    """Return the transform of `size` points (wave, point); its transpose is its inverse."""
+    waves, points = np.arange(size)[:, None], np.arange(size) + 0.5
+    return np.sqrt(np.where(waves, 2, 1) / size) * np.cos(np.pi * waves * points / size)
+
+
+def widest_waves(shape: tuple[int, int]) -> Array:
+    """Return the first cosines of a grid (y, x), their products of unit norm (wave, y, x), x fastest."""
+    y, x = (cosines(size)[:WAVES_A_SIDE] for size in shape)
+    waves: Array = np.einsum("my,nx->mnyx", y, x).reshape(WAVES, *shape)
+    return waves
+
+
+def project(fields: npt.NDArray[np.floating], waves: Array) -> Array:
+    """Return the amplitudes (variable, wave) of waves in fields (variable, y, x)."""
+    amplitudes: Array = np.einsum("vyx,wyx->vw", fields, waves)
+    return amplitudes
+
+
+def octaves(shape: tuple[int, int]) -> Array:
+    """Return which octave each wave of a grid is of, 0 to OCTAVES - 1 and between (wave in y, wave in x)."""
+    y, x = (np.arange(size) / (2 * size) for size in shape)
+    per_point = np.hypot(y[:, None], x)
+    per_point[0, 0] = np.finfo(float).tiny
+    octave: Array = np.clip(-np.log2(per_point) - 1, 0, OCTAVES - 1)
+    return octave
