@@ -13,8 +13,8 @@ Array = npt.NDArray[np.float64]
 WAVES_A_SIDE = 4
 WAVES = WAVES_A_SIDE**2
 """How many waves are the widest: of none to one and a half periods a side."""
-OCTAVES = 7
-"""Wavelengths of 2, 4 ... 128 points; what is shorter or longer counts as the next of them."""
+OCTAVES = 6
+"""Wavelengths of 4, 8 ... 128 points; what is shorter or longer counts as the next of them."""
 
 
 def cosines(size: int) -> Array:
@@ -41,5 +41,5 @@ def octaves(shape: tuple[int, int]) -> Array:
     y, x = (np.arange(size) / (2 * size) for size in shape)
     per_point = np.hypot(y[:, None], x)
     per_point[0, 0] = np.finfo(float).tiny
-    octave: Array = np.clip(-np.log2(per_point) - 1, 0, OCTAVES - 1)
+    octave: Array = np.clip(-np.log2(per_point) - 2, 0, OCTAVES - 1)
     return octave

@@ -233,6 +233,6 @@ def test_a_package_multiplies_what_its_sampler_makes_and_adds_the_widest_waves_t
     y, x = (np.arange(size) / (2 * size) for size in SMALL.shape)
     with np.errstate(divide="ignore"):
         wavelength = 1 / np.hypot(*np.meshgrid(y, x, indexing="ij"))
-    factor = np.interp(np.log2(wavelength), np.arange(1, OCTAVES + 1), gain)
+    factor = np.interp(np.log2(wavelength), np.arange(2, OCTAVES + 2), gain)
     factor[:4, :4] = 1 + std.reshape(4, 4) / sampler_factor(small_package)
     np.testing.assert_allclose(amplitudes, factor * expected, atol=2e-3)

@@ -43,7 +43,7 @@ def test_a_calibration_makes_of_spread_what_errors_have(data: TrainingData, pack
     share, places, members = share_of_noise(package), data.starts(2), 2
     y, x = (np.arange(16) / 32,) * 2
     with np.errstate(divide="ignore"):
-        octave = np.rint(np.clip(np.log2(1 / np.hypot(y[:, None], x)) - 1, 0, OCTAVES - 1))
+        octave = np.rint(np.clip(np.log2(1 / np.hypot(y[:, None], x)) - 2, 0, OCTAVES - 1))
     octave[:4, :4] = -1
     noise = np.array([[noise_of(data, int(p) + hour, package, members) for hour in (0, 1)] for p in places])
     for v, variable in enumerate(("t2m", "u10m", "v10m")):
