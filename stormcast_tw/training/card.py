@@ -98,10 +98,10 @@ def _details(told: Description) -> list[str]:
         lines.append("They see how the background changes in the hour and how far the state is from it.")
     if told.shapiro_order:
         lines.append(f"Changes of variables without a transform pass a Shapiro filter of order {told.shapiro_order}.")
-    gains = [f"{v} {_range(scale.gain)}" for v, scale in told.state.items() if scale.gain]
+    gains = ", ".join(f"{v} {_range(scale.gain)}" for v, scale in told.state.items() if scale.gain)
     if gains:
         lines.append(
-            f"Sampled residuals are multiplied, by wavelength, as measured on held-out hours: {', '.join(gains)}."
+            f"Sampled residuals are multiplied, by octave of wavelength, as measured on held-out hours: {gains}."
         )
     root = math.sqrt(math.prod(Grid.parse(told.grid).shape))
     added = [
@@ -118,7 +118,7 @@ def _details(told: Description) -> list[str]:
 
 
 def _range(values: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.2f}" for value in (values[0], values[-1])))
+    return " to ".join(dict.fromkeys(f"{value:.2f}" for value in (min(values), max(values))))
 
 
 def _scales(package: ModelPackage) -> list[str]:

@@ -290,7 +290,7 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     card = (tmp_path / "package" / "README.md").read_text()
     assert "how the background changes in the hour and how far the state is from it" in card
     assert "a Shapiro filter of order 3" in card
-    assert "Sampled residuals are multiplied, by wavelength, as measured on held-out hours: t2m" in card
+    assert "Sampled residuals are multiplied, by octave of wavelength, as measured on held-out hours: t2m" in card
     assert "The 16 widest waves that ensembles lack are added" in card
     assert "In diffusion, states err at large scale by 0.4 of what they change in an hour." in card
     with pytest.raises(BadPackage, match="sees background details; recipe small does not"):
