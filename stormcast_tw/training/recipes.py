@@ -79,7 +79,7 @@ class Recipe(Frozen):
     detail_widths: tuple[int, ...] = ()
     background_details: bool = False
     shapiro_order: int = 0
-    calibrated: bool = False
+    calibrated: bool = Field(default=False, description="ensembles an hour ahead, on held-out hours: calibration.py")
     networks: dict[Role, Architecture]
     stages: dict[StageName, Stage]
     noise: NoiseLaw
@@ -100,6 +100,8 @@ class Recipe(Frozen):
             raise ValueError(f"recipe {self.name}: stages without a network: {', '.join(sorted(missing))}")
         if {ROLES[stage] for stage in self.stages} != set(self.networks):
             raise ValueError(f"recipe {self.name}: has networks that no stage trains")
+        if self.calibrated and "diffusion" not in self.stages:
+            raise ValueError(f"recipe {self.name}: calibrated is what a diffusion samples; it has no such stage")
         attentive = any(size.bottleneck_attention or size.attn_resolutions for size in self.networks.values())
         if self.crop is not None and (attentive or any(points % self.fold for points in self.crop)):
             raise ValueError(f"recipe {self.name}: crops need no attention, and whole folds of {self.fold} points")
@@ -254,6 +256,7 @@ def background_only() -> Recipe:
         recipe.model_dump()
         | {
             "networks": {f"background_only_{role}": size for role, size in recipe.networks.items()},
+            "calibrated": False,
             "stages": {f"background_only_{name}": recipe.stages[name] for name in ("regression", "diffusion")},
         }
     )
@@ -272,6 +275,7 @@ def _stormcast(name: str, summary: str, diffusion_updates: int) -> Recipe:
         },
         noise=_BROAD,
         sampler=_SAMPLER,
+        calibrated=True,
         validation=Validation(every=5000, cycles=40, members=8, lead_hours=12),
     )
 

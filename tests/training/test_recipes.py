@@ -64,6 +64,12 @@ def test_a_stage_without_a_network_and_a_network_without_a_stage_are_refused():
         Recipe.model_validate(told | {"stages": {"regression": told["stages"]["regression"]}})
 
 
+def test_what_no_diffusion_samples_is_not_calibrated():
+    told = RECIPES["background_only"]().model_dump() | {"calibrated": True}
+    with pytest.raises(ValidationError, match="calibrated is what a diffusion samples"):
+        Recipe.model_validate(told)
+
+
 def test_one_argument_grows_a_recipe():
     assert {size.model_channels for size in demo().grown(64).networks.values()} == {64}
     assert demo().grown(64).stages == demo().stages
