@@ -7,12 +7,12 @@ A sampler of few steps makes too much of most waves: by octave of wavelength, s2
 diffusion understates its widest waves, the last to come out of the noise; and what no input tells of them errs alike
 for hours, where a noise new every hour averages it out (`widest_waves`): with c what the members make of the noise's
 amplitude, what is added makes (c + std)^2 of c^2, more by e2 - (1 + 1/m) s2. It persists as e does. What has a
-transform has one gain, by which its mean is the truth's.
+transform is left as it is sampled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ import torch
 
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.model.waves import OCTAVES, WAVES, WAVES_A_SIDE, cosines, octaves
-from stormcast_tw.training.assemble import rescaled
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.samples import Samples, evenly
 from stormcast_tw.training.team import Team
@@ -31,7 +30,6 @@ from stormcast_tw.training.validation import SEED, ensemble
 FloatArray = npt.NDArray[np.float64]
 _MEMBERS = 2
 _MOST_PERSISTENT, _LEAST = 0.95, 1e-6
-_TRIAL = 1.25
 _GAINS = (0.1, 1.5)
 """Least and most of what is believed."""
 
@@ -39,7 +37,7 @@ _GAINS = (0.1, 1.5)
 def calibration(
     model: StormCast, data: TrainingData, count: int, team: Team, halt: Callable[[], None]
 ) -> dict[str, dict[str, Any]]:
-    """Return `widest_waves` and `gain` of every variable's StateScale, for a package that has none yet.
+    """Return `widest_waves` and `gain` of StateScale of every variable without a transform, for a package without any.
 
     Measured on ensembles of an hour from at most `count` held-out hours and those after them.
     """
@@ -62,14 +60,9 @@ def calibration(
     errors, spreads = team.total(torch.from_numpy(scales)).cpu().numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         gain = np.sqrt(np.maximum(errors / spreads - 1 / _MEMBERS, 0))
-    ids = data.state_set.ids
-    found: dict[str, dict[str, Any]] = {}
-    for n, v in enumerate(smooth):
-        found[ids[v]] = {"widest_waves": widest[n], "gain": _believed(gain[n])}
-    transformed = [v for v in range(len(ids)) if v not in smooth]
-    for v, one in zip(transformed, _gains_of_transformed(model, data, transformed, places, team, halt), strict=True):
-        found[ids[v]] = {"widest_waves": None, "gain": _believed(np.full(OCTAVES, one))}
-    return found
+    return {
+        data.state_set.ids[v]: {"widest_waves": widest[n], "gain": _believed(gain[n])} for n, v in enumerate(smooth)
+    }
 
 
 def _widest(
@@ -135,35 +128,3 @@ def _by_octave(amplitudes: FloatArray, shape: tuple[int, int]) -> FloatArray:
     nearest[:WAVES_A_SIDE, :WAVES_A_SIDE] = OCTAVES
     sums = [np.bincount(nearest.ravel(), one.ravel(), OCTAVES + 1)[:OCTAVES] for one in amplitudes]
     return np.array(sums)
-
-
-def _gains_of_transformed(
-    model: StormCast,
-    data: TrainingData,
-    variables: list[int],
-    places: Sequence[int],
-    team: Team,
-    halt: Callable[[], None],
-) -> FloatArray:
-    """Return by variable what its residual has to be multiplied by for the mean of what it makes to be the truth's.
-
-    In its own units, where observed: the mean of what is transformed back depends on the spread. Linear between two
-    gains that are tried.
-    """
-    means = []
-    for gain in (1.0, _TRIAL):
-        tried = {data.state_set.ids[v]: (gain,) * OCTAVES for v in variables}
-        trial, sums = StormCast(rescaled(model.package, "gain", tried), model.device), np.zeros((2, len(variables)))
-        for place in places if variables else ():
-            halt()
-            ((_, states),) = ensemble(trial, data, _MEMBERS, 1, place)
-            truth, observed = data.state(place + 1)[0], data.observed(place + 1)[0]
-            for n, v in enumerate(variables):
-                there = observed if data.state_set.ids[v] == "tp01" else np.ones_like(observed)
-                said = states[:, v].mean(axis=0, dtype=np.float64)
-                sums[:, n] += said[there].sum(), truth[v][there].sum(dtype=np.float64)
-        said, wanted = team.total(torch.from_numpy(sums)).cpu().numpy()
-        means.append(said)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gain_by_variable: FloatArray = 1 + (_TRIAL - 1) * (wanted - means[0]) / (means[1] - means[0])
-    return gain_by_variable

@@ -280,13 +280,17 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     without = replace(package, description=package.description.model_copy(update={"state": plain}))
     alone, held_out = Team(0, 1, torch.device("cpu")), data.of("held_out")
     again = calibration(StormCast(without), held_out, max(recipe.residual_hours // 4, 2), alone, lambda: None)
-    for variable, scale in package.description.state.items():
-        assert list(scale.gain or ()) == pytest.approx(again[variable]["gain"], rel=1e-4)
-        waves, expected = scale.widest_waves, again[variable]["widest_waves"]
-        assert (waves is None) == (expected is None) == (variable == "tp01")
-        if waves is not None:
-            assert list(waves.std) == pytest.approx(expected["std"], rel=1e-4, abs=1e-6)
-            assert list(waves.persistence) == pytest.approx(expected["persistence"], abs=1e-4)
+    for variable, expected in again.items():
+        scale = package.description.state[variable]
+        assert scale.gain is not None
+        assert scale.widest_waves is not None
+        assert list(scale.gain) == pytest.approx(expected["gain"], rel=1e-4)
+        assert list(scale.widest_waves.std) == pytest.approx(expected["widest_waves"]["std"], rel=1e-4, abs=1e-6)
+        persistence = expected["widest_waves"]["persistence"]
+        assert list(scale.widest_waves.persistence) == pytest.approx(persistence, abs=1e-4)
+    rain = package.description.state["tp01"]
+    assert rain.gain is None
+    assert rain.widest_waves is None
     card = (tmp_path / "package" / "README.md").read_text()
     assert "how the background changes in the hour and how far the state is from it" in card
     assert "a Shapiro filter of order 3" in card
