@@ -16,6 +16,7 @@ import torch
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, Sampler
+from stormcast_tw.training.assemble import uncalibrated
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.validation import ensemble, places_of
 from stormcast_tw.verification.scores import differences, fair_crps
@@ -94,10 +95,14 @@ def _long(model: StormCast, data: TrainingData, cycles: int, report: Callable[[s
 
 
 def _first(package: ModelPackage, data: TrainingData, cycles: int, report: Callable[[str], None]) -> Iterator[Finding]:
-    """Compare an hour ahead with the regression dressed in white noise of the same scale: CRPS and spectrum."""
+    """Compare an hour ahead with the regression dressed in white noise of the same scale: CRPS and spectrum.
+
+    White noise comes without the calibration, which is of the diffusion's samples.
+    """
+    plain = uncalibrated(package)
     dressed = replace(
-        package,
-        description=package.description.model_copy(update={"sampler": _EXACT}),
+        plain,
+        description=plain.description.model_copy(update={"sampler": _EXACT}),
         networks=package.networks | {"diffusion": White()},
     )
     report("an hour ahead, by diffusion and by white noise")

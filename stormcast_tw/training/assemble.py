@@ -46,8 +46,7 @@ def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackag
         told = base.description
     if told.background_details != recipe.background_details:
         raise BadPackage(f"{told.name}: sees background details; recipe {recipe.name} does not")
-    for measured in ("widest_waves", "gain"):
-        base = rescaled(base, measured, dict.fromkeys(told.state))
+    base = uncalibrated(base)
     told = base.description
     major, minor, _ = told.version.split(".")
     update = {
@@ -147,6 +146,13 @@ def rescaled(package: ModelPackage, name: str, values: Mapping[str, Any]) -> Mod
         for v, scale in told.state.items()
     }
     return replace(package, description=told.model_copy(update={"state": state}))
+
+
+def uncalibrated(package: ModelPackage) -> ModelPackage:
+    """Return a package without what was measured of its samples."""
+    for measured in ("widest_waves", "gain"):
+        package = rescaled(package, measured, dict.fromkeys(package.description.state))
+    return package
 
 
 def _require_fit(base: ModelPackage, recipe: Recipe, data: TrainingData) -> None:

@@ -14,9 +14,10 @@ from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.package import save
 from stormcast_tw.model.sampler import sample
+from stormcast_tw.model.waves import OCTAVES
 from stormcast_tw.training import acceptance
 from stormcast_tw.training.acceptance import White, accept, table
-from stormcast_tw.training.assemble import new_package
+from stormcast_tw.training.assemble import new_package, rescaled
 from stormcast_tw.training.card_record import put_section, record, write_record
 from tests.training.small_training import make_data, small
 
@@ -57,6 +58,18 @@ def test_a_diffusion_that_is_white_noise_is_no_better_than_white_noise(data, sho
     assert ratio.found == pytest.approx(1.0, abs=0.05)
     assert findings["share of values at a physical bound, 4 h"].found == 0.0
     assert findings["share of values at a physical bound, 4 h"].kept
+
+
+def test_white_noise_is_not_calibrated(data, short):
+    """By the same sampler a diffusion of zero output layers is that noise; with a gain of a half it has less power."""
+    package = untrained(data, 0.3)
+    package = replace(package, description=package.description.model_copy(update={"sampler": acceptance._EXACT}))
+    whole = {f.what: f.found for f in accept(package, data, 1)}
+    half = {f.what: f.found for f in accept(rescaled(package, "gain", {"u10m": (0.5,) * OCTAVES}), data, 1)}
+    told = "error of the spectrum (mean |ln ratio|) over that of white noise, 1 h"
+    assert whole[f"u10m: {told}"] == pytest.approx(1.0, abs=0.01)
+    assert abs(half[f"u10m: {told}"] - 1) > 0.1
+    assert half[f"v10m: {told}"] == pytest.approx(1.0, abs=0.01)
 
 
 def test_grain_and_bounds_are_found(data, short):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.training import checkpoint, journal, trainer
-from stormcast_tw.training.assemble import with_background_details
+from stormcast_tw.training.assemble import uncalibrated, with_background_details
 from stormcast_tw.training.calibration import calibration
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.loss import batch_of, known
@@ -276,10 +275,10 @@ def test_a_base_that_gets_background_details_says_what_it_said(data: TrainingDat
     package = packages.load(carry_out(recipe, data, tmp_path, EVERY, NOW, base))
     assert package.description.background_details
     assert package.description.shapiro_order == 3
-    plain = {v: s.model_copy(update={"widest_waves": None, "gain": None}) for v, s in package.description.state.items()}
-    without = replace(package, description=package.description.model_copy(update={"state": plain}))
     alone, held_out = Team(0, 1, torch.device("cpu")), data.of("held_out")
-    again = calibration(StormCast(without), held_out, max(recipe.residual_hours // 4, 2), alone, lambda: None)
+    again = calibration(
+        StormCast(uncalibrated(package)), held_out, max(recipe.residual_hours // 4, 2), alone, lambda: None
+    )
     for variable, expected in again.items():
         scale = package.description.state[variable]
         assert scale.gain is not None
