@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from stormcast_tw.model.waves import OCTAVES, cosines, octaves, project, widest_waves
+from stormcast_tw.model.waves import OCTAVES, cosines, octaves
 
 SHAPE = (24, 16)
 FIELD = np.random.default_rng(0).standard_normal(SHAPE)
@@ -15,10 +15,6 @@ def test_the_transform_is_the_cosine_transform_and_its_transpose_the_inverse():
     y, x = (cosines(size) for size in SHAPE)
     assert y @ FIELD @ x.T == pytest.approx(EXPECTED, abs=1e-12)
     assert y.T @ EXPECTED @ x == pytest.approx(FIELD, abs=1e-12)
-
-
-def test_widest_waves_are_the_first_of_it():
-    assert project(FIELD[None], widest_waves(SHAPE)).reshape(4, 4) == pytest.approx(EXPECTED[:4, :4], abs=1e-12)
 
 
 def test_an_octave_is_twice_the_wavelength():

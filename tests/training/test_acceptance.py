@@ -11,20 +11,14 @@ import pytest
 import torch
 
 from stormcast_tw.errors import BadInput, Refused
-from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.package import save
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.waves import OCTAVES
 from stormcast_tw.training import acceptance
 from stormcast_tw.training.acceptance import White, accept, table
-from stormcast_tw.training.assemble import new_package, rescaled
+from stormcast_tw.training.assemble import rescaled
 from stormcast_tw.training.card_record import put_section, record, write_record
-from tests.training.small_training import make_data, small
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory):
-    return make_data(tmp_path_factory.mktemp("data"))
+from tests.training.small_training import persistence_plus_noise
 
 
 @pytest.fixture
@@ -34,13 +28,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def untrained(data, residual: float):
-    package = new_package(small(), data)
-    for network in package.networks.values():
-        zero_output(network)
-        for_inference(network)
-    scales = package.description.state
-    state = {v: s.model_copy(update={"residual_std": 0.01 if v == "tp01" else residual}) for v, s in scales.items()}
-    return replace(package, description=package.description.model_copy(update={"state": state}))
+    stds = dict.fromkeys(data.state_set.ids, residual) | {"tp01": 0.01}
+    return rescaled(persistence_plus_noise(data), "residual_std", stds)
 
 
 def test_white_noise_comes_out_with_unit_variance():

@@ -17,38 +17,26 @@ from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
 from stormcast_tw.training.validation import SEED
-from tests.training.small_training import make_data, persistence_plus_noise
 
 ALONE = Team(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    torch.set_num_threads(1)
-    return make_data(tmp_path_factory.mktemp("data")).of("held_out")
+def found(held_out: TrainingData, package: ModelPackage) -> dict:
+    return calibration(StormCast(package), held_out, 10_000, ALONE, lambda: None)
 
 
-@pytest.fixture(scope="module")
-def package(data: TrainingData) -> ModelPackage:
-    return persistence_plus_noise(data)
-
-
-@pytest.fixture(scope="module")
-def found(data: TrainingData, package: ModelPackage) -> dict:
-    return calibration(StormCast(package), data, 10_000, ALONE, lambda: None)
-
-
-def test_a_calibration_makes_of_spread_what_errors_have(data: TrainingData, package: ModelPackage, found: dict):
+def test_a_calibration_makes_of_spread_what_errors_have(held_out: TrainingData, package: ModelPackage, found: dict):
     assert list(found) == ["t2m", "u10m", "v10m"], "rain has a transform"
-    share, places, members = share_of_noise(package), data.starts(2), 2
+    share, places, members = share_of_noise(package), held_out.starts(2), 2
     y, x = (np.arange(16) / 32,) * 2
     with np.errstate(divide="ignore"):
         octave = np.rint(np.clip(np.log2(1 / np.hypot(y[:, None], x)) - 2, 0, OCTAVES - 1))
     octave[:4, :4] = -1
-    noise = np.array([[noise_of(data, int(p) + hour, package, members) for hour in (0, 1)] for p in places])
+    noise = np.array([[noise_of(held_out, int(p) + hour, package, members) for hour in (0, 1)] for p in places])
     for v, variable in enumerate(("t2m", "u10m", "v10m")):
         unit = package.description.state[variable].residual_std
-        states = np.stack([data.state(int(place), 3)[:, v].astype(np.float64) for place in places])
+        states = np.stack([held_out.state(int(place), 3)[:, v].astype(np.float64) for place in places])
         said = share * scipy.fft.dctn(noise[:, :, :, v].astype(np.float64), axes=(3, 4), norm="ortho")
         change = scipy.fft.dctn(np.diff(states, axis=1) / unit, axes=(2, 3), norm="ortho")
         error = said.mean(axis=2) - change
@@ -76,7 +64,7 @@ def share_of_noise(package: ModelPackage) -> float:
     return float(sample(lambda x, sigma: x / (1 + sigma**2), ones, package.description.sampler))
 
 
-def noise_of(data: TrainingData, place: int, package: ModelPackage, members: int) -> np.ndarray:
+def noise_of(held_out: TrainingData, place: int, package: ModelPackage, members: int) -> np.ndarray:
     shape = (len(package.state_set), *package.grid.shape)
-    time = Samples(data).at(place)
+    time = Samples(held_out).at(place)
     return np.stack([standard_normal(SEED, time, member, 1, shape) for member in range(members)])

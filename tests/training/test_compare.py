@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from stormcast_tw.cli_train import train_app
@@ -16,13 +15,7 @@ from stormcast_tw.training import card, recipes
 from stormcast_tw.training.compare import compare
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.run import RESULT, RUN, Result, carry_out
-from tests.training.small_training import EVERY, NOW, make_data, small
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    torch.set_num_threads(1)
-    return make_data(tmp_path_factory.mktemp("data"))
+from tests.training.small_training import EVERY, NOW, small
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from stormcast_tw.training import journal
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.run import RESIDUAL, Result, carry_out
 from stormcast_tw.training.team import Team
-from tests.training.small_training import EVERY, NOW, make_data, small
+from tests.training.small_training import EVERY, NOW, small
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -28,12 +28,6 @@ from stormcast_tw.training.run import carry_out
 from tests.training.small_training import EVERY, NOW, small
 carry_out(small(), TrainingData.open(sys.argv[1]), Path(sys.argv[2]), EVERY.model_copy(update={"at_once": 1}), NOW)
 """
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    torch.set_num_threads(1)
-    return make_data(tmp_path_factory.mktemp("data"))
 
 
 def run_two(data: TrainingData, folder: Path) -> None:

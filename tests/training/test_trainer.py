@@ -27,13 +27,7 @@ from stormcast_tw.training.run import RESIDUAL, RUN, Begun, Result, carry_out
 from stormcast_tw.training.samples import Draws, Samples, positions
 from stormcast_tw.training.team import Team
 from stormcast_tw.training.watch import Interrupted, Limits, TrainingIll
-from tests.training.small_training import EVERY, NET, NOW, STAGE, make_data, small
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    torch.set_num_threads(1)
-    return make_data(tmp_path_factory.mktemp("data"))
+from tests.training.small_training import EVERY, NET, NOW, STAGE, small
 
 
 @pytest.fixture(scope="module")

@@ -21,34 +21,22 @@ from stormcast_tw.training.recipes import Validation
 from stormcast_tw.training.samples import Samples
 from stormcast_tw.training.team import Team
 from stormcast_tw.training.validation import SEED, ensemble, residual_std, validate
-from tests.training.small_training import make_data, persistence_plus_noise
 
 ALONE = Team(0, 1, torch.device("cpu"))
 SETTINGS = Validation(every=1, cycles=1, members=4, lead_hours=2)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    torch.set_num_threads(1)
-    return make_data(tmp_path_factory.mktemp("data")).of("held_out")
-
-
-@pytest.fixture(scope="module")
-def package(data: TrainingData) -> ModelPackage:
-    return persistence_plus_noise(data)
-
-
 def test_fair_crps_and_reference_are_those_of_the_scores_library_and_of_persistence(
-    data: TrainingData, package: ModelPackage
+    held_out: TrainingData, package: ModelPackage
 ):
     model = StormCast(package)
-    found = validate(model, data, SETTINGS, ALONE, lambda: None, alone=False)
+    found = validate(model, held_out, SETTINGS, ALONE, lambda: None, alone=False)
     assert found is not None
     assert found.leads == (1, 2)
-    place = int(data.starts(2)[0])
-    truth, observed = data.state(place, 3), data.observed(place, 3)
-    for number, (lead, states) in enumerate(ensemble(model, data, 4, 2, place)):
-        for v, name in enumerate(data.state_set.ids):
+    place = int(held_out.starts(2)[0])
+    truth, observed = held_out.state(place, 3), held_out.observed(place, 3)
+    for number, (lead, states) in enumerate(ensemble(model, held_out, 4, 2, place)):
+        for v, name in enumerate(held_out.state_set.ids):
             where = observed[lead] if name == "tp01" else np.ones((16, 16), bool)
             members = xr.DataArray(states[:, v][:, where].astype(np.float64), dims=("member", "point"))
             target = xr.DataArray(truth[lead, v][where].astype(np.float64), dims="point")
@@ -60,11 +48,11 @@ def test_fair_crps_and_reference_are_those_of_the_scores_library_and_of_persiste
     assert found.skill == pytest.approx(np.mean(shares), rel=1e-6)
 
 
-def test_the_rollout_is_what_stormcast_steps(data: TrainingData, package: ModelPackage):
-    place, model = int(data.starts(2)[0]), StormCast(package)
-    time, background = Samples(data).at(place), data.background(place, 3)
-    made = dict(ensemble(model, data, 2, 2, place))
-    state = State.of(data.state(place).repeat(2, axis=0), package.state_set, time, model.device)
+def test_the_rollout_is_what_stormcast_steps(held_out: TrainingData, package: ModelPackage):
+    place, model = int(held_out.starts(2)[0]), StormCast(package)
+    time, background = Samples(held_out).at(place), held_out.background(place, 3)
+    made = dict(ensemble(model, held_out, 2, 2, place))
+    state = State.of(held_out.state(place).repeat(2, axis=0), package.state_set, time, model.device)
     given = [State.of(b[None], package.background_set, time + hours(n), model.device) for n, b in enumerate(background)]
     for lead in (1, 2):
         noise = np.stack([standard_normal(SEED, time, member, lead, (4, 16, 16)) for member in (0, 1)])
@@ -72,22 +60,22 @@ def test_the_rollout_is_what_stormcast_steps(data: TrainingData, package: ModelP
         np.testing.assert_array_equal(made[lead], state.numpy())
 
 
-def test_spread_over_error_sums_before_its_roots(data: TrainingData, package: ModelPackage):
+def test_spread_over_error_sums_before_its_roots(held_out: TrainingData, package: ModelPackage):
     """Persistence plus a tenth of the change in an hour: far too little spread."""
-    found = validate(StormCast(package), data, SETTINGS, ALONE, lambda: None, alone=False)
+    found = validate(StormCast(package), held_out, SETTINGS, ALONE, lambda: None, alone=False)
     assert found is not None
-    place = int(data.starts(2)[0])
-    truth = data.state(place, 3)[:, 0].astype(np.float64)
-    states = dict(ensemble(StormCast(package), data, 4, 2, place))[1][:, 0].astype(np.float64)
+    place = int(held_out.starts(2)[0])
+    truth = held_out.state(place, 3)[:, 0].astype(np.float64)
+    states = dict(ensemble(StormCast(package), held_out, 4, 2, place))[1][:, 0].astype(np.float64)
     spread = np.sqrt(5 / 4 * states.var(axis=0, ddof=1).sum() / ((states.mean(axis=0) - truth[1]) ** 2).sum())
     assert found.spread_over_error["t2m"][0] == pytest.approx(spread, rel=1e-3)
     assert spread < 0.3
 
 
-def test_the_residual_of_persistence_is_the_change_in_an_hour(data: TrainingData, package: ModelPackage):
-    found = residual_std(StormCast(package), "diffusion", data, 10_000, ALONE)
-    pairs = [data.pair(int(place)) for place in data.starts()]
-    for v, name in enumerate(data.state_set.ids):
+def test_the_residual_of_persistence_is_the_change_in_an_hour(held_out: TrainingData, package: ModelPackage):
+    found = residual_std(StormCast(package), "diffusion", held_out, 10_000, ALONE)
+    pairs = [held_out.pair(int(place)) for place in held_out.starts()]
+    for v, name in enumerate(held_out.state_set.ids):
         change = [(p.state_next[v].astype(np.float64) - p.state[v]) for p in pairs]
         if name == "tp01":
             change = [np.log1p(p.state_next[v].astype(np.float64)) - np.log1p(p.state[v]) for p in pairs]
@@ -96,28 +84,28 @@ def test_the_residual_of_persistence_is_the_change_in_an_hour(data: TrainingData
         assert found[name] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_model_whose_states_are_not_finite_has_no_scores(data: TrainingData, package: ModelPackage):
+def test_a_model_whose_states_are_not_finite_has_no_scores(held_out: TrainingData, package: ModelPackage):
     class Endless(torch.nn.Module):
         def forward(self, condition: torch.Tensor, *_: object) -> torch.Tensor:
             return torch.full((len(condition), 16, 8, 8), torch.inf)
 
     broken = replace(package, networks=package.networks | {"regression": Endless()})
-    assert validate(StormCast(broken), data, SETTINGS, ALONE, lambda: None, alone=False) is None
+    assert validate(StormCast(broken), held_out, SETTINGS, ALONE, lambda: None, alone=False) is None
 
 
-def test_without_held_out_hours_nothing_is_measured(data: TrainingData, package: ModelPackage):
+def test_without_held_out_hours_nothing_is_measured(held_out: TrainingData, package: ModelPackage):
     class Empty(TrainingData):
         def starts(self, hours: int = 1) -> np.ndarray:
             return np.empty(0, np.int32)
 
-    empty = Empty(data.artifact, "held_out")
+    empty = Empty(held_out.artifact, "held_out")
     with pytest.raises(Refused, match="no 2 held-out hours follow each other"):
         validate(StormCast(package), empty, SETTINGS, ALONE, lambda: None, alone=False)
     with pytest.raises(Refused, match="has no held-out hours to measure"):
         residual_std(StormCast(package), "diffusion", empty, 4, ALONE)
 
 
-def test_a_signal_is_heeded_between_cycles(data: TrainingData, package: ModelPackage):
+def test_a_signal_is_heeded_between_cycles(held_out: TrainingData, package: ModelPackage):
     class Halted(Exception):
         pass
 
@@ -129,5 +117,5 @@ def test_a_signal_is_heeded_between_cycles(data: TrainingData, package: ModelPac
             raise Halted
 
     with pytest.raises(Halted):
-        validate(StormCast(package), data, SETTINGS.model_copy(update={"cycles": 3}), ALONE, halt, alone=False)
+        validate(StormCast(package), held_out, SETTINGS.model_copy(update={"cycles": 3}), ALONE, halt, alone=False)
     assert len(calls) == 2
