@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.cycle import as_utc
-from stormcast_tw.model.waves import project, widest_waves
+from stormcast_tw.model.waves import WAVES_A_SIDE, cosines
 
 Array = npt.NDArray[np.float32]
 Noise = Callable[[int], Array]
@@ -45,24 +45,24 @@ def hourly_noise(
     a first-order autoregression, as of the patterns of ECMWF's SPPT (Palmer et al. 2009, Technical Memorandum 598),
     here of the draws' own amplitudes, so that the noise of every lead stays what the networks know.
     """
-    waves, new = widest_waves(shape), np.sqrt(1 - persistence**2)
+    y, x = (cosines(size)[:WAVES_A_SIDE] for size in shape)
+    persists = persistence.reshape(-1, WAVES_A_SIDE, WAVES_A_SIDE)
+    new = np.sqrt(1 - persists**2)
 
     def white(member: int, lead: int) -> Array:
         return standard_normal(base_seed, init_time, member, lead, (len(persistence), *shape))
 
     @cache
     def amplitudes(member: int, lead: int) -> npt.NDArray[np.float64]:
-        drawn = project(white(member, lead), waves)
-        if lead > 1:
-            drawn = persistence * amplitudes(member, lead - 1) + new * drawn
-        return drawn
+        drawn = y @ white(member, lead) @ x.T
+        return drawn if lead <= 1 else persists * amplitudes(member, lead - 1) + new * drawn
 
     def noise(member: int, lead: int) -> Array:
         drawn = white(member, lead)
         if lead <= 1 or not persistence.any():
             return drawn
-        difference = amplitudes(member, lead) - project(drawn, waves)
-        drawn += np.einsum("vw,wyx->vyx", difference, waves).astype(np.float32)
+        difference = amplitudes(member, lead) - y @ drawn @ x.T
+        drawn += (y.T @ difference @ x).astype(np.float32)
         return drawn
 
     return lambda lead: np.stack([noise(member, lead) for member in members])

@@ -44,7 +44,7 @@ class Scale(Frozen):
 
 
 class WidestWaves(Frozen):
-    """What an ensemble was measured to lack of a residual's widest waves, by wave in the order of `waves.widest_waves`.
+    """What an ensemble was measured to lack of a residual's widest waves, in the order of `waves.WAVES`.
 
     `std`: how much of the noise's amplitude is added, in units of the residual's standard deviation; `persistence`: the
     correlation of the noise's amplitude with that of the hour before.

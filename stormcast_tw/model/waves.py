@@ -12,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 WAVES_A_SIDE = 4
 WAVES = WAVES_A_SIDE**2
-"""How many waves are the widest: of none to one and a half periods a side."""
+"""How many waves are the widest: of none to one and a half periods a side; y first, x fastest."""
 OCTAVES = 6
 """Wavelengths of 4, 8 ... 128 points; what is shorter or longer counts as the next of them."""
 
@@ -21,19 +21,6 @@ def cosines(size: int) -> Array:
     """Return the transform of `size` points (wave, point); its transpose is its inverse."""
     waves, points = np.arange(size)[:, None], np.arange(size) + 0.5
     return np.sqrt(np.where(waves, 2, 1) / size) * np.cos(np.pi * waves * points / size)
-
-
-def widest_waves(shape: tuple[int, int]) -> Array:
-    """Return the first cosines of a grid (y, x), their products of unit norm (wave, y, x), x fastest."""
-    y, x = (cosines(size)[:WAVES_A_SIDE] for size in shape)
-    waves: Array = np.einsum("my,nx->mnyx", y, x).reshape(WAVES, *shape)
-    return waves
-
-
-def project(fields: npt.NDArray[np.floating], waves: Array) -> Array:
-    """Return the amplitudes (variable, wave) of waves in fields (variable, y, x)."""
-    amplitudes: Array = np.einsum("vyx,wyx->vw", fields, waves)
-    return amplitudes
 
 
 def octaves(shape: tuple[int, int]) -> Array:

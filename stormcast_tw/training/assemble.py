@@ -18,6 +18,9 @@ from stormcast_tw.settings import code_version
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.recipes import Recipe
 
+CALIBRATED = ("widest_waves", "gain")
+"""What StateScale holds of a calibration."""
+
 
 def first_package(recipe: Recipe, data: TrainingData, base: ModelPackage | None) -> ModelPackage:
     """Return the package that a training begins with: fresh, or a base's whose networks go on or get others beside.
@@ -150,7 +153,7 @@ def rescaled(package: ModelPackage, name: str, values: Mapping[str, Any]) -> Mod
 
 def uncalibrated(package: ModelPackage) -> ModelPackage:
     """Return a package without what was measured of its samples."""
-    for measured in ("widest_waves", "gain"):
+    for measured in CALIBRATED:
         package = rescaled(package, measured, dict.fromkeys(package.description.state))
     return package
 

@@ -30,7 +30,7 @@ from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version
 from stormcast_tw.training import card, checkpoint
-from stormcast_tw.training.assemble import first_package, rescaled
+from stormcast_tw.training.assemble import CALIBRATED, first_package, rescaled
 from stormcast_tw.training.calibration import calibration
 from stormcast_tw.training.dataset import TrainingData
 from stormcast_tw.training.journal import LOG, Journal, read
@@ -230,7 +230,7 @@ class _Run:
         held_out, count = self.data.of("held_out"), max(self.recipe.residual_hours // 4, 2)
         model = StormCast(package, self.team.device)
         found = self._measured(CALIBRATION, lambda: calibration(model, held_out, count, self.team, self.beat))
-        for name in ("widest_waves", "gain"):
+        for name in CALIBRATED:
             package = rescaled(package, name, {variable: one[name] for variable, one in found.items()})
         model = StormCast(package, self.team.device)
         scores = validate(model, held_out, self.recipe.validation, self.team, self.beat, alone=False)
