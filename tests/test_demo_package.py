@@ -11,6 +11,7 @@ import torch
 from stormcast_tw.grid import TAIWAN_2KM
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.simulation.regimes import REGIMES
 from stormcast_tw.training.recipes import RECIPES, demo
 
 FOLDER = Path(__file__).parents[1] / "packages" / "demo"
@@ -46,3 +47,28 @@ def test_its_card_has_its_acceptance(card: str):
     section = card.split("## Acceptance\n")[1].split("\n## ")[0]
     rows = re.findall(r"\| (.+?) \| (\S+) \| ([^|]+) \| (kept|\*\*NOT KEPT\*\*) \|$", section, re.MULTILINE)
     assert len(rows) == 14
+
+
+def record(card: str, truth: str) -> str:
+    section = card.split(f"## Record, truth {truth}")[1].split("\n## ")[0]
+    told = re.search(r"(\d+) cycles from \S+ to \S+, (\d+) members", section)
+    assert told is not None
+    assert int(told[1]) >= 40
+    assert int(told[2]) == 16
+    return section
+
+
+def test_its_record_is_of_all_regimes(card: str):
+    regimes = re.search(r"Regimes: (.+)\.", record(card, "simulated"))
+    assert regimes is not None
+    assert {told.rpartition(" ")[0] for told in regimes[1].split(", ")} == set(REGIMES)
+
+
+@pytest.mark.parametrize("truth", ["simulated", "operational"])
+def test_its_record_compares_every_lead_of_every_variable(card: str, truth: str):
+    dressed = {"persistence_dressed": 48} if truth == "simulated" else {}  # of operations there is no year before
+    for system, total in {"persistence": 48, **dressed, "global": 36, "extrapolation": 12}.items():
+        row = re.search(rf"must\*\*: CRPS below {system} \| (\d+) / (\d+) \| (.*) \|", record(card, truth))
+        assert row is not None, system
+        assert int(row[2]) == total, system
+        assert bool(row[3]) == (int(row[1]) < total), "what was not reached is named"

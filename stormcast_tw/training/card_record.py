@@ -178,6 +178,8 @@ def _together(places: list[str]) -> str:
 
 def _regimes(scorecard: Card) -> str:
     found = {regime: one["cycles"] for regime, one in scorecard["strata"]["regime"].items()}
+    if set(found) == {"all"}:
+        return "Regimes are not named where truth is observed."
     return "Regimes: " + ", ".join(f"{regime} {cycles}" for regime, cycles in sorted(found.items())) + "."
 
 

@@ -110,6 +110,8 @@ def test_a_record_says_where_it_wins_and_where_it_loses():
     assert "| power over truth's 0.7 to 1.3, all octaves over 10 km | 1 / 2 | t2m 20-10 km |" in text
     assert "| spread / error 0.8 to 1.2 from 2 h | 2 / 2 |  |" in text
     assert "extrapolation" not in text, "no comparison with what the scorecard has not"
+    observed = scorecard() | {"strata": {"regime": {"all": {"cycles": 40}}}}
+    assert "Regimes are not named where truth is observed." in record(observed)
 
 
 def test_sections_are_put_once_before_the_limits(data, tmp_path: Path):
