@@ -7,7 +7,8 @@ The archive is simulated once, in the providers' own formats and sizes: RWRP's t
 it. The plain script does what such scripts do: xarray opens a file, np.loadtxt reads the rain, scipy's
 RegularGridInterpolator is made for every variable and hour, every hour is written to Zarr on the forecast grid, and a
 second pass makes the statistics. It checks nothing. Both sides run on one thread, in turns; medians of CPU time are
-told, with those of wall time beside them: machines are noisy. Then ours on one and on two worker processes of Dask.
+told, with those of wall time beside them: machines are noisy. Ours makes as many days in a row as `prepare` gives one
+worker of a long archive. Then ours on one and on two worker processes of Dask.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from stormcast_tw.training.sources_of_archive import archive_of
 from stormcast_tw.variables import BACKGROUND_SETS
 
 FIRST = date(2021, 6, 10)
-ROUNDS, PLAIN_HOURS, OUR_DAYS, A_RUN = 3, 12, 3, 2
+ROUNDS, PLAIN_HOURS, A_RUN = 3, 12, 2
 ARCHIVE_HOURS = 30_660
 """Three and a half years."""
 BACKGROUND = BACKGROUND_SETS["background24"]
@@ -173,15 +174,15 @@ def timed(call: Callable[[], object]) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def compare(archive: Path, scratch: Path) -> float:
-    """Both sides in turns; tells and returns our CPU seconds an hour."""
+def compare(archive: Path, scratch: Path, count: int) -> float:
+    """Both sides in turns, ours of so many days in a row; tells and returns our CPU seconds an hour."""
     ours, plain = [], []
-    days = [FIRST + timedelta(days=n) for n in range(OUR_DAYS)]
-    build.make_run(job_of(archive, scratch / "warm", OUR_DAYS), days)  # weights and imports
+    days = [FIRST + timedelta(days=n) for n in range(count)]
+    build.make_run(job_of(archive, scratch / "warm", count), days)  # weights and imports
     Plain(archive, scratch / "warm.zarr", 2).run()
     for turn in range(ROUNDS):
-        job = job_of(archive, scratch / f"ours{turn}", OUR_DAYS)
-        ours.append([seconds / 24 / OUR_DAYS for seconds in timed(functools.partial(build.make_run, job, days))])
+        run = functools.partial(build.make_run, job_of(archive, scratch / f"ours{turn}", count), days)
+        ours.append([seconds / 24 / count for seconds in timed(run)])
         script = Plain(archive, scratch / f"plain{turn}.zarr", PLAIN_HOURS)
         plain.append([seconds / PLAIN_HOURS for seconds in timed(script.run)])
     for name, seconds in (("plain script", plain), ("ours", ours)):
@@ -223,7 +224,7 @@ def main() -> None:
         (archive := scratch / "archive").mkdir()
         write_archive(archive, days)
         print(f"load of this machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        cpu = compare(archive, scratch)
+        cpu = compare(archive, scratch, min(days, build.LONGEST_RUN))
         print(f"{ARCHIVE_HOURS} hours take {ARCHIVE_HOURS * cpu / 60:.0f} core-minutes")
         rates: dict[int, list[float]] = {1: [], 2: []}
         costs: dict[int, list[float]] = {1: [], 2: []}

@@ -192,26 +192,7 @@ class Grid:
 
         A projected grid also carries 2-D `latitude` and `longitude`. `Grid.of` is the inverse.
         """
-        attributes: dict[str, Any] = {"grid_name": self.name, "grid_fingerprint": self.fingerprint}
-        axes: dict[str, tuple[Any, ...]]
-        if self.is_geographic:
-            attributes |= {"grid_mapping_name": "latitude_longitude"}
-            axes = {
-                "latitude": ("latitude", self.y, _LATITUDE),
-                "longitude": ("longitude", self.x, _LONGITUDE),
-            }
-        else:
-            attributes |= {k: v for k, v in CRS.from_dict(dict(self.projection)).to_cf().items() if k != "crs_wkt"}
-            attributes |= {"projection": json.dumps(dict(self.projection), sort_keys=True)}
-            latitude, longitude = self.latlon()
-            horizontal = {k: v for k, v in _LATITUDE.items() if k != "axis"}
-            axes = {
-                "y": ("y", self.y, _Y),
-                "x": ("x", self.x, _X),
-                "latitude": (("y", "x"), latitude, horizontal),
-                "longitude": (("y", "x"), longitude, {k: v for k, v in _LONGITUDE.items() if k != "axis"}),
-            }
-        return xr.Dataset(coords={**axes, "crs": ((), np.int32(0), attributes)})
+        return _coordinates(self).copy()
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Grid:
@@ -239,6 +220,30 @@ def _latlon(grid: Grid) -> tuple[FloatArray, FloatArray]:
     for axis in (latitude, longitude):
         axis.flags.writeable = False
     return latitude, longitude
+
+
+@lru_cache(maxsize=8)
+def _coordinates(grid: Grid) -> xr.Dataset:
+    attributes: dict[str, Any] = {"grid_name": grid.name, "grid_fingerprint": grid.fingerprint}
+    axes: dict[str, tuple[Any, ...]]
+    if grid.is_geographic:
+        attributes |= {"grid_mapping_name": "latitude_longitude"}
+        axes = {
+            "latitude": ("latitude", grid.y, _LATITUDE),
+            "longitude": ("longitude", grid.x, _LONGITUDE),
+        }
+    else:
+        attributes |= {k: v for k, v in CRS.from_dict(dict(grid.projection)).to_cf().items() if k != "crs_wkt"}
+        attributes |= {"projection": json.dumps(dict(grid.projection), sort_keys=True)}
+        latitude, longitude = grid.latlon()
+        horizontal = {k: v for k, v in _LATITUDE.items() if k != "axis"}
+        axes = {
+            "y": ("y", grid.y, _Y),
+            "x": ("x", grid.x, _X),
+            "latitude": (("y", "x"), latitude, horizontal),
+            "longitude": (("y", "x"), longitude, {k: v for k, v in _LONGITUDE.items() if k != "axis"}),
+        }
+    return xr.Dataset(coords={**axes, "crs": ((), np.int32(0), attributes)})
 
 
 TAIWAN_2KM = Grid("TAIWAN_2KM", 21.6, 25.6, 224, 119.75, 122.25, 128)

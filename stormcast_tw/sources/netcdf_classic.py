@@ -7,7 +7,6 @@ library wants a path.
 from __future__ import annotations
 
 import math
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +37,7 @@ class _Classic:
     def __init__(self, reader: Reader) -> None:
         self._reader, self._at, self._header = reader, 4, bytearray()
         version = reader.read(3, 1, index=True)[0]
-        self._count, self._offset = (">Q" if version == 5 else ">I"), (">I" if version == 1 else ">Q")
+        self._count, self._offset = (8 if version == 5 else 4), (4 if version == 1 else 8)
         self._records = self._number(self._count)
         if self._records > reader.size:
             raise BadInput(f"{reader.address}: its header says {self._records} records in {reader.size} bytes")
@@ -66,11 +65,11 @@ class _Classic:
         self._at = end + -length % 4
         return data
 
-    def _number(self, form: str) -> int:
-        return int(struct.unpack(form, self._take(struct.calcsize(form)))[0])
+    def _number(self, length: int) -> int:
+        return int.from_bytes(self._take(length), "big")
 
     def _list(self, tag: int) -> range:
-        found, count = self._number(">I"), self._number(self._count)
+        found, count = self._number(4), self._number(self._count)
         if found not in (0, tag) or (found == 0 and count):
             raise BadInput(f"{self._reader.address}: byte {self._at} of the header holds tag {found}; allowed {tag}")
         if count > self._reader.size:
@@ -87,7 +86,7 @@ class _Classic:
         return name, size
 
     def _type(self) -> np.dtype[Any]:
-        number = self._number(">I")
+        number = self._number(4)
         if not 1 <= number <= len(self._TYPES):
             raise BadInput(f"{self._reader.address}: its header holds type {number}; allowed 1 to {len(self._TYPES)}")
         return np.dtype(self._TYPES[number - 1])

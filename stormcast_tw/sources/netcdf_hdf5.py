@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import h5netcdf
@@ -159,71 +160,83 @@ def _array(blocks: _Blocks, name: str, variable: Any) -> Array:
     dtype, shape = np.dtype(raw.dtype), tuple(int(n) for n in raw.shape)
     if raw.is_virtual or raw.external:
         raise BadInput(f"{address}: {name} lies in another file; allowed in this one")
+    stored = cache(lambda: _Stored(blocks.reader, name, raw))
 
     def fetch(leading: tuple[int, ...]) -> npt.NDArray[Any]:
         believe(math.prod(shape[len(leading) :]) * dtype.itemsize, address, name)
-        return _whole(blocks, lambda: _slab(blocks.reader, name, raw, leading))
+        return _whole(blocks, lambda: stored().slab(leading))
 
     return Array(name, tuple(variable.dimensions), shape, dtype, _plain(variable.attrs), fetch)
 
 
-def _slab(reader: Reader, name: str, raw: Any, leading: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Return raw[leading]: from its bytes, or by the library where there are none, or strings kept elsewhere."""
-    dtype, rest = np.dtype(raw.dtype), raw.shape[len(leading) :]
-    offset = raw.id.get_offset() if raw.chunks is None else None
-    if dtype.hasobject or (raw.chunks is None and offset is None):
-        return np.asarray(raw[leading])
-    if offset is not None:
-        start = offset + values_before(raw.shape, leading) * dtype.itemsize
-        return np.frombuffer(reader.read(start, math.prod(rest) * dtype.itemsize), dtype).reshape(rest)
-    out = np.full(rest, raw.fillvalue, dtype)
-    _fill_from_chunks(reader, name, raw, leading, out)
-    return out
+class _Stored:
+    """How a variable lies in its file, asked of the library once: every map of it is read by itself."""
 
+    def __init__(self, reader: Reader, name: str, raw: Any) -> None:
+        self._reader, self._name, self._raw = reader, name, raw
+        self._shape, self._dtype = raw.shape, np.dtype(raw.dtype)
+        self._chunks, self._fill = raw.chunks, raw.fillvalue
+        self._offset = raw.id.get_offset() if raw.chunks is None else None
 
-def _fill_from_chunks(reader: Reader, name: str, raw: Any, leading: tuple[int, ...], out: npt.NDArray[Any]) -> None:
-    """Read every stored chunk that crosses out = raw[leading] and put its part there."""
-    chunks, fixed = raw.chunks, len(leading)
-    corners: list[Sequence[int]] = [[index - index % size] for index, size in zip(leading, chunks, strict=False)]
-    corners += [range(0, n, size) for n, size in zip(raw.shape[fixed:], chunks[fixed:], strict=True)]
-    believe(math.prod(chunks) * raw.dtype.itemsize, reader.address, name)
-    if (count := math.prod(map(len, corners))) > _MOST_CHUNKS:
-        raise BadInput(f"{reader.address}: {name} is asked for in {count} chunks; allowed {_MOST_CHUNKS}")
-    unpack = _unpacker(reader.address, name, raw)
-    for corner in itertools.product(*corners):
-        info = raw.id.get_chunk_info_by_coord(corner)
-        if info.byte_offset is None:
-            continue
-        believe(info.size, reader.address, name)
-        chunk = unpack(reader.read(info.byte_offset, info.size), info.filter_mask).reshape(chunks)
-        chunk = np.asarray(chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))])
-        where = tuple(
-            slice(c, min(c + n, size)) for c, n, size in zip(corner[fixed:], chunk.shape, out.shape, strict=True)
-        )
-        out[where] = chunk[tuple(slice(0, place.stop - place.start) for place in where)]
+    def slab(self, leading: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Return raw[leading]: from its bytes, or by the library where there are none, or strings kept elsewhere."""
+        rest = self._shape[len(leading) :]
+        if self._dtype.hasobject or (self._chunks is None and self._offset is None):
+            return np.asarray(self._raw[leading])
+        if self._offset is not None:
+            start = self._offset + values_before(self._shape, leading) * self._dtype.itemsize
+            data = self._reader.read(start, math.prod(rest) * self._dtype.itemsize)
+            return np.frombuffer(data, self._dtype).reshape(rest)
+        out = np.full(rest, self._fill, self._dtype)
+        self._fill_from_chunks(leading, out)
+        return out
 
+    def _fill_from_chunks(self, leading: tuple[int, ...], out: npt.NDArray[Any]) -> None:
+        """Read every stored chunk that crosses out = raw[leading] and put its part there."""
+        chunks, fixed, address = self._chunks, len(leading), self._reader.address
+        corners: list[Sequence[int]] = [[index - index % size] for index, size in zip(leading, chunks, strict=False)]
+        corners += [range(0, n, size) for n, size in zip(self._shape[fixed:], chunks[fixed:], strict=True)]
+        believe(math.prod(chunks) * self._dtype.itemsize, address, self._name)
+        if (count := math.prod(map(len, corners))) > _MOST_CHUNKS:
+            raise BadInput(f"{address}: {self._name} is asked for in {count} chunks; allowed {_MOST_CHUNKS}")
+        for corner in itertools.product(*corners):
+            info = self._raw.id.get_chunk_info_by_coord(corner)
+            if info.byte_offset is None:
+                continue
+            believe(info.size, address, self._name)
+            chunk = self._unpacked(self._reader.read(info.byte_offset, info.size), info.filter_mask)
+            chunk = np.asarray(chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))])
+            where = tuple(
+                slice(c, min(c + n, size)) for c, n, size in zip(corner[fixed:], chunk.shape, out.shape, strict=True)
+            )
+            out[where] = chunk[tuple(slice(0, place.stop - place.start) for place in where)]
 
-def _unpacker(address: str, name: str, raw: Any) -> Callable[[bytes, int], npt.NDArray[Any]]:
-    """Return what turns a stored chunk into values: gzip and shuffle, the filters of NetCDF-4, undone in reverse."""
-    properties = raw.id.get_create_plist()
-    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
-    shuffle, checksum = numcodecs.Shuffle(elementsize=raw.dtype.itemsize), numcodecs.Fletcher32()
-    if unknown := [number for number in filters if number not in (_GZIP, _SHUFFLE, _CHECKSUM)]:
-        raise BadInput(f"{address}: {name} is packed by HDF5 filter {unknown}; allowed 1 (gzip), 2 (shuffle), 3")
-    size = math.prod(raw.chunks) * raw.dtype.itemsize
+    @cached_property
+    def _filters(self) -> list[int]:
+        properties = self._raw.id.get_create_plist()
+        filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+        if unknown := [number for number in filters if number not in (_GZIP, _SHUFFLE, _CHECKSUM)]:
+            raise BadInput(
+                f"{self._reader.address}: {self._name} is packed by HDF5 filter {unknown}; allowed 1 (gzip), 2"
+                " (shuffle), 3"
+            )
+        return filters
 
-    def unpack(data: bytes, skipped: int) -> npt.NDArray[Any]:
-        values = data
-        for place, number in reversed(list(enumerate(filters))):
+    def _unpacked(self, data: bytes, skipped: int) -> npt.NDArray[Any]:
+        """Return a stored chunk's values: gzip and shuffle, the filters of NetCDF-4, undone in reverse."""
+        itemsize = self._dtype.itemsize
+        values, size = data, math.prod(self._chunks) * itemsize
+        for place, number in reversed(list(enumerate(self._filters))):
             if skipped >> place & 1:
                 continue
             if number == _GZIP:  # no more than fits: a few bytes can unpack to gigabytes
-                values = zlib.decompressobj().decompress(values, size + 8 * raw.dtype.itemsize)
+                values = zlib.decompressobj().decompress(values, size + 8 * itemsize)
             else:
-                values = bytes((shuffle if number == _SHUFFLE else checksum).decode(values))
-        found = np.frombuffer(values, raw.dtype)
+                undo = numcodecs.Shuffle(elementsize=itemsize) if number == _SHUFFLE else numcodecs.Fletcher32()
+                values = bytes(undo.decode(values))
+        found = np.frombuffer(values, self._dtype)
         if found.nbytes != size:
-            raise BadInput(f"{address}: a chunk of {name} unpacks to {found.nbytes} bytes; allowed {size}")
-        return found
-
-    return unpack
+            raise BadInput(
+                f"{self._reader.address}: a chunk of {self._name} unpacks to {found.nbytes} bytes; allowed {size}"
+            )
+        return found.reshape(self._chunks)

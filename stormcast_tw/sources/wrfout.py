@@ -100,53 +100,37 @@ class Wrfout:
         must be evenly spaced in it. Raises BadInput for another map projection or a point out of place.
         """
         if declared is not None and "MAP_PROJ" not in self.file.attributes:
-            return self._even_grid(index, declared)
+            return self._closed_grid(index, declared)
         if int(self.number("MAP_PROJ")) == _LATITUDE_LONGITUDE:
             if (pole := self.number("POLE_LAT", 90.0)) != 90.0:
                 raise BadInput(f"{self.address}: POLE_LAT is {pole:g}; allowed 90: the grid is rotated")
-            return self._even_grid(index, {})
-        projection = self._projection()
-        x, y = self._projected(index, projection)
-        return self._closed(x, y, self.number("DX"), self.number("DY"), projection)
+            return self._closed_grid(index, {})
+        return self._closed_grid(index, self._projection(), (self.number("DX"), self.number("DY")))
 
-    def _even_grid(self, index: int, projection: Mapping[str, float | str]) -> Grid:
-        """Return the grid whose spacing only XLAT and XLONG say."""
-        x, y = self._projected(index, projection)
-        dx, dy = (x[0, -1] - x[0, 0]) / (x.shape[1] - 1), (y[-1, 0] - y[0, 0]) / (y.shape[0] - 1)
-        return self._closed(x, y, float(dx), float(dy), projection)
+    def _closed_grid(
+        self, index: int, projection: Mapping[str, float | str], spacing: tuple[float, float] | None = None
+    ) -> Grid:
+        """Return the grid from the south-west point on; raises BadInput unless every point lies where it puts it.
 
-    def _projected(self, index: int, projection: Mapping[str, float | str]) -> tuple[FloatArray, FloatArray]:
-        """Return x and y of every point, (ny, nx): metres, or degrees where there is no projection."""
+        `spacing` is dx and dy; without it only XLAT and XLONG say them.
+        """
         dims = ("south_north", "west_east")
         longitude, latitude = self.array("XLONG", index, dims), self.array("XLAT", index, dims)
-        if min(longitude.shape) < 2:
-            raise BadInput(f"{self.address}: XLONG is {longitude.shape}; allowed at least 2 by 2 points")
-        if not projection:
-            return longitude.astype(np.float64), latitude.astype(np.float64)
-        key = tuple(sorted(projection.items()))
+        if min(ny_nx := longitude.shape) < 2:
+            raise BadInput(f"{self.address}: XLONG is {ny_nx}; allowed at least 2 by 2 points")
+        pairs = tuple(sorted(projection.items()))
         try:
-            return _projected(key, longitude.shape, longitude.tobytes(), latitude.tobytes())
-        except ProjError as error:
-            raise BadInput(f"{self.address}: there is no projection {projection} ({error})") from None
-
-    def _closed(
-        self, x: FloatArray, y: FloatArray, dx: float, dy: float, projection: Mapping[str, float | str]
-    ) -> Grid:
-        """Return the grid from the first point on; raises BadInput unless every point lies where dx and dy put it."""
-        ny, nx = x.shape
+            x0, dx, y0, dy, error = _lattice(pairs, ny_nx, longitude.tobytes(), latitude.tobytes(), spacing)
+        except ProjError as wrong:
+            raise BadInput(f"{self.address}: there is no projection {projection} ({wrong})") from None
         if not (dx > 0 and dy > 0):
             raise BadInput(f"{self.address}: grid spacing is {dx:g} by {dy:g}; allowed above 0")
-        error = max(
-            float(np.max(np.abs(x - (x[0, 0] + dx * np.arange(nx))))) / dx,
-            float(np.max(np.abs(y - (y[0, 0] + dy * np.arange(ny)[:, None])))) / dy,
-        )
         if not error <= GRID_TOLERANCE:
             raise BadInput(
                 f"{self.address}: XLAT and XLONG lie up to {error:.3g} cells from the projection"
                 f" {projection or 'latitude-longitude'}; allowed {GRID_TOLERANCE}"
             )
-        y0, x0 = float(y[0, 0]), float(x[0, 0])
-        pairs = tuple(sorted(projection.items()))
+        ny, nx = ny_nx
         return Grid("wrfout", y0, y0 + dy * (ny - 1), ny, x0, x0 + dx * (nx - 1), nx, pairs)
 
     def _projection(self) -> dict[str, float | str]:
@@ -192,7 +176,8 @@ class Wrfout:
                 " latitude-longitude (6)"
             )
         cos_alpha, sin_alpha = self.field("COSALPHA", index), self.field("SINALPHA", index)
-        error = float(max(np.max(np.abs(sin_alpha + np.sin(north))), np.max(np.abs(cos_alpha - np.cos(north)))))
+        misses = [np.max(np.abs(sin_alpha + np.sin(north))), np.max(np.abs(cos_alpha - np.cos(north)))]
+        error = float(np.max(misses))  # NaN stays NaN
         if not error <= ROTATION_TOLERANCE:
             raise BadInput(
                 f"{self.address}: COSALPHA and SINALPHA differ by up to {error:.3g} from the projection's north;"
@@ -237,12 +222,24 @@ class Wrfout:
 
 
 @lru_cache(maxsize=2)
-def _projected(
-    projection: tuple[tuple[str, float | str], ...], shape: tuple[int, ...], longitude: bytes, latitude: bytes
-) -> tuple[FloatArray, FloatArray]:
-    """Return x and y of points: an archive has the same ones in every file, and most of reading is projecting them."""
-    degrees = [np.frombuffer(axis, np.float32).reshape(shape).astype(np.float64) for axis in (longitude, latitude)]
-    x, y = Proj(dict(projection))(degrees[0], degrees[1])
-    for axis in (x, y):
-        axis.flags.writeable = False
-    return x, y
+def _lattice(
+    projection: tuple[tuple[str, float | str], ...],
+    shape: tuple[int, int],
+    longitude: bytes,
+    latitude: bytes,
+    spacing: tuple[float, float] | None,
+) -> tuple[float, float, float, float, float]:
+    """Return the first x, dx, the first y, dy, and the cells by which the worst point misses its place between them.
+
+    In metres, or degrees where there is no projection. An archive has the same points in every file, and most of
+    reading it would be projecting them.
+    """
+    x, y = (np.frombuffer(axis, np.float32).reshape(shape).astype(np.float64) for axis in (longitude, latitude))
+    if projection:
+        x, y = Proj(dict(projection))(x, y)
+    (ny, nx), x0, y0 = shape, float(x[0, 0]), float(y[0, 0])
+    dx, dy = spacing or (float(x[0, -1] - x0) / (nx - 1), float(y[-1, 0] - y0) / (ny - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        misses = [np.max(np.abs(x - (x0 + dx * np.arange(nx)))) / dx]
+        misses += [np.max(np.abs(y - (y0 + dy * np.arange(ny)[:, None]))) / dy]
+    return x0, dx, y0, dy, float(np.max(misses))  # NaN stays NaN

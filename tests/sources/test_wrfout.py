@@ -110,6 +110,19 @@ def test_a_latitude_longitude_grid_needs_no_turning(tmp_path: Path):
     np.testing.assert_allclose(northward, writer.fields()["V10"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["XLAT", "XLONG"])
+def test_a_point_that_is_nowhere_is_refused(tmp_path: Path, name: str):
+    writer, _ = latitude_longitude(tmp_path)
+    values = {"XLAT": writer.latitude, "XLONG": writer.longitude}[name].copy()
+    values[3, 4] = np.nan
+    writer.write(tmp_path / "holed", T, [T], fields={name: values})
+    with (
+        pytest.raises(BadInput, match=r"holed: XLAT and XLONG lie up to nan cells from the projection .*; allowed"),
+        wrfout_at(tmp_path / "holed") as wrfout,
+    ):
+        wrfout.grid(0)
+
+
 def test_a_rotated_pole_is_refused(tmp_path: Path):
     _, file = latitude_longitude(tmp_path, POLE_LAT=np.float32(66.4))
     with pytest.raises(BadInput, match=r"POLE_LAT is 66\.4; allowed 90"), wrfout_at(file) as wrfout:
@@ -210,6 +223,15 @@ def test_a_file_whose_rotation_has_the_wrong_sign_is_refused(lambert, tmp_path: 
         wrfout_at(path) as wrfout,
     ):
         wrfout.earth_relative_wind(0, wrfout.grid(0))
+
+
+@pytest.mark.parametrize("name", ["SINALPHA", "COSALPHA"])
+def test_a_rotation_with_a_hole_is_refused(lambert, tmp_path: Path, name: str):
+    values = {"SINALPHA": lambert.sin_alpha, "COSALPHA": lambert.cos_alpha}[name].copy()
+    values[3, 4] = np.nan
+    path = lambert.write(tmp_path / "w", T, [T], fields={name: values})
+    with pytest.raises(BadInput, match="COSALPHA and SINALPHA differ by up to nan"), wrfout_at(path) as wrfout:
+        wrfout.rotation(0, wrfout.grid(0))
 
 
 def test_without_alphas_mercator_needs_no_rotation_and_lambert_is_refused(lambert, mercator, tmp_path: Path):
