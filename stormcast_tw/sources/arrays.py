@@ -26,16 +26,19 @@ class Array:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     attributes: Mapping[str, Any]
-    _fetch: Callable[[tuple[int, ...]], npt.NDArray[Any]]
+    _fetch: Callable[[tuple[int, ...], slice | None], npt.NDArray[Any]]
 
-    def read(self, *leading: int) -> npt.NDArray[Any]:
+    def read(self, *leading: int, rows: slice | None = None) -> npt.NDArray[Any]:
         """Return the values with the leading dimensions fixed at these indices, the others whole.
 
-        Raises BadInput for an index outside the shape or values beyond the end of the file.
+        `rows`, from its start to its stop, are what is wanted of the first of the others. Raises BadInput for an index
+        outside the shape or values beyond the end of the file.
         """
         if len(leading) > len(self.shape) or any(not 0 <= i < n for i, n in zip(leading, self.shape, strict=False)):
             raise BadInput(f"{self.name}: index {leading} asked for; its shape is {self.shape}")
-        return self._fetch(leading)
+        if rows is not None and not 0 <= rows.start < rows.stop <= (*self.shape, 0)[len(leading)]:
+            raise BadInput(f"{self.name}: {rows} of {leading} asked for; its shape is {self.shape}")
+        return self._fetch(leading, rows)
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,12 @@ class NetCDF:
         return self.attributes[name]
 
 
-def values_before(shape: tuple[int, ...], leading: tuple[int, ...]) -> int:
-    """Return how many values lie before the slab at these leading indices."""
-    return sum(index * math.prod(shape[axis + 1 :]) for axis, index in enumerate(leading))
+def slab_of(shape: tuple[int, ...], leading: tuple[int, ...], rows: slice | None) -> tuple[tuple[int, ...], int]:
+    """Return the shape of what `Array.read` is asked for, and how many values lie before it."""
+    rest, places = shape[len(leading) :], leading
+    if rows is not None:
+        rest, places = (rows.stop - rows.start, *rest[1:]), (*leading, rows.start)
+    return rest, sum(index * math.prod(shape[axis + 1 :]) for axis, index in enumerate(places))
 
 
 def believe(length: int, address: str, name: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.sources.arrays import LARGEST_SLAB, Array, NetCDF, believe, values_before
+from stormcast_tw.sources.arrays import LARGEST_SLAB, Array, NetCDF, believe, slab_of
 from stormcast_tw.sources.files import Reader
 
 BLOCK = 1 << 16
@@ -149,20 +149,22 @@ class _ClassicVariable:
     def array(self, reader: Reader, stride: int, records: int) -> Array:
         """Return the variable, whose records lie `stride` bytes apart."""
 
-        def slab(shape: tuple[int, ...], leading: tuple[int, ...], begin: int) -> npt.NDArray[Any]:
-            rest = shape[len(leading) :]
+        def slab(leading: tuple[int, ...], rows: slice | None, begin: int) -> npt.NDArray[Any]:
+            rest, before = slab_of(self.shape, leading, rows)
             length = math.prod(rest) * self.dtype.itemsize
             believe(length, reader.address, self.name)
-            data = reader.read(begin + values_before(shape, leading) * self.dtype.itemsize, length)
+            data = reader.read(begin + before * self.dtype.itemsize, length)
             return np.frombuffer(data, self.dtype).reshape(rest)
 
-        def fetch(leading: tuple[int, ...]) -> npt.NDArray[Any]:
+        def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
             if not self.recorded:
-                return slab(self.shape, leading, self.begin)
-            chosen = leading[:1] or range(records)
+                return slab(leading, rows, self.begin)
+            if leading:
+                return slab(leading[1:], rows, self.begin + leading[0] * stride)
+            chosen = range(records)[rows or slice(None)]
             believe(len(chosen) * self.bytes, reader.address, self.name)
-            found = [slab(self.shape, leading[1:], self.begin + record * stride) for record in chosen]
-            return found[0] if leading else np.stack(found) if found else np.empty((0, *self.shape), self.dtype)
+            found = [slab((), None, self.begin + record * stride) for record in chosen]
+            return np.stack(found) if found else np.empty((0, *self.shape), self.dtype)
 
         shape = (records, *self.shape) if self.recorded else self.shape
         return Array(self.name, self.dimensions, shape, self.dtype, self.attributes, fetch)

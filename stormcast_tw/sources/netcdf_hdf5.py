@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput, StormcastError
-from stormcast_tw.sources.arrays import Array, NetCDF, believe, values_before
+from stormcast_tw.sources.arrays import Array, NetCDF, believe, slab_of
 from stormcast_tw.sources.files import Reader
 
 BLOCK = 1 << 16
@@ -162,9 +162,9 @@ def _array(blocks: _Blocks, name: str, variable: Any) -> Array:
         raise BadInput(f"{address}: {name} lies in another file; allowed in this one")
     stored = cache(lambda: _Stored(blocks.reader, name, raw))
 
-    def fetch(leading: tuple[int, ...]) -> npt.NDArray[Any]:
-        believe(math.prod(shape[len(leading) :]) * dtype.itemsize, address, name)
-        return _whole(blocks, lambda: stored().slab(leading))
+    def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
+        believe(math.prod(slab_of(shape, leading, rows)[0]) * dtype.itemsize, address, name)
+        return _whole(blocks, lambda: stored().slab(leading, rows))
 
     return Array(name, tuple(variable.dimensions), shape, dtype, _plain(variable.attrs), fetch)
 
@@ -178,24 +178,27 @@ class _Stored:
         self._chunks, self._fill = raw.chunks, raw.fillvalue
         self._offset = raw.id.get_offset() if raw.chunks is None else None
 
-    def slab(self, leading: tuple[int, ...]) -> npt.NDArray[Any]:
-        """Return raw[leading]: from its bytes, or by the library where there are none, or strings kept elsewhere."""
-        rest = self._shape[len(leading) :]
+    def slab(self, leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
+        """Return raw[leading, rows]: from its bytes, or by the library where there are none, or text kept elsewhere."""
+        rest, before = slab_of(self._shape, leading, rows)
         if self._dtype.hasobject or (self._chunks is None and self._offset is None):
-            return np.asarray(self._raw[leading])
+            return np.asarray(self._raw[leading if rows is None else (*leading, rows)])
         if self._offset is not None:
-            start = self._offset + values_before(self._shape, leading) * self._dtype.itemsize
-            data = self._reader.read(start, math.prod(rest) * self._dtype.itemsize)
+            data = self._reader.read(
+                self._offset + before * self._dtype.itemsize, math.prod(rest) * self._dtype.itemsize
+            )
             return np.frombuffer(data, self._dtype).reshape(rest)
         out = np.full(rest, self._fill, self._dtype)
-        self._fill_from_chunks(leading, out)
+        self._fill_from_chunks(leading, 0 if rows is None else rows.start, out)
         return out
 
-    def _fill_from_chunks(self, leading: tuple[int, ...], out: npt.NDArray[Any]) -> None:
-        """Read every stored chunk that crosses out = raw[leading] and put its part there."""
+    def _fill_from_chunks(self, leading: tuple[int, ...], first: int, out: npt.NDArray[Any]) -> None:
+        """Read every stored chunk that crosses out = raw[leading, first:...] and put its part there."""
         chunks, fixed, address = self._chunks, len(leading), self._reader.address
+        begins = [first, *(0 for _ in self._shape[fixed + 1 :])][: out.ndim]
         corners: list[Sequence[int]] = [[index - index % size] for index, size in zip(leading, chunks, strict=False)]
-        corners += [range(0, n, size) for n, size in zip(self._shape[fixed:], chunks[fixed:], strict=True)]
+        free = list(zip(begins, out.shape, chunks[fixed:], strict=True))
+        corners += [range(begin - begin % size, begin + n, size) for begin, n, size in free]
         believe(math.prod(chunks) * self._dtype.itemsize, address, self._name)
         if (count := math.prod(map(len, corners))) > _MOST_CHUNKS:
             raise BadInput(f"{address}: {self._name} is asked for in {count} chunks; allowed {_MOST_CHUNKS}")
@@ -206,10 +209,11 @@ class _Stored:
             believe(info.size, address, self._name)
             chunk = self._unpacked(self._reader.read(info.byte_offset, info.size), info.filter_mask)
             chunk = np.asarray(chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))])
-            where = tuple(
-                slice(c, min(c + n, size)) for c, n, size in zip(corner[fixed:], chunk.shape, out.shape, strict=True)
-            )
-            out[where] = chunk[tuple(slice(0, place.stop - place.start) for place in where)]
+            # from where to where, along the free dimensions
+            ends = [(max(c, b), min(c + size, b + n)) for c, (b, n, size) in zip(corner[fixed:], free, strict=True)]
+            there = tuple(slice(low - b, high - b) for (low, high), b in zip(ends, begins, strict=True))
+            here = tuple(slice(low - c, high - c) for (low, high), c in zip(ends, corner[fixed:], strict=True))
+            out[there] = chunk[here]
 
     @cached_property
     def _filters(self) -> list[int]:

@@ -7,7 +7,7 @@ holds below the ground is not known and not used: it is made as for raw files, f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -68,7 +68,8 @@ class RwrpTraining:
     folder: Folder
     projection: tuple[tuple[str, float | str], ...] = field(default=TAIWAN_LAMBERT)
     around: Grid | None = None
-    """Keep only the points round this grid: a ninth of an archive of 450 x 450 points covers TAIWAN_2KM."""
+    """Keep only the points round this grid: a ninth of an archive of 450 x 450 points covers TAIWAN_2KM; of the others
+    only those beside them, in their rows, are read."""
     name: str = "rwrp_training"
 
     def find(
@@ -90,21 +91,27 @@ class RwrpTraining:
         return read_files(self.folder, located, self._fields)
 
     def _fields(self, wrfout: Wrfout, index: int, variables: VariableSet) -> tuple[Grid, dict[str, FloatArray]]:
+        grid = wrfout.grid(index, dict(self.projection))
+        rows, columns = None, slice(None)
+        if self.around is not None:
+            (rows, columns), grid = window(grid, self.around)
+
+        def part(name: str, *level: int) -> FloatArray:
+            dimensions = (*(["pres_bottom_top"] if level else []), "south_north", "west_east")
+            return wrfout.array(name, index, dimensions, *level, rows=rows)[:, columns].astype(np.float64)
+
         fields: dict[str, FloatArray] = {}
         if set(LEVEL_VARIABLES) & set(variables.ids):
-            fields |= _on_levels(wrfout, index)
-        grid = wrfout.grid(index, dict(self.projection))
-        part, kept = ((slice(None), slice(None)), grid) if self.around is None else window(grid, self.around)
-        fields = {variable_id: values[part] for variable_id, values in fields.items()}
+            fields |= _on_levels(wrfout, index, part)
         for variable_id in set(variables.ids) - set(fields):
             name, factor = SURFACE_VARIABLES[variable_id]
-            values = wrfout.array(name, index, ("south_north", "west_east"))[part]
-            fields[variable_id] = factor * values.astype(np.float64)
-        return kept, fields
+            fields[variable_id] = factor * part(name)
+        return grid, fields
 
 
-def _on_levels(wrfout: Wrfout, index: int) -> dict[str, FloatArray]:
-    surface_pressure = wrfout.field("PSFC", index)
+def _on_levels(wrfout: Wrfout, index: int, part: Callable[..., FloatArray]) -> dict[str, FloatArray]:
+    """Return the LEVEL_VARIABLES of the part of the map that `part` reads: of a surface field or, numbered, a level."""
+    surface_pressure = part("PSFC")
     quality.check(surface_pressure, VARIABLES["sp"], wrfout.address)
     found = _pressure_levels(wrfout, index)
     if absent := [level for level in LEVELS_HPA if level not in found]:
@@ -112,7 +119,7 @@ def _on_levels(wrfout: Wrfout, index: int) -> dict[str, FloatArray]:
     # the lowest level above every ground, and those below it, continue the air down
     clear = max((level for level in found if 100.0 * level <= surface_pressure.min()), default=min(found))
     chosen = sorted((level for level in found if level >= clear or level in LEVELS_HPA), reverse=True)
-    levels = _levels(wrfout, index, {level: found.index(level) for level in chosen}, surface_pressure.shape)
+    levels = _levels(part, {level: found.index(level) for level in chosen}, surface_pressure.shape)
     return on_pressure_levels(levels, surface_pressure, LEVELS_HPA, wrfout.address)
 
 
@@ -131,13 +138,10 @@ def _pressure_levels(wrfout: Wrfout, index: int) -> list[float]:
     return levels
 
 
-def _levels(wrfout: Wrfout, index: int, chosen: dict[float, int], shape: tuple[int, ...]) -> Iterator[Level]:
+def _levels(part: Callable[..., FloatArray], chosen: dict[float, int], shape: tuple[int, ...]) -> Iterator[Level]:
     """Yield the chosen levels, hPa: place in the file, each read when its turn comes."""
     for level, number in chosen.items():
-        u, v, t, ratio, height = (
-            wrfout.array(name, index, ("pres_bottom_top", "south_north", "west_east"), number).astype(np.float64)
-            for name in _ON_LEVELS
-        )
+        u, v, t, ratio, height = (part(name, number) for name in _ON_LEVELS)
         yield Level(np.full(shape, 100.0 * level), u, v, t, ratio / (1.0 + ratio), GRAVITY * height)
 
 

@@ -203,11 +203,13 @@ class Wrfout:
         """Return a surface field at time `index` as float64 (ny, nx); raises BadInput if it is not in the file."""
         return self.array(name, index, ("south_north", "west_east")).astype(np.float64)
 
-    def array(self, name: str, index: int, dimensions: tuple[str, ...], *leading: int) -> npt.NDArray[np.float32]:
+    def array(
+        self, name: str, index: int, dimensions: tuple[str, ...], *leading: int, rows: slice | None = None
+    ) -> npt.NDArray[np.float32]:
         """Return a variable of these dimensions after Time, at time `index`, as float32.
 
-        `leading` fixes the first of these dimensions, so that one level is read alone. Raises BadInput for a variable
-        that is absent, of other dimensions, empty, or not of numbers.
+        `leading` fixes the first of these dimensions, so that one level is read alone; `rows` are what is wanted of
+        the next. Raises BadInput for a variable that is absent, of other dimensions, empty, or not of numbers.
         """
         variable = self.file.variable(name)
         if variable.dimensions != ("Time", *dimensions):
@@ -218,7 +220,7 @@ class Wrfout:
             raise BadInput(
                 f"{self.address}: {name} is of type {variable.dtype} and shape {variable.shape}; allowed numbers, some"
             )
-        return np.asarray(variable.read(index, *leading), dtype=np.float32)
+        return np.asarray(variable.read(index, *leading, rows=rows), dtype=np.float32)
 
 
 @lru_cache(maxsize=2)

@@ -109,8 +109,8 @@ class ZarrStore:
                 f"{self.address}/{name}: _ARRAY_DIMENSIONS is {dimensions!r}; allowed {len(described.shape)} names"
             )
 
-        def fetch(leading: tuple[int, ...]) -> npt.NDArray[Any]:
-            return self._fetch(name, described, leading, axis)
+        def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
+            return self._fetch(name, described, leading, axis)[() if rows is None else rows]
 
         names = tuple(str(dimension) for dimension in dimensions)
         return Array(name, names, tuple(described.shape), np.dtype(described.dtype), attributes, fetch)

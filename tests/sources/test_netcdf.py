@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 import subprocess
@@ -90,6 +91,22 @@ def test_any_slab_of_leading_indices_is_read(tmp_path: Path, format_name: str):
             file.variable("wind")
         with pytest.raises(BadInput, match="there: has no global attribute MAP_PROJ"):
             file.attribute("MAP_PROJ")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_rows_are_read_as_if_cut_from_the_whole(tmp_path: Path, format_name: str):
+    with open_netcdf(reader(write(tmp_path / "f.nc", format_name))) as file:
+        for name, (_, values) in VARIABLES.items():
+            for fixed in range(values.ndim):
+                leading, size = (1,) * fixed, values.shape[fixed]
+                for start, stop in itertools.combinations(range(size + 1), 2):
+                    found = file.variable(name).read(*leading, rows=slice(start, stop))
+                    np.testing.assert_array_equal(
+                        found, values[leading][start:stop], f"{name} {leading} {start} {stop}"
+                    )
+        for leading, rows in (((1,), slice(3, 8)), ((1,), slice(2, 2)), ((1,), slice(-1, 2)), ((1, 1, 1), slice(0, 1))):
+            with pytest.raises(BadInput, match=r"field: slice\(.*\) of \(1.*\) asked for; its shape is \(3, 7, 11\)"):
+                file.variable("field").read(*leading, rows=rows)
 
 
 @pytest.mark.parametrize("format_name", FORMATS[:3])

@@ -16,7 +16,7 @@ from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
 from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.pressure_levels import above_ground
-from stormcast_tw.sources.rwrp_training import RwrpTraining, path
+from stormcast_tw.sources.rwrp_training import RwrpTraining, path, window
 from stormcast_tw.variables import LEVELS_HPA, STATE_SETS, variable_set
 
 T = datetime(2020, 7, 1, 6, tzinfo=UTC)
@@ -143,6 +143,24 @@ def test_only_what_is_needed_is_read(lambert, tmp_path: Path):
     assert used.bytes_used == 5 * levels * field + 10 * field + 4 * len(PRES_LEVELS) + 19
     (used,) = read(tmp_path, "t2m", "msl").used
     assert used.bytes_used == 4 * field + 19
+
+
+def test_round_a_grid_the_same_is_read_from_fewer_bytes(lambert, tmp_path: Path):
+    write(lambert, tmp_path / path(T))
+    whole = Grid.of(read(tmp_path, "t2m").dataset)
+    latitude, longitude = whole.latlon()
+    inner = Grid("inner", latitude[20, 20], latitude[24, 24], 5, longitude[20, 20], longitude[24, 24], 5)
+    source = RwrpTraining(Folder(str(tmp_path)), around=inner)
+    (rows, columns), kept = window(whole, inner)
+    found = source.read(source.find((T,), STATE))
+    assert Grid.of(found.dataset) == kept
+    for name, values in read(tmp_path).dataset.data_vars.items():
+        np.testing.assert_array_equal(found.dataset[name].values, values.values[:, rows, columns], str(name))
+    (used,) = source.read(source.find((T,), variable_set("asked", "t2m"))).used
+    height = rows.stop - rows.start
+    assert height < lambert.ny / 3
+    points_whole = 2 * lambert.ny * lambert.nx  # XLAT and XLONG: the grid is checked
+    assert used.bytes_used == 4 * (points_whole + height * lambert.nx) + 19
 
 
 def test_the_grid_is_the_declared_one_or_the_file_s(lambert, mercator, tmp_path: Path):
