@@ -116,11 +116,11 @@ class Wrfout:
         """
         dims = ("south_north", "west_east")
         longitude, latitude = self.array("XLONG", index, dims), self.array("XLAT", index, dims)
-        if min(ny_nx := longitude.shape) < 2:
-            raise BadInput(f"{self.address}: XLONG is {ny_nx}; allowed at least 2 by 2 points")
+        if min(shape := longitude.shape) < 2:
+            raise BadInput(f"{self.address}: XLONG is {shape}; allowed at least 2 by 2 points")
         pairs = tuple(sorted(projection.items()))
         try:
-            x0, dx, y0, dy, error = _lattice(pairs, ny_nx, longitude.tobytes(), latitude.tobytes(), spacing)
+            x0, dx, y0, dy, error = _lattice(pairs, shape, longitude.tobytes(), latitude.tobytes(), spacing)
         except ProjError as wrong:
             raise BadInput(f"{self.address}: there is no projection {projection} ({wrong})") from None
         if not (dx > 0 and dy > 0):
@@ -130,7 +130,7 @@ class Wrfout:
                 f"{self.address}: XLAT and XLONG lie up to {error:.3g} cells from the projection"
                 f" {projection or 'latitude-longitude'}; allowed {GRID_TOLERANCE}"
             )
-        ny, nx = ny_nx
+        ny, nx = shape
         return Grid("wrfout", y0, y0 + dy * (ny - 1), ny, x0, x0 + dx * (nx - 1), nx, pairs)
 
     def _projection(self) -> dict[str, float | str]:
