@@ -22,7 +22,10 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two
 @train_app.command("run")
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="rehearsal, demo, demo_tuned, surface_1y, surface_2y5, upper_2y5 or background_only.")
+        str,
+        typer.Argument(
+            help="rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5 or background_only."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
     data: Annotated[
