@@ -24,7 +24,8 @@ def run(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5 or background_only."
+            help="rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5 or background_only; the"
+            " second to fourth follow each other."
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
