@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from stormcast_tw.errors import BadInput
 LARGEST_SLAB = 1 << 28
 """Bytes of one read, and length of one dimension, beyond which a header is not believed: 268 MB, where a variable of 50
 levels on 450 x 450 points has 41 MB and ERA5's whole globe on 37 levels 154 MB."""
+
+Extent = tuple[int, int]
+"""From where to where along a dimension: the first, and the one after the last."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,36 @@ class NetCDF:
         return self.attributes[name]
 
 
+def extents(shape: tuple[int, ...], leading: tuple[int, ...], rows: slice | None) -> list[Extent]:
+    """Return from where to where, along each dimension, lies what `Array.read` is asked for."""
+    found = [*((index, index + 1) for index in leading), *((0, size) for size in shape[len(leading) :])]
+    if rows is not None:
+        found[len(leading)] = (rows.start, rows.stop)
+    return found
+
+
 def slab_of(shape: tuple[int, ...], leading: tuple[int, ...], rows: slice | None) -> tuple[tuple[int, ...], int]:
     """Return the shape of what `Array.read` is asked for, and how many values lie before it."""
-    rest, places = shape[len(leading) :], leading
-    if rows is not None:
-        rest, places = (rows.stop - rows.start, *rest[1:]), (*leading, rows.start)
-    return rest, sum(index * math.prod(shape[axis + 1 :]) for axis, index in enumerate(places))
+    asked = extents(shape, leading, rows)
+    rest = tuple(stop - start for start, stop in asked[len(leading) :])
+    return rest, sum(start * math.prod(shape[axis + 1 :]) for axis, (start, _) in enumerate(asked))
+
+
+def corners(asked: Sequence[Extent], chunks: Sequence[int]) -> list[range]:
+    """Return, along each dimension, where the chunks begin that what is asked for crosses: to count before they are."""
+    return [range(start - start % size, stop, size) for (start, stop), size in zip(asked, chunks, strict=True)]
+
+
+def crossing(
+    asked: Sequence[Extent], chunks: Sequence[int], corner: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the part of the chunk at `corner` that is asked for, and where it lies in all that is."""
+    ends = [
+        (begin, start, max(begin, start), min(begin + size, stop))
+        for begin, (start, stop), size in zip(corner, asked, chunks, strict=True)
+    ]
+    inside = tuple(slice(low - begin, high - begin) for begin, _, low, high in ends)
+    return inside, tuple(slice(low - start, high - start) for _, start, low, high in ends)
 
 
 def believe(length: int, address: str, name: str) -> None:

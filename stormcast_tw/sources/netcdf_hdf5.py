@@ -11,7 +11,7 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput, StormcastError
-from stormcast_tw.sources.arrays import Array, NetCDF, believe, slab_of
+from stormcast_tw.sources.arrays import Array, Extent, NetCDF, believe, corners, crossing, extents, slab_of
 from stormcast_tw.sources.files import Reader
 
 BLOCK = 1 << 16
@@ -163,7 +163,6 @@ def _array(blocks: _Blocks, name: str, variable: Any) -> Array:
     stored = cache(lambda: _Stored(blocks.reader, name, raw))
 
     def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
-        believe(math.prod(slab_of(shape, leading, rows)[0]) * dtype.itemsize, address, name)
         return _whole(blocks, lambda: stored().slab(leading, rows))
 
     return Array(name, tuple(variable.dimensions), shape, dtype, _plain(variable.attrs), fetch)
@@ -181,39 +180,32 @@ class _Stored:
     def slab(self, leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
         """Return raw[leading, rows]: from its bytes, or by the library where there are none, or text kept elsewhere."""
         rest, before = slab_of(self._shape, leading, rows)
+        length = math.prod(rest) * self._dtype.itemsize
+        believe(length, self._reader.address, self._name)
         if self._dtype.hasobject or (self._chunks is None and self._offset is None):
             return np.asarray(self._raw[leading if rows is None else (*leading, rows)])
         if self._offset is not None:
-            data = self._reader.read(
-                self._offset + before * self._dtype.itemsize, math.prod(rest) * self._dtype.itemsize
-            )
+            data = self._reader.read(self._offset + before * self._dtype.itemsize, length)
             return np.frombuffer(data, self._dtype).reshape(rest)
-        out = np.full(rest, self._fill, self._dtype)
-        self._fill_from_chunks(leading, 0 if rows is None else rows.start, out)
-        return out
+        return self._from_chunks(extents(self._shape, leading, rows)).reshape(rest)
 
-    def _fill_from_chunks(self, leading: tuple[int, ...], first: int, out: npt.NDArray[Any]) -> None:
-        """Read every stored chunk that crosses out = raw[leading, first:...] and put its part there."""
-        chunks, fixed, address = self._chunks, len(leading), self._reader.address
-        begins = [first, *(0 for _ in self._shape[fixed + 1 :])][: out.ndim]
-        corners: list[Sequence[int]] = [[index - index % size] for index, size in zip(leading, chunks, strict=False)]
-        free = list(zip(begins, out.shape, chunks[fixed:], strict=True))
-        corners += [range(begin - begin % size, begin + n, size) for begin, n, size in free]
+    def _from_chunks(self, asked: list[Extent]) -> npt.NDArray[Any]:
+        """Return what is asked for, all dimensions kept: parts of the chunks that are stored, else the fill value."""
+        chunks, address = self._chunks, self._reader.address
+        begins = corners(asked, chunks)
         believe(math.prod(chunks) * self._dtype.itemsize, address, self._name)
-        if (count := math.prod(map(len, corners))) > _MOST_CHUNKS:
+        if (count := math.prod(map(len, begins))) > _MOST_CHUNKS:
             raise BadInput(f"{address}: {self._name} is asked for in {count} chunks; allowed {_MOST_CHUNKS}")
-        for corner in itertools.product(*corners):
+        out = np.full([stop - start for start, stop in asked], self._fill, self._dtype)
+        for corner in itertools.product(*begins):
             info = self._raw.id.get_chunk_info_by_coord(corner)
             if info.byte_offset is None:
                 continue
             believe(info.size, address, self._name)
             chunk = self._unpacked(self._reader.read(info.byte_offset, info.size), info.filter_mask)
-            chunk = np.asarray(chunk[tuple(index - start for index, start in zip(leading, corner, strict=False))])
-            # from where to where, along the free dimensions
-            ends = [(max(c, b), min(c + size, b + n)) for c, (b, n, size) in zip(corner[fixed:], free, strict=True)]
-            there = tuple(slice(low - b, high - b) for (low, high), b in zip(ends, begins, strict=True))
-            here = tuple(slice(low - c, high - c) for (low, high), c in zip(ends, corner[fixed:], strict=True))
-            out[there] = chunk[here]
+            inside, there = crossing(asked, chunks, corner)
+            out[there] = chunk[inside]
+        return out
 
     @cached_property
     def _filters(self) -> list[int]:

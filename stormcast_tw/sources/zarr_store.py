@@ -17,8 +17,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field, PositiveInt, TypeAdapter, ValidationError, field_validator, model_validator
 
 from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.sources.arrays import Array, Extent, corners, crossing, extents, slab_of
 from stormcast_tw.sources.files import Folder, SourceFile, Used
-from stormcast_tw.sources.netcdf import Array
 
 LARGEST_METADATA = 4_000_000
 """Bytes of a metadata object; that of ARCO ERA5's root has some thousands."""
@@ -109,18 +109,22 @@ class ZarrStore:
                 f"{self.address}/{name}: _ARRAY_DIMENSIONS is {dimensions!r}; allowed {len(described.shape)} names"
             )
 
+        shape = tuple(described.shape)
+
         def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
-            return self._fetch(name, described, leading, axis)[() if rows is None else rows]
+            found = self._fetch(name, described, extents(shape, leading, rows), axis)
+            return found.reshape(slab_of(shape, leading, rows)[0])
 
         names = tuple(str(dimension) for dimension in dimensions)
-        return Array(name, names, tuple(described.shape), np.dtype(described.dtype), attributes, fetch)
+        return Array(name, names, shape, np.dtype(described.dtype), attributes, fetch)
 
     def files(self, name: str, *leading: int) -> tuple[SourceFile, ...]:
         """Find the chunk objects that hold an array at leading indices; raises NotReady where one is absent."""
         described = self._described(name)
+        asked = extents(tuple(described.shape), leading, None)
         return tuple(
-            self._folder.find(f"{self._path}/{_key(name, described, place)}")
-            for place in _places(described, leading, f"{self.address}/{name}")
+            self._folder.find(f"{self._path}/{_key(name, described, corner)}")
+            for corner in _corners(described, asked, f"{self.address}/{name}")
         )
 
     def _described(self, name: str) -> _ZArray:
@@ -129,21 +133,17 @@ class ZarrStore:
         except ValidationError as error:
             raise BadInput(f"{self.address}/{name}/.zarray: {_told(error)}") from error
 
-    def _fetch(self, name: str, described: _ZArray, leading: tuple[int, ...], axis: bool) -> npt.NDArray[Any]:
-        rest, fixed = described.shape[len(leading) :], len(leading)
-        dtype = np.dtype(described.dtype)
-        if math.prod(rest) * dtype.itemsize > LARGEST_CHUNK:
-            raise BadInput(f"{self.address}/{name}: {math.prod(rest)} values asked for at once; not believed")
-        out = np.empty(rest, dtype)
-        for place in _places(described, leading, f"{self.address}/{name}"):
-            key = _key(name, described, place)
+    def _fetch(self, name: str, described: _ZArray, asked: list[Extent], axis: bool) -> npt.NDArray[Any]:
+        """Return what is asked for, all dimensions kept."""
+        dtype, sizes = np.dtype(described.dtype), [stop - start for start, stop in asked]
+        if math.prod(sizes) * dtype.itemsize > LARGEST_CHUNK:
+            raise BadInput(f"{self.address}/{name}: {math.prod(sizes)} values asked for at once; not believed")
+        out = np.empty(sizes, dtype)
+        for corner in _corners(described, asked, f"{self.address}/{name}"):
+            key = _key(name, described, corner)
             data = self._metadata(key, LARGEST_CHUNK) if axis else self._chunk(key)
-            chunk = _unpack(data, described, f"{self.address}/{key}")
-            chunk = chunk[tuple(i % size for i, size in zip(leading, described.chunks, strict=False))]
-            corner = [p * size for p, size in zip(place, described.chunks, strict=True)][fixed:]
-            ends = [min(c + n, length) for c, n, length in zip(corner, chunk.shape, rest, strict=True)]
-            there = tuple(slice(c, end) for c, end in zip(corner, ends, strict=True))
-            out[there] = chunk[tuple(slice(0, end - c) for c, end in zip(corner, ends, strict=True))]
+            inside, there = crossing(asked, described.chunks, corner)
+            out[there] = _unpack(data, described, f"{self.address}/{key}")[inside]
         return out
 
     def _chunk(self, key: str) -> bytes:
@@ -165,18 +165,17 @@ class ZarrStore:
         return self._index[path]
 
 
-def _places(described: _ZArray, leading: tuple[int, ...], address: str) -> Iterator[tuple[int, ...]]:
-    """Yield the places, in chunks, of those that hold an array at leading indices; raises BadInput for too many."""
-    fixed = [[index // size] for index, size in zip(leading, described.chunks, strict=False)]
-    whole = zip(described.shape[len(leading) :], described.chunks[len(leading) :], strict=True)
-    counts = [-(-length // size) for length, size in whole]
-    if math.prod(counts) > MOST_CHUNKS:
-        raise BadInput(f"{address}: {math.prod(counts)} chunks are asked for at once; allowed {MOST_CHUNKS}")
-    yield from itertools.product(*fixed, *(range(count) for count in counts))
+def _corners(described: _ZArray, asked: list[Extent], address: str) -> Iterator[tuple[int, ...]]:
+    """Yield where the chunks begin that hold what is asked for; raises BadInput for too many."""
+    begins = corners(asked, described.chunks)
+    if (count := math.prod(map(len, begins))) > MOST_CHUNKS:
+        raise BadInput(f"{address}: {count} chunks are asked for at once; allowed {MOST_CHUNKS}")
+    yield from itertools.product(*begins)
 
 
-def _key(name: str, described: _ZArray, place: tuple[int, ...]) -> str:
-    return f"{name}/" + (described.dimension_separator.join(str(number) for number in place) or "0")
+def _key(name: str, described: _ZArray, corner: tuple[int, ...]) -> str:
+    place = (str(begin // size) for begin, size in zip(corner, described.chunks, strict=True))
+    return f"{name}/" + (described.dimension_separator.join(place) or "0")
 
 
 def _unpack(data: bytes, described: _ZArray, address: str) -> npt.NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numcodecs
@@ -41,6 +42,8 @@ def test_any_part_of_an_array(tmp_path: Path, values: np.ndarray):
         np.testing.assert_array_equal(array.read(3), values[3])
         np.testing.assert_array_equal(array.read(1, 4), values[1, 4])
         assert array.read(2, 4, 6) == values[2, 4, 6]
+        for start, stop in itertools.combinations(range(6), 2):
+            np.testing.assert_array_equal(array.read(3, rows=slice(start, stop)), values[3, start:stop])
         for outside in ((4,), (0, 5), (-1,), (0, 0, 0, 0)):
             with pytest.raises(BadInput, match=rf"{name}: index \({outside[0]}.* asked for; its shape is \(4, 5, 7\)"):
                 array.read(*outside)
