@@ -6,8 +6,8 @@ Run on one thread: OMP_NUM_THREADS=1 python benchmarks/simulation.py. Wanted: 20
 from datetime import UTC, datetime, timedelta
 from time import process_time
 
-from stormcast_tw.simulation.global_ai import points
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files.global_ai import points
+from stormcast_tw.simulation.world.weather import World
 
 STARTS = [datetime(2024, month, 10, tzinfo=UTC) for month in (1, 4, 6, 8, 10)]
 HOURS = 48

@@ -18,14 +18,15 @@ from pathlib import Path
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 from stormcast_tw.settings import Settings
-from stormcast_tw.training import build, journal
-from stormcast_tw.training.data_recipe import DataRecipe, Simulated, Span
-from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.finish import finish
+from stormcast_tw.training import log
 from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import Recipe, Validation, demo
 from stormcast_tw.training.run import carry_out
-from stormcast_tw.training.sources_of_archive import archive_of
+from stormcast_tw.training_data import build
+from stormcast_tw.training_data.archives import archive_of
+from stormcast_tw.training_data.finish import finish
+from stormcast_tw.training_data.reader import TrainingData
+from stormcast_tw.training_data.recipe import DataRecipe, Simulated, Span
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = 0.05
@@ -59,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
         carry_out(cut(updates), make_data(Path(scratch)), run, Switches(threads=1, log_every=10), NOW)
-        lines = [line for line in journal.read(run / journal.LOG) if "loss" in line]
+        lines = [line for line in log.read(run / log.LOG) if "loss" in line]
     worst = 0.0
     for stage in ("regression", "diffusion"):
         windows = [line for line in lines if line["stage"] == stage][1:]

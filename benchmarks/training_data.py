@@ -34,19 +34,19 @@ from scipy.io import netcdf_file
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.settings import Settings
-from stormcast_tw.simulation import era5, qpepre
-from stormcast_tw.simulation.box import BOX
-from stormcast_tw.simulation.geography import land_mask, orography
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import era5, qpepre
+from stormcast_tw.simulation.world.box import BOX
+from stormcast_tw.simulation.world.geography import land_mask, orography
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.era5 import PROVIDED
 from stormcast_tw.sources.qpepre import GRID as QPEPRE
 from stormcast_tw.sources.qpepre import path as qpepre_path
 from stormcast_tw.sources.rwrp_training import TAIWAN_LAMBERT
 from stormcast_tw.sources.rwrp_training import path as rwrp_path
-from stormcast_tw.training import build
-from stormcast_tw.training.data_recipe import DataRecipe, Providers, Span, hours_of
-from stormcast_tw.training.engine import Local, run_parts
-from stormcast_tw.training.sources_of_archive import archive_of
+from stormcast_tw.training_data import build
+from stormcast_tw.training_data.archives import archive_of
+from stormcast_tw.training_data.recipe import DataRecipe, Providers, Span, hours_of
+from stormcast_tw.training_data.workers import Local, run_parts
 from stormcast_tw.variables import BACKGROUND_SETS
 
 FIRST = date(2021, 6, 10)

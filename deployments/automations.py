@@ -1,4 +1,4 @@
-"""The alarms: events of stormcast_tw.events that become notifications. All upserts.
+"""The alarms: events of stormcast_tw.operations.events that become notifications. All upserts.
 
 Where they go: STORMCAST_TW_ALARM_URL, a webhook that takes Slack's `{"text": ...}` (Slack, Mattermost, Rocket.Chat,
 Teams through a relay); or STORMCAST_TW_ALARM_BLOCK, a notification block made on the Prefect page, as `type/name`, for
@@ -17,7 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
-from stormcast_tw.events import NEWS_LABEL, Event, cycle_pattern, training_pattern
+from stormcast_tw.operations.events import NEWS_LABEL, Event, cycle_pattern, training_pattern
 
 WEBHOOK_BLOCK = "stormcast-alarm"
 

@@ -15,10 +15,10 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
 from stormcast_tw.grid import TAIWAN_2KM
-from stormcast_tw.simulation import global_ai, qpesums, rwrp
-from stormcast_tw.simulation.box import INNER, terrain
-from stormcast_tw.simulation.regimes import REGIMES
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import global_ai, qpesums, rwrp
+from stormcast_tw.simulation.world.box import INNER, terrain
+from stormcast_tw.simulation.world.regimes import REGIMES
+from stormcast_tw.simulation.world.weather import World
 
 START, DAYS = datetime(2021, 1, 1, 5, tzinfo=UTC), 730
 RAIN_MM = [0.25, 1, 2, 5, 10, 15, 20, 30, 40, 50, 70, 90, 130]

@@ -12,13 +12,13 @@ from prefect.runtime import flow_run as this_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.operations import operations
-from stormcast_tw.catalogue import find_published
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.model.package import describe
 from stormcast_tw.plan import CycleText, Frozen
+from stormcast_tw.publication.catalogue import find_published
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Store
+from stormcast_tw.storage.store import Store
 
 
 class Request(Frozen):

@@ -12,18 +12,18 @@ from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.events import Event
-from stormcast_tw.fetch import UnusableInput
-from stormcast_tw.inputs import plan_inputs
+from stormcast_tw.inputs.fetch import UnusableInput
+from stormcast_tw.inputs.prepare import plan_inputs
+from stormcast_tw.inputs.readiness import InputSet
 from stormcast_tw.model.package import Description, describe
+from stormcast_tw.operations.events import Event
+from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import Plan
-from stormcast_tw.readiness import InputSet
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact
-from stormcast_tw.timetable import OPERATIONS
+from stormcast_tw.storage.store import Artifact
 from tasks.fetch import await_inputs, fetch_background, fetch_state
 from tasks.policy import emit
-from tasks.postprocess import make_products
+from tasks.products import make_products
 from tasks.publish import publish
 from tasks.regrid import regrid_inputs
 from tasks.rollout import roll_out

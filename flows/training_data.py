@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.runtime import flow_run as this_run
 
-from stormcast_tw.store import Artifact
-from stormcast_tw.training.data_recipe import DataRecipe, named
-from stormcast_tw.training.engine import Engine, Local
+from stormcast_tw.storage.store import Artifact
+from stormcast_tw.training_data.recipe import DataRecipe, named
+from stormcast_tw.training_data.workers import Engine, Local
 from tasks.training_data import begin_dataset, finish_dataset, make_days
 
 

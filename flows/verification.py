@@ -13,13 +13,13 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation.weather import DEFAULT_SEED
-from stormcast_tw.store import Artifact, Store
-from stormcast_tw.verification.compare import Comparison
-from stormcast_tw.verification.pairs import published_runs
+from stormcast_tw.simulation.world.weather import DEFAULT_SEED
+from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.verification.choice import Comparison
 from stormcast_tw.verification.record import Scoring
-from stormcast_tw.verification.truth import TruthKind
-from tasks.verify import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
+from stormcast_tw.verification.systems.pairs import published_runs
+from stormcast_tw.verification.systems.truth import TruthKind
+from tasks.verification import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
 
 WINDOW = timedelta(days=35)
 """What the daily run looks at: a week to judge, and the four weeks that it is judged by."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from stormcast_tw.sources.apart import read_apart
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.isolated import read_apart
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 from tests.sources.test_contract import ROWS, put
 

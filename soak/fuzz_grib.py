@@ -16,15 +16,16 @@ import numpy as np
 
 from soak.fuzzing import Parser, main
 from stormcast_tw.grid import TAIWAN_2KM
-from stormcast_tw.simulation import aifs, cwa_wrf, gfs, global_ai
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import aifs, cwa_wrf, gfs, global_ai
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import aifs as aifs_source
 from stormcast_tw.sources import cwa_wrf as cwa_wrf_source
 from stormcast_tw.sources import gfs as gfs_source
 from stormcast_tw.sources import global_ai as global_ai_source
-from stormcast_tw.sources import grib_index, grib_steps
 from stormcast_tw.sources.base import Located
-from stormcast_tw.sources.files import Reader
+from stormcast_tw.sources.formats import grib_index
+from stormcast_tw.sources.translate import grib_run
+from stormcast_tw.storage.provider_files import Reader
 from stormcast_tw.variables import variable_set
 
 START = datetime(2025, 6, 8, 6, tzinfo=UTC)
@@ -53,7 +54,7 @@ def scanned(ids: dict, radius=None) -> Callable[[bytes], object]:
     def read(data: bytes) -> object:
         reader = Reader.of_bytes("fuzz", data)
         entries = grib_index.scan(reader)
-        return grib_steps.read_step(reader, entries, ids, wanted("t500"), LEAD, TAIWAN_2KM, true_radius=radius)
+        return grib_run.read_step(reader, entries, ids, wanted("t500"), LEAD, TAIWAN_2KM, true_radius=radius)
 
     return read
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from soak.fuzzing import Parser, main
 from stormcast_tw.errors import BadInput
-from stormcast_tw.simulation import rwrp_upper
-from stormcast_tw.simulation.weather import World
-from stormcast_tw.sources.files import Reader
-from stormcast_tw.sources.netcdf import open_netcdf
-from stormcast_tw.sources.pressure_levels import on_pressure_levels
+from stormcast_tw.simulation.files import rwrp_upper
+from stormcast_tw.simulation.world.weather import World
+from stormcast_tw.sources.formats.netcdf import open_netcdf
+from stormcast_tw.sources.translate.pressure_levels import on_pressure_levels
 from stormcast_tw.sources.wrfout import Wrfout
 from stormcast_tw.sources.wrfout_upper import read_atmosphere
+from stormcast_tw.storage.provider_files import Reader
 
 INIT = datetime(2025, 6, 8, 6, tzinfo=UTC)
 NY, NX = 5, 4

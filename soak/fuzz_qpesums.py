@@ -25,8 +25,8 @@ from stormcast_tw import quality
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources import opendata, qpepre, qpesums
-from stormcast_tw.sources.files import Reader
-from stormcast_tw.sources.observation import Field
+from stormcast_tw.sources.translate.observation import Field
+from stormcast_tw.storage.provider_files import Reader
 from stormcast_tw.variables import VARIABLES
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

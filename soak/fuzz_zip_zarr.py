@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from soak.fuzzing import Parser, main
-from stormcast_tw.simulation import era5 as simulated
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import era5 as simulated
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.base import Source
 from stormcast_tw.sources.era5 import Era5
 from stormcast_tw.sources.era5_cds import Era5Cds
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 T = datetime(2024, 8, 15, tzinfo=UTC)

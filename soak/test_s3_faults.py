@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
+from stormcast_tw.storage.objects import objects
 from tests.faults import Fault, FaultServer, fault_server
 from tests.flows.conftest import *  # noqa: F403  one server and the simulated inputs
 from tests.flows.test_bad_inputs import contents, forecast, publish_something

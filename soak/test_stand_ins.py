@@ -12,19 +12,19 @@ import pytest
 
 from flows.operations import operations
 from stormcast_tw.model import package as packages
+from stormcast_tw.model.untrained import simulated_invariants, untrained_package
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import aifs as simulated_aifs
-from stormcast_tw.simulation import cwa_wrf as simulated_cwa_wrf
-from stormcast_tw.simulation import gfs as simulated_gfs
-from stormcast_tw.simulation import global_ai as simulated_global_ai
-from stormcast_tw.simulation import mlwp as simulated_mlwp
-from stormcast_tw.simulation import opendata as simulated_opendata
-from stormcast_tw.simulation import qpepre as simulated_qpepre
-from stormcast_tw.simulation import rwrp as simulated_rwrp
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import aifs as simulated_aifs
+from stormcast_tw.simulation.files import cwa_wrf as simulated_cwa_wrf
+from stormcast_tw.simulation.files import gfs as simulated_gfs
+from stormcast_tw.simulation.files import global_ai as simulated_global_ai
+from stormcast_tw.simulation.files import mlwp as simulated_mlwp
+from stormcast_tw.simulation.files import opendata as simulated_opendata
+from stormcast_tw.simulation.files import qpepre as simulated_qpepre
+from stormcast_tw.simulation.files import rwrp as simulated_rwrp
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import aifs, cwa_wrf, gfs, global_ai, mlwp, qpepre, rwrp
 from stormcast_tw.sources.opendata import RAIN_KEY
-from stormcast_tw.training.untrained import simulated_invariants, untrained_package
 from tests.conftest import CYCLE, NOW, SMALL
 from tests.flows.conftest import *  # noqa: F403  one server and the simulated inputs
 

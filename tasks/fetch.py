@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from stormcast_tw import alerts
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput
-from stormcast_tw.events import Event
-from stormcast_tw.fetch import fetch
 from stormcast_tw.grid import Grid
+from stormcast_tw.inputs.fetch import fetch
+from stormcast_tw.inputs.readiness import InputName, InputSet, Need, look
 from stormcast_tw.model.package import Description
-from stormcast_tw.providers import providers
-from stormcast_tw.readiness import InputName, InputSet, Need, look
+from stormcast_tw.operations import alarms
+from stormcast_tw.operations.events import Event
+from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact, Store
-from stormcast_tw.timetable import OPERATIONS
+from stormcast_tw.sources.table import providers
+from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from tasks.policy import artifact_key, emit, under
 
@@ -74,9 +74,9 @@ def _looks(cycle: Cycle, now: datetime, wait: bool) -> Iterator[bool]:
 def _say(inputs: InputSet, experiment: str) -> None:
     """Emit what the inputs are; `news` the first time after another state."""
     cycle = Cycle.parse(inputs.cycle)
-    news = alerts.is_news(Store(settings().work_root), inputs, experiment)
+    news = alarms.is_news(Store(settings().work_root), inputs, experiment)
     event = {"ready": Event.INPUTS_READY, "degraded": Event.INPUTS_DEGRADED, "missing": Event.INPUTS_MISSING}
-    emit(event[inputs.status], cycle, news=news, experiment=experiment, text=alerts.text(inputs), inputs=inputs.table())
+    emit(event[inputs.status], cycle, news=news, experiment=experiment, text=alarms.text(inputs), inputs=inputs.table())
 
 
 @under("fetch")

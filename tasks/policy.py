@@ -16,7 +16,7 @@ from prefect.tasks import Task
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Unreachable
-from stormcast_tw.events import NEWS_LABEL, Event, cycle_resource, training_resource
+from stormcast_tw.operations.events import NEWS_LABEL, Event, cycle_resource, training_resource
 
 P = ParamSpec("P")
 R = TypeVar("R")

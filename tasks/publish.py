@@ -7,14 +7,14 @@ from datetime import datetime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
-from stormcast_tw import catalogue
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.events import Event
-from stormcast_tw.fetch import input_table
-from stormcast_tw.readiness import InputSet
+from stormcast_tw.inputs.fetch import input_table
+from stormcast_tw.inputs.readiness import InputSet
+from stormcast_tw.operations.events import Event
+from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact, Store
+from stormcast_tw.storage.store import Artifact, Store
 from tasks.policy import artifact_key, emit, under
 
 

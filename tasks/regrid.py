@@ -6,12 +6,12 @@ from datetime import datetime
 
 from prefect.logging import get_run_logger
 
-from stormcast_tw.inputs import prepare
+from stormcast_tw.inputs.prepare import prepare
+from stormcast_tw.inputs.readiness import InputSet
 from stormcast_tw.model.package import Description
 from stormcast_tw.plan import InputsPlan
-from stormcast_tw.readiness import InputSet
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact, Store
+from stormcast_tw.storage.store import Artifact, Store
 from tasks.policy import under
 
 

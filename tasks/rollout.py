@@ -10,11 +10,11 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
+from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.rollout import Job, Progress
 from stormcast_tw.plan import Plan
-from stormcast_tw.rollout import Job, Progress
-from stormcast_tw.rollout_process import run_in_child
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact
+from stormcast_tw.storage.store import Artifact
 from tasks.policy import artifact_key, under
 
 SECONDS_BETWEEN_UPDATES = 2.0

@@ -15,11 +15,11 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
 
 from stormcast_tw.errors import Refused
-from stormcast_tw.events import Event
-from stormcast_tw.training.journal import LOG, read
+from stormcast_tw.operations.events import Event
+from stormcast_tw.training.health import RECORD
+from stormcast_tw.training.log import LOG, read
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import PACKAGE
-from stormcast_tw.training.watch import RECORD
 from tasks.policy import emit_of_training, under
 
 SECONDS_BETWEEN_LOOKS = 5.0

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact
-from stormcast_tw.training.build import Account, Job, begin, days_to_make, make_run, plan, runs_of_days
-from stormcast_tw.training.data_recipe import DataRecipe
-from stormcast_tw.training.day import Status
-from stormcast_tw.training.engine import Local, Scheduler, Slurm, run_parts, workers_of
-from stormcast_tw.training.finish import finish, read_report
-from stormcast_tw.training.sources_of_archive import archive_of
+from stormcast_tw.storage.store import Artifact
+from stormcast_tw.training_data.archives import archive_of
+from stormcast_tw.training_data.build import Account, Job, begin, days_to_make, make_run, plan, runs_of_days
+from stormcast_tw.training_data.day import Status
+from stormcast_tw.training_data.finish import finish, read_report
+from stormcast_tw.training_data.recipe import DataRecipe
+from stormcast_tw.training_data.workers import Local, Scheduler, Slurm, run_parts, workers_of
 from tasks.policy import under
 
 SECONDS_BETWEEN_UPDATES = 2.0

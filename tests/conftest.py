@@ -15,25 +15,25 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 from stormcast_tw.cycle import Cycle
+from stormcast_tw.forecast.rollout import Job
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.objects import objects
+from stormcast_tw.model.untrained import simulated_invariants, untrained_package
 from stormcast_tw.plan import InputsPlan, Plan, Sampler
-from stormcast_tw.rollout import Job
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Address, Artifact, Store
-from stormcast_tw.training.untrained import simulated_invariants, untrained_package
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.store import Address, Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from tests.servers import KEY, SECRET, S3Server, moto_server, rclone_server
 
 ROOT = Path(__file__).parents[1]
 LONG_FIRST = (
     "tests/deployments/test_deployments.py",
-    "tests/test_readme_training.py",
+    "tests/cli/test_readme_training.py",
     "tests/training/test_slurm_train.py",
-    "tests/training/test_engine.py",
+    "tests/training_data/test_workers.py",
     "tests/training/test_ddp.py",
 )
 """Files of minutes, begun first: at the end one process would do them alone while the other waits."""

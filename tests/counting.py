@@ -1,7 +1,7 @@
 """What processes do to one pointer at once; imports little, so that they start quickly."""
 
 from stormcast_tw.errors import Conflict
-from stormcast_tw.store import Store
+from stormcast_tw.storage.store import Store
 
 
 def count_up(root: str, times: int) -> None:

@@ -1,6 +1,6 @@
 """What forecasters read, derived from a forecast: xarray in, xarray out; only `export` writes a file."""
 
-from stormcast_tw.products.export import to_netcdf
+from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.products.hazards import HAZARDS, Hazard
 from stormcast_tw.products.summary import summarise
 from stormcast_tw.products.table import PRODUCTS, QUANTITIES, Product, Quantity, make_products

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from stormcast_tw.cycle import Cycle, hours
-from stormcast_tw.objects import objects
-from stormcast_tw.simulation import global_ai, qpesums, rwrp
-from stormcast_tw.simulation.weather import DEFAULT_SEED, World
+from stormcast_tw.simulation.files import global_ai, qpesums, rwrp
+from stormcast_tw.simulation.world.weather import DEFAULT_SEED, World
 from stormcast_tw.sources.global_ai import path as global_ai_path
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.sources.rwrp import path as rwrp_path
+from stormcast_tw.storage.objects import objects
 
 RWRP_LAST_LEADS = {5: 0, 4: 0, 3: 3, 2: 2, 1: 1}
 """Hours before the cycle of the RWRP runs that are there, and the last lead of each. The two analyses are there so that

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
-from stormcast_tw.sources.files import Folder, Reader, SourceFile
-from stormcast_tw.sources.steps import bracketing_leads
+from stormcast_tw.sources.formats import grib, grib_index
+from stormcast_tw.sources.translate import derive, grib_run
+from stormcast_tw.sources.translate.time_steps import bracketing_leads
+from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS = 6
@@ -79,7 +80,7 @@ class Aifs:
         Raises NotReady if a file changed since, BadInput for an index that does not fit its file, a missing, repeated
         or damaged message, another date or step, or unbelievable values.
         """
-        return grib_steps.read_indexed(self.folder, located, STEP_HOURS, _entries, PROVIDED, self.grid)
+        return grib_run.read_indexed(self.folder, located, STEP_HOURS, _entries, PROVIDED, self.grid)
 
 
 def _entries(reader: Reader, file: SourceFile, lead_hours: int) -> Sequence[grib_index.Entry]:

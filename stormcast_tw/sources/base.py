@@ -15,7 +15,7 @@ import xarray as xr
 from stormcast_tw.cycle import as_utc, datetime64
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.files import SourceFile, Used
+from stormcast_tw.storage.provider_files import SourceFile, Used
 from stormcast_tw.variables import Variable, VariableSet
 
 

@@ -18,10 +18,11 @@ from stormcast_tw import quality
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import EARTH_RADIUS_WRF, TAIWAN_2KM, Grid
-from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_init_time, require_times, require_variables
-from stormcast_tw.sources.files import Folder, Reader, SourceFile, Used
-from stormcast_tw.sources.steps import MARGIN_DEGREES, Step, bracketing_leads, hourly
+from stormcast_tw.sources.formats import grib, grib_index
+from stormcast_tw.sources.translate import derive, grib_run
+from stormcast_tw.sources.translate.time_steps import MARGIN_DEGREES, Step, bracketing_leads, hourly
+from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile, Used
 from stormcast_tw.variables import Variable, VariableSet
 
 STEP_HOURS = 6
@@ -83,7 +84,7 @@ class CwaWrf:
     def _step(self, lead_hours: int, file: SourceFile, located: Located) -> Step:
         with self.folder.open(file) as reader:
             entries = grib_index.scan(reader)
-            return grib_steps.read_step(
+            return grib_run.read_step(
                 reader, entries, PROVIDED, located, lead_hours, self.grid, true_radius=true_radius
             )
 
@@ -114,7 +115,7 @@ class CwaWrfRain:
         Negative differences down to -0.1 mm become 0. Raises BadInput or NotReady as `CwaWrf.read` does.
         """
         start, times = located.forecast_from(), located.valid_times
-        sums: dict[datetime, grib_steps.Decoded] = {}
+        sums: dict[datetime, grib_run.Decoded] = {}
         used: list[Used] = []
         for lead, file in zip(_rain_leads(start, times), located.files, strict=True):
             with self.folder.open(file) as reader:
@@ -176,10 +177,10 @@ def _rain_leads(init_time: datetime, valid_times: tuple[datetime, ...]) -> tuple
     return tuple(sorted(leads - {0}))
 
 
-def _rain_since_init(reader: Reader, init_time: datetime, lead_hours: int, grid: Grid) -> grib_steps.Decoded:
+def _rain_since_init(reader: Reader, init_time: datetime, lead_hours: int, grid: Grid) -> grib_run.Decoded:
     chosen = grib_index.choose(grib_index.scan(reader), {_RAIN: RAIN_6H.id}, (RAIN_6H.id,), reader.address)
     box = grib.Box.around(grid, MARGIN_DEGREES)
-    return grib_steps.decode(
+    return grib_run.decode(
         reader, chosen, init_time, lead_hours, box, true_radius, check_step=grib.check_sum_since_init
     )
 

@@ -15,14 +15,14 @@ from stormcast_tw import quality
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources import cf
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_times, require_variables
-from stormcast_tw.sources.derive import FloatArray
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.grib import Window
-from stormcast_tw.sources.netcdf import Array
-from stormcast_tw.sources.steps import vouched
-from stormcast_tw.sources.zarr_store import ZarrStore
+from stormcast_tw.sources.formats import cf
+from stormcast_tw.sources.formats.grib import Window
+from stormcast_tw.sources.formats.netcdf import Array
+from stormcast_tw.sources.formats.zarr_store import ZarrStore
+from stormcast_tw.sources.translate.derive import FloatArray
+from stormcast_tw.sources.translate.time_steps import vouched
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VARIABLES, Variable, VariableSet
 
 

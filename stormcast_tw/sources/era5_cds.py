@@ -20,13 +20,13 @@ import numpy as np
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources import cf, grib, grib_index
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_variables
-from stormcast_tw.sources.derive import FloatArray
 from stormcast_tw.sources.era5 import PROVIDED, in_our_units, require_hours
-from stormcast_tw.sources.files import Folder, Reader
-from stormcast_tw.sources.netcdf import Array, NetCDF, open_netcdf
-from stormcast_tw.sources.steps import MARGIN_DEGREES
+from stormcast_tw.sources.formats import cf, grib, grib_index
+from stormcast_tw.sources.formats.netcdf import Array, NetCDF, open_netcdf
+from stormcast_tw.sources.translate.derive import FloatArray
+from stormcast_tw.sources.translate.time_steps import MARGIN_DEGREES
+from stormcast_tw.storage.provider_files import Folder, Reader
 from stormcast_tw.variables import Variable, VariableSet
 
 LARGEST_ZIP = 512_000_000

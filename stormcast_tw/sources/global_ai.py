@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources import derive, grib, grib_index, grib_steps
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
-from stormcast_tw.sources.files import Folder, SourceFile
-from stormcast_tw.sources.orography import Orography
-from stormcast_tw.sources.steps import Step, bracketing_leads, hourly
+from stormcast_tw.sources.formats import grib, grib_index
+from stormcast_tw.sources.translate import derive, grib_run
+from stormcast_tw.sources.translate.orography import Orography
+from stormcast_tw.sources.translate.time_steps import Step, bracketing_leads, hourly
+from stormcast_tw.storage.provider_files import Folder, SourceFile
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS = 6
@@ -76,7 +77,7 @@ class GlobalAI:
         reading = hourly(steps, located)
         return replace(reading, used=(*reading.used, altitude[2])) if altitude else reading
 
-    def _step(self, lead_hours: int, file: SourceFile, located: Located, altitude: grib_steps.Altitude | None) -> Step:
+    def _step(self, lead_hours: int, file: SourceFile, located: Located, altitude: grib_run.Altitude | None) -> Step:
         with self.folder.open(file) as reader:
             entries = grib_index.scan(reader)
-            return grib_steps.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid, altitude=altitude)
+            return grib_run.read_step(reader, entries, PROVIDED, located, lead_hours, self.grid, altitude=altitude)

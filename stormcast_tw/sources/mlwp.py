@@ -16,14 +16,14 @@ import numpy as np
 from stormcast_tw.cycle import datetime64, hours
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources import cf
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
-from stormcast_tw.sources.derive import FloatArray, complete, needed
-from stormcast_tw.sources.files import Folder, Used
-from stormcast_tw.sources.grib import Window
-from stormcast_tw.sources.netcdf import NetCDF, open_netcdf
-from stormcast_tw.sources.orography import Orography
-from stormcast_tw.sources.steps import Step, bracketing_leads, geopotential_factor, hourly, vouched
+from stormcast_tw.sources.formats import cf
+from stormcast_tw.sources.formats.grib import Window
+from stormcast_tw.sources.formats.netcdf import NetCDF, open_netcdf
+from stormcast_tw.sources.translate.derive import FloatArray, complete, needed
+from stormcast_tw.sources.translate.orography import Orography
+from stormcast_tw.sources.translate.time_steps import Step, bracketing_leads, geopotential_factor, hourly, vouched
+from stormcast_tw.storage.provider_files import Folder, Used
 from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS, LAST_LEAD_HOURS = 6, 240

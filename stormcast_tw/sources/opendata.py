@@ -17,11 +17,11 @@ import numpy as np
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
-from stormcast_tw.sources.datum import Datum
-from stormcast_tw.sources.files import Folder, Reader, SourceFile
-from stormcast_tw.sources.numbers_in_text import read_numbers
-from stormcast_tw.sources.observation import Field, read_fields
+from stormcast_tw.sources.formats.numbers_in_text import read_numbers
 from stormcast_tw.sources.opendata_document import aware_time, parse
+from stormcast_tw.sources.translate.datum import Datum
+from stormcast_tw.sources.translate.observation import Field, read_fields
+from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile
 from stormcast_tw.variables import VariableSet
 
 LARGEST_BYTES = 64 << 20

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.observation import even_grid
+from stormcast_tw.sources.translate.observation import even_grid
 
 Node = Mapping[str, "Node"] | list["Node"] | str | float | None
 """What JSON can hold."""

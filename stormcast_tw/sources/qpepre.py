@@ -19,10 +19,10 @@ from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
-from stormcast_tw.sources.datum import Datum
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.numbers_in_text import read_numbers
-from stormcast_tw.sources.observation import Field, read_fields
+from stormcast_tw.sources.formats.numbers_in_text import read_numbers
+from stormcast_tw.sources.translate.datum import Datum
+from stormcast_tw.sources.translate.observation import Field, read_fields
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VariableSet
 
 FloatArray = npt.NDArray[np.float64]

@@ -20,9 +20,9 @@ from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.errors import NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import Located
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.qpepre import CLOCKS, GRID, STAMPS, Clock, Qpepre, Stamp
 from stormcast_tw.sources.rwrp import RwrpRain
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 FEWEST_HOURS = 6

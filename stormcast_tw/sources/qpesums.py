@@ -20,9 +20,9 @@ from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
-from stormcast_tw.sources.datum import Datum
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.observation import NO_ECHO_DBZ, Field, even_grid, read_fields
+from stormcast_tw.sources.translate.datum import Datum
+from stormcast_tw.sources.translate.observation import NO_ECHO_DBZ, Field, even_grid, read_fields
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VariableSet
 
 LARGEST_BYTES = 8 << 20

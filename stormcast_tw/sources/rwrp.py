@@ -25,11 +25,11 @@ from stormcast_tw.sources.base import (
     require_times,
     require_variables,
 )
-from stormcast_tw.sources.files import Folder, Used
-from stormcast_tw.sources.pressure_levels import mean_sea_level_pressure, on_pressure_levels
-from stormcast_tw.sources.steps import vouched
+from stormcast_tw.sources.translate.pressure_levels import mean_sea_level_pressure, on_pressure_levels
+from stormcast_tw.sources.translate.time_steps import vouched
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
 from stormcast_tw.sources.wrfout_upper import read_atmosphere
+from stormcast_tw.storage.provider_files import Folder, Used
 from stormcast_tw.variables import LEVELS_HPA, VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]

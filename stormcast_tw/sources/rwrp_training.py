@@ -19,10 +19,10 @@ from stormcast_tw import quality
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid
 from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.pressure_levels import GRAVITY, Level, on_pressure_levels
 from stormcast_tw.sources.rwrp import read_files
+from stormcast_tw.sources.translate.pressure_levels import GRAVITY, Level, on_pressure_levels
 from stormcast_tw.sources.wrfout import Wrfout
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import LEVELS_HPA, VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]

@@ -20,8 +20,8 @@ from pyproj.exceptions import ProjError
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid, to_earth_relative
-from stormcast_tw.sources.files import Reader
-from stormcast_tw.sources.netcdf import NetCDF, open_netcdf
+from stormcast_tw.sources.formats.netcdf import NetCDF, open_netcdf
+from stormcast_tw.storage.provider_files import Reader
 
 FloatArray = npt.NDArray[np.float64]
 

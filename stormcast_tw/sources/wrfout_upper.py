@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid, to_earth_relative
-from stormcast_tw.sources.pressure_levels import GRAVITY, R_DRY, R_VAPOUR, Level
+from stormcast_tw.sources.translate.pressure_levels import GRAVITY, R_DRY, R_VAPOUR, Level
 from stormcast_tw.sources.wrfout import Wrfout
 
 FloatArray = npt.NDArray[np.float64]

@@ -1,1 +1,1 @@
-"""From an archive to a package. So far: the untrained package, against which everything else is measured."""
+"""From a training dataset to a model package: recipes, the stages, checkpoints, validation, calibration, the card."""

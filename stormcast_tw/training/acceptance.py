@@ -16,11 +16,11 @@ import torch
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, Sampler
-from stormcast_tw.training.assemble import uncalibrated
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.starting_package import uncalibrated
 from stormcast_tw.training.validation import ensemble, places_of
-from stormcast_tw.verification.scores import differences, fair_crps
-from stormcast_tw.verification.spectra import OCTAVES, octave_power
+from stormcast_tw.training_data.reader import TrainingData
+from stormcast_tw.verification.scores.ensemble import differences, fair_crps
+from stormcast_tw.verification.scores.spectra import OCTAVES, octave_power
 
 FloatArray = npt.NDArray[np.float64]
 LONG_HOURS, LONG_MEMBERS = 48, 2

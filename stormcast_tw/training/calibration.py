@@ -22,10 +22,10 @@ import torch
 
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.model.waves import OCTAVES, WAVES, WAVES_A_SIDE, cosines, octaves
-from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.samples import Samples, evenly
-from stormcast_tw.training.team import Team
+from stormcast_tw.training.draws import Samples, evenly
+from stormcast_tw.training.processes import Team
 from stormcast_tw.training.validation import SEED, ensemble
+from stormcast_tw.training_data.reader import TrainingData
 
 FloatArray = npt.NDArray[np.float64]
 _MEMBERS = 2

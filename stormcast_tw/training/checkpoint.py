@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.training.watch import TrainingIll
+from stormcast_tw.training.health import TrainingIll
 
 
 def write(path: Path, contents: dict[str, Any]) -> None:

@@ -13,8 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 from stormcast_tw.model.network import for_inference
 from stormcast_tw.plan import Frozen
 from stormcast_tw.training.loss import Forward
+from stormcast_tw.training.processes import Team
 from stormcast_tw.training.recipes import Stage
-from stormcast_tw.training.team import Team
 
 BETAS = (0.9, 0.99)
 EMA_RISE = 0.1

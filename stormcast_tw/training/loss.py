@@ -18,8 +18,8 @@ from stormcast_tw.model.network import Role, fold, unfold
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
+from stormcast_tw.training.draws import Array, Draws, Key, Sample
 from stormcast_tw.training.recipes import NoiseLaw
-from stormcast_tw.training.samples import Array, Draws, Key, Sample
 
 Forward = Callable[..., torch.Tensor]
 """A network, or what compiles or shares it."""

@@ -29,17 +29,17 @@ from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import code_version
-from stormcast_tw.training import card, checkpoint
-from stormcast_tw.training.assemble import CALIBRATED, first_package, rescaled
+from stormcast_tw.training import checkpoint, model_card
 from stormcast_tw.training.calibration import calibration
-from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.journal import LOG, Journal, read
+from stormcast_tw.training.health import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
 from stormcast_tw.training.learner import Switches
+from stormcast_tw.training.log import LOG, Journal, read
+from stormcast_tw.training.processes import Team, team_of
 from stormcast_tw.training.recipes import ROLES, Recipe, StageName
-from stormcast_tw.training.team import Team, team_of
-from stormcast_tw.training.trainer import Halt, StageRun, train
+from stormcast_tw.training.stage import Halt, StageRun, train
+from stormcast_tw.training.starting_package import CALIBRATED, first_package, rescaled
 from stormcast_tw.training.validation import Scores, residual_std, validate
-from stormcast_tw.training.watch import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
+from stormcast_tw.training_data.reader import TrainingData
 
 RUN, RESULT, BEST, PACKAGE = "run.json", "result.json", "best.pt", "package"
 RESIDUAL, CALIBRATION = "residual.json", "calibration.json"
@@ -264,8 +264,8 @@ class _Run:
             skipped=skipped,
         )
         (self.folder / RESULT).write_text(result.model_dump_json(indent=1) + "\n")
-        text = card.card(saved, self.recipe, self.data, begun.attempts, scores, read(self.folder / LOG))
-        (self.folder / PACKAGE / card.NAME).write_text(text)
+        text = model_card.card(saved, self.recipe, self.data, begun.attempts, scores, read(self.folder / LOG))
+        (self.folder / PACKAGE / model_card.NAME).write_text(text)
 
 
 def _attempt(switches: Switches, team: Team, now: datetime) -> dict[str, Any]:

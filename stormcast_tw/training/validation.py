@@ -11,17 +11,17 @@ import torch
 
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage, Refused
+from stormcast_tw.forecast.rollout import rollout
 from stormcast_tw.model.network import Role
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen
-from stormcast_tw.rollout import rollout
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.draws import Samples, evenly
 from stormcast_tw.training.loss import batch_of, known
+from stormcast_tw.training.processes import Team
 from stormcast_tw.training.recipes import Validation
-from stormcast_tw.training.samples import Samples, evenly
-from stormcast_tw.training.team import Team
-from stormcast_tw.verification.scores import differences, fair_crps, mean_error, spread_over_error, variance
+from stormcast_tw.training_data.reader import TrainingData
+from stormcast_tw.verification.scores.ensemble import differences, fair_crps, mean_error, spread_over_error, variance
 
 FloatArray = npt.NDArray[np.float64]
 _SUMS = ("crps", "variance", "squared_error", "reference", "count")

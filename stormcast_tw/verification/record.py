@@ -17,9 +17,11 @@ import xarray as xr
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.plan import Frozen, digest_of
-from stormcast_tw.store import Address, Artifact, Draft, Store
-from stormcast_tw.verification import baselines
-from stormcast_tw.verification.dressing import (
+from stormcast_tw.storage.packed import pack, unpack
+from stormcast_tw.storage.store import Address, Artifact, Draft, Store
+from stormcast_tw.verification.scores.sums import score_cycle
+from stormcast_tw.verification.systems import baselines
+from stormcast_tw.verification.systems.dressing import (
     MEMBERS,
     TrainingSpan,
     collect_errors,
@@ -27,11 +29,9 @@ from stormcast_tw.verification.dressing import (
     spread_evenly,
     year_before,
 )
-from stormcast_tw.verification.packed import pack, unpack
-from stormcast_tw.verification.pairs import FORECAST, gather
-from stormcast_tw.verification.start import Invariants, Start, simulated_start, start_of
-from stormcast_tw.verification.sums import score_cycle
-from stormcast_tw.verification.truth import SimulatedTruth, Truth
+from stormcast_tw.verification.systems.pairs import FORECAST, gather
+from stormcast_tw.verification.systems.start import Invariants, Start, simulated_start, start_of
+from stormcast_tw.verification.systems.truth import SimulatedTruth, Truth
 
 KIND = "verification"
 ARCHIVE = "errors"

@@ -17,8 +17,8 @@ from pydantic import AwareDatetime
 
 from stormcast_tw.errors import Conflict
 from stormcast_tw.plan import Frozen
-from stormcast_tw.store import Store
-from stormcast_tw.verification.pairs import FORECAST
+from stormcast_tw.storage.store import Store
+from stormcast_tw.verification.systems.pairs import FORECAST
 
 Floats = npt.NDArray[np.float64]
 

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.events import Event
+from stormcast_tw.operations.events import Event
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.sources.qpesums import path as qpesums_path
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training_data.reader import TrainingData
 from tests.conftest import CYCLE
 from tests.servers import free_port, postgres_server, running, webhook_receiver
 
@@ -192,7 +192,8 @@ def test_a_drop_of_skill_rings_the_alarm(
     _, received = alarms
     received.clear()
     emit = (
-        "from stormcast_tw.cycle import Cycle; from stormcast_tw.events import Event; from tasks.policy import emit;"
+        "from stormcast_tw.cycle import Cycle; from stormcast_tw.operations.events import Event;"
+        "from tasks.policy import emit;"
         f"emit(Event.SKILL_DROPPED, Cycle.parse('{CYCLE}'), text='wind: below its band')"
     )
     subprocess.run([sys.executable, "-c", emit], cwd=ROOT, env=environment, check=True, timeout=120)

@@ -18,11 +18,11 @@ import eccodes
 import netCDF4
 import numpy as np
 
-from stormcast_tw.simulation import aifs as simulated_aifs
-from stormcast_tw.simulation import global_ai as simulated_global_ai
-from stormcast_tw.simulation import opendata as simulated_opendata
-from stormcast_tw.simulation import qpesums as simulated_qpesums
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import aifs as simulated_aifs
+from stormcast_tw.simulation.files import global_ai as simulated_global_ai
+from stormcast_tw.simulation.files import opendata as simulated_opendata
+from stormcast_tw.simulation.files import qpesums as simulated_qpesums
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import aifs, global_ai, qpesums, rwrp
 from stormcast_tw.sources.opendata import RAIN_KEY
 from tests.conftest import CYCLE

@@ -8,11 +8,11 @@ import pytest
 
 from flows.backfill import backfill
 from flows.operations import operations
-from stormcast_tw import catalogue
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
+from stormcast_tw.publication import catalogue
 from stormcast_tw.simulation.cycle import simulate_cycle
-from stormcast_tw.store import Store
+from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
 
 FIRST, MISSING, LAST = "20260610T18Z", "20260611T00Z", str(CYCLE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw import cli
+from stormcast_tw.cli.__main__ import main
 from tests.conftest import CYCLE
 from tests.flows.bad_inputs import KINDS, ROWS
 
@@ -17,7 +17,7 @@ def forecast(monkeypatch: pytest.MonkeyPatch, cycle: str = str(CYCLE)) -> int:
     arguments = ["forecast", "--cycle", cycle, "--lead-hours", "1", "--members", "1", "--no-wait"]
     monkeypatch.setattr(sys, "argv", ["stormcast-tw", *arguments])
     try:
-        cli.main()
+        main()
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0

@@ -7,15 +7,15 @@ import pytest
 import xarray as xr
 
 from flows.operations import operations
-from stormcast_tw import catalogue
 from stormcast_tw.errors import NotReady, Refused
-from stormcast_tw.fetch import fetch
-from stormcast_tw.inputs import plan_inputs, prepare
+from stormcast_tw.inputs.fetch import fetch
+from stormcast_tw.inputs.prepare import plan_inputs, prepare
+from stormcast_tw.inputs.readiness import Need, look
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.providers import providers
-from stormcast_tw.readiness import Need, look
+from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact, Store
+from stormcast_tw.sources.table import providers
+from stormcast_tw.storage.store import Artifact, Store
 from tests.conftest import CYCLE, NOW
 
 

@@ -12,12 +12,12 @@ import pytest
 import xarray as xr
 
 from flows.operations import operations
-from stormcast_tw import catalogue
+from stormcast_tw.forecast.rollout import FORECAST, Job, address, carry_out
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.objects import objects
-from stormcast_tw.rollout import FORECAST, Job, address, carry_out
+from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Store
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW, rollout_job
 from tests.servers import S3Server
 
@@ -54,7 +54,7 @@ def job(s3: S3Server, small_package: ModelPackage, small_package_folder: Path) -
 
 def spawn(job: Job) -> subprocess.Popen[str]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "stormcast_tw.rollout_process"],
+        [sys.executable, "-m", "stormcast_tw.forecast.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -12,7 +12,7 @@ import pytest
 import tasks.training
 from flows.training import training
 from stormcast_tw.errors import Refused
-from stormcast_tw.events import Event
+from stormcast_tw.operations.events import Event
 
 TRAINER = """
 import json, pathlib, sys, time

@@ -12,15 +12,16 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from flows.training_data import training_data
-from stormcast_tw.cli_prepare import prepare, share_of
+from stormcast_tw.cli.training_data import prepare, share_of
 from stormcast_tw.settings import settings
-from stormcast_tw.store import Artifact, Store
-from stormcast_tw.training import build, data_recipe
-from stormcast_tw.training.data_recipe import DataRecipe, Simulated, Span
-from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.engine import Local
+from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.training_data import build
+from stormcast_tw.training_data import recipe as data_recipe
+from stormcast_tw.training_data.reader import TrainingData
+from stormcast_tw.training_data.recipe import DataRecipe, Simulated, Span
+from stormcast_tw.training_data.workers import Local
 from tests.conftest import NOW
-from tests.training.archives import FIRST, TINY
+from tests.training_data.archives import FIRST, TINY
 
 RECIPE = DataRecipe(
     name="flow",
@@ -69,7 +70,7 @@ def test_shares_make_their_own_days_and_the_last_finishes(here):
 
 
 def _archive(recipe: DataRecipe):
-    from stormcast_tw.training.sources_of_archive import archive_of
+    from stormcast_tw.training_data.archives import archive_of
 
     return archive_of(recipe, settings())
 

@@ -8,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import tasks.verification
 from typer.testing import CliRunner
 
-import tasks.verify
 from flows.verification import Verified, comparison, verification
-from stormcast_tw.cli_verify import verify_app
+from stormcast_tw.cli.verification import verify_app
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
-from stormcast_tw.events import Event
 from stormcast_tw.model import package as packages
+from stormcast_tw.operations.events import Event
 from stormcast_tw.verification import record, skill
-from stormcast_tw.verification.dressing import TrainingSpan
 from stormcast_tw.verification.record import ARCHIVE, KIND, Scoring
-from stormcast_tw.verification.truth import SETTLED
+from stormcast_tw.verification.systems.dressing import TrainingSpan
+from stormcast_tw.verification.systems.truth import SETTLED
 from tests.conftest import CYCLE
 from tests.verification import provider_files as files
 from tests.verification.published_runs import LEADS, Place, direct_start, publish
@@ -119,7 +119,9 @@ def test_a_drop_of_skill_is_an_event_once(place: Place, tmp_path: Path, monkeypa
     publish(place, CYCLE)
     files.deliver(tmp_path / "inputs", place.world, CYCLE, range(1, LEADS + 1))
     emitted: list[tuple[Event, Cycle, dict]] = []
-    monkeypatch.setattr(tasks.verify, "emit", lambda event, cycle, **payload: emitted.append((event, cycle, payload)))
+    monkeypatch.setattr(
+        tasks.verification, "emit", lambda event, cycle, **payload: emitted.append((event, cycle, payload))
+    )
     dropped = skill.Skill(variable="wind", until=CYCLE.init_time, recent=0.1, mean=0.5, std=0.05, cycles=(28, 112))
     fine = dropped.model_copy(update={"recent": 0.5})
     week = {"start": str(CYCLE), "end": str(CYCLE), "now": NOW, "scoring": SCORING}

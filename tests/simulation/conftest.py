@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stormcast_tw.simulation import chance, convection, synoptic, weather
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.world import chance, convection, synoptic, weather
+from stormcast_tw.simulation.world.weather import World
 
 
 @pytest.fixture(scope="session")

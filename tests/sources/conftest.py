@@ -16,7 +16,7 @@ import pytest
 from pyproj import Proj
 
 from stormcast_tw.sources.base import Located
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

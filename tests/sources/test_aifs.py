@@ -13,13 +13,13 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import aifs as simulated_aifs
-from stormcast_tw.simulation.global_ai import points, run_fields
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import aifs as simulated_aifs
+from stormcast_tw.simulation.files.global_ai import points, run_fields
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.aifs import Aifs, index_path, path
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

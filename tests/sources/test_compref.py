@@ -12,10 +12,10 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.objects import objects
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.observation import NO_ECHO_DBZ
 from stormcast_tw.sources.qpesums import REFLECTIVITY, Qpesums, path
+from stormcast_tw.sources.translate.observation import NO_ECHO_DBZ
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VARIABLES, variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

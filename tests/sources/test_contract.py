@@ -22,37 +22,37 @@ import xarray as xr
 from stormcast_tw.cycle import Cycle, hours
 from stormcast_tw.errors import NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import aifs as simulated_aifs
-from stormcast_tw.simulation import cwa_wrf as simulated_cwa_wrf
-from stormcast_tw.simulation import era5 as simulated_era5
-from stormcast_tw.simulation import gfs as simulated_gfs
-from stormcast_tw.simulation import global_ai as simulated_global_ai
-from stormcast_tw.simulation import mlwp as simulated_mlwp
-from stormcast_tw.simulation import opendata as simulated_opendata
-from stormcast_tw.simulation import qpepre as simulated_qpepre
-from stormcast_tw.simulation import qpesums as simulated_qpesums
-from stormcast_tw.simulation import rwrp as simulated_rwrp
-from stormcast_tw.simulation import rwrp_training as simulated_rwrp_training
-from stormcast_tw.simulation import rwrp_upper as simulated_rwrp_upper
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import aifs as simulated_aifs
+from stormcast_tw.simulation.files import cwa_wrf as simulated_cwa_wrf
+from stormcast_tw.simulation.files import era5 as simulated_era5
+from stormcast_tw.simulation.files import gfs as simulated_gfs
+from stormcast_tw.simulation.files import global_ai as simulated_global_ai
+from stormcast_tw.simulation.files import mlwp as simulated_mlwp
+from stormcast_tw.simulation.files import opendata as simulated_opendata
+from stormcast_tw.simulation.files import qpepre as simulated_qpepre
+from stormcast_tw.simulation.files import qpesums as simulated_qpesums
+from stormcast_tw.simulation.files import rwrp as simulated_rwrp
+from stormcast_tw.simulation.files import rwrp_training as simulated_rwrp_training
+from stormcast_tw.simulation.files import rwrp_upper as simulated_rwrp_upper
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import aifs, cwa_wrf, gfs, global_ai, mlwp, qpepre, qpesums, rwrp, rwrp_training
 from stormcast_tw.sources.aifs import Aifs
-from stormcast_tw.sources.apart import read_apart
 from stormcast_tw.sources.base import Source
 from stormcast_tw.sources.cwa_wrf import CwaWrf
 from stormcast_tw.sources.era5 import Era5
 from stormcast_tw.sources.era5_cds import Era5Cds
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.gfs import Gfs
 from stormcast_tw.sources.global_ai import GlobalAI
+from stormcast_tw.sources.isolated import read_apart
 from stormcast_tw.sources.mlwp import Mlwp
 from stormcast_tw.sources.opendata import RAIN_KEY, REFLECTIVITY_KEY, OpenData
 from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.qpesums import REFLECTIVITY, Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.rwrp_training import RwrpTraining
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import STATE_SETS, VARIABLES, variable_set
 from tests.servers import S3Server
 

@@ -11,13 +11,13 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.objects import objects
-from stormcast_tw.prepare import prepare_background
+from stormcast_tw.inputs.onto_grid import prepare_background
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import cwa_wrf as simulated_cwa_wrf
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import cwa_wrf as simulated_cwa_wrf
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.cwa_wrf import RAIN_6H, CwaWrf, CwaWrfRain, path
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, VariableSet, variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import era5 as simulated
-from stormcast_tw.simulation.global_ai import points
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import era5 as simulated
+from stormcast_tw.simulation.files.global_ai import points
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.era5 import Era5
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 from tests.sources.globes import HOUR, Arco, T, value
 

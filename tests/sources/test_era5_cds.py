@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.simulation import era5 as simulated
-from stormcast_tw.simulation.global_ai import points
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import era5 as simulated
+from stormcast_tw.simulation.files.global_ai import points
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import era5_cds
 from stormcast_tw.sources.era5_cds import Era5Cds
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 from tests.sources.conftest import grib_message
 from tests.sources.globes import HOUR, LATITUDE, LONGITUDE, T, native, value, write_cds

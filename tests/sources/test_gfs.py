@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import gfs as simulated_gfs
-from stormcast_tw.simulation.global_ai import points, run_fields
-from stormcast_tw.simulation.weather import World
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.simulation.files import gfs as simulated_gfs
+from stormcast_tw.simulation.files.global_ai import points, run_fields
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.gfs import Gfs, index_path, path
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

@@ -11,10 +11,10 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.global_ai import GlobalAI, path
-from stormcast_tw.sources.orography import Orography
-from stormcast_tw.sources.steps import bracketing_leads
+from stormcast_tw.sources.translate.orography import Orography
+from stormcast_tw.sources.translate.time_steps import bracketing_leads
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 from tests.sources.conftest import grib_message
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
-from stormcast_tw.simulation import mlwp as simulated
-from stormcast_tw.simulation.global_ai import points, run_fields
-from stormcast_tw.simulation.weather import World
-from stormcast_tw.sources.derive import column_water, specific_humidity, surface_pressure
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.simulation.files import mlwp as simulated
+from stormcast_tw.simulation.files.global_ai import points, run_fields
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.mlwp import MODELS, Mlwp, path
-from stormcast_tw.sources.orography import Orography
+from stormcast_tw.sources.translate.derive import column_water, specific_humidity, surface_pressure
+from stormcast_tw.sources.translate.orography import Orography
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 from tests.sources.globes import HOUR, LATITUDE, LEVELS, LONGITUDE, T, ground, value, write_ground, write_mlwp
 

@@ -14,9 +14,9 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.objects import objects
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.opendata import RAIN_KEY, REFLECTIVITY_KEY, OpenData, kept_path
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.objects import objects
 from stormcast_tw.regrid import conservative
 from stormcast_tw.sources import qpepre
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.qpepre import Qpepre, decode, path
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

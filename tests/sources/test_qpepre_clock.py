@@ -13,14 +13,14 @@ import xarray as xr
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.simulation import qpepre as simulated
-from stormcast_tw.simulation import rwrp
-from stormcast_tw.simulation.box import Sampler
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import qpepre as simulated
+from stormcast_tw.simulation.files import rwrp
+from stormcast_tw.simulation.world.box import Sampler
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.base import on_grid
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.qpepre import path
 from stormcast_tw.sources.qpepre_clock import Agreement, agreements, verdict
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VARIABLES
 
 WORLD = World(7)

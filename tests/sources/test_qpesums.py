@@ -10,8 +10,8 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.qpesums import Qpesums, path
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from soak.fuzz_qpesums import PARSERS
 from soak.fuzzing import Parser, fuzz
 from stormcast_tw.errors import BadInput
-from stormcast_tw.sources import numbers_in_text
+from stormcast_tw.sources.formats import numbers_in_text
 
 
 @pytest.mark.parametrize("kind", ["binary-loop", "text", "json", "xml"])

@@ -10,18 +10,18 @@ import xarray as xr
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import TAIWAN_2KM, Grid
-from stormcast_tw.prepare import prepare_background, prepare_state
-from stormcast_tw.simulation import global_ai as simulated_global
-from stormcast_tw.simulation import qpesums as simulated_qpesums
-from stormcast_tw.simulation import rwrp as simulated_rwrp
-from stormcast_tw.simulation.box import INNER, Sampler
+from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
 from stormcast_tw.simulation.cycle import simulate_cycle
-from stormcast_tw.simulation.geography import orography
-from stormcast_tw.simulation.weather import World
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.simulation.files import global_ai as simulated_global
+from stormcast_tw.simulation.files import qpesums as simulated_qpesums
+from stormcast_tw.simulation.files import rwrp as simulated_rwrp
+from stormcast_tw.simulation.world.box import INNER, Sampler
+from stormcast_tw.simulation.world.geography import orography
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.global_ai import GlobalAI
 from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import BACKGROUND_SETS, variable_set
 
 CYCLE = Cycle.parse("20240815T06Z")

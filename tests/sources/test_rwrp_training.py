@@ -12,11 +12,11 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.objects import objects
 from stormcast_tw.settings import settings
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.pressure_levels import above_ground
 from stormcast_tw.sources.rwrp_training import RwrpTraining, path, window
+from stormcast_tw.sources.translate.pressure_levels import above_ground
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import LEVELS_HPA, STATE_SETS, variable_set
 
 T = datetime(2020, 7, 1, 6, tzinfo=UTC)

@@ -18,12 +18,12 @@ import pytest
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import TAIWAN_2KM, Grid
 from stormcast_tw.regrid import cell_areas, conservative
-from stormcast_tw.sources import grib, grib_index
-from stormcast_tw.sources.files import Folder
+from stormcast_tw.sources.formats import grib, grib_index
 from stormcast_tw.sources.global_ai import GlobalAI
 from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
+from stormcast_tw.storage.provider_files import Folder
 
 pytestmark = pytest.mark.samples
 

@@ -13,8 +13,8 @@ from pyproj import Geod, Proj
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import to_earth_relative
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
+from stormcast_tw.storage.provider_files import Folder
 from tests.sources.conftest import WrfoutWriter
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

@@ -16,12 +16,12 @@ from pyproj import Geod
 from scipy.ndimage import maximum_filter
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.simulation.geography import orography
-from stormcast_tw.sources.files import Folder
-from stormcast_tw.sources.pressure_levels import above_ground, on_pressure_levels
+from stormcast_tw.simulation.world.geography import orography
 from stormcast_tw.sources.rwrp import UPPER_VARIABLES, RwrpState, path
+from stormcast_tw.sources.translate.pressure_levels import above_ground, on_pressure_levels
 from stormcast_tw.sources.wrfout import open_wrfout
 from stormcast_tw.sources.wrfout_upper import read_atmosphere
+from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import LEVELS_HPA, STATE_SETS, variable_set
 
 T = datetime(2026, 6, 11, 6, tzinfo=UTC)

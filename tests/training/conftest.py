@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training_data.reader import TrainingData
 from tests.training.small_training import make_data, persistence_plus_noise
 
 

@@ -10,14 +10,14 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.model.network import Architecture, for_inference, zero_output
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import Sampler
-from stormcast_tw.training import build
-from stormcast_tw.training.assemble import new_package, rescaled
-from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.finish import finish
 from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import NoiseLaw, Recipe, Stage, Validation
-from tests.training.archives import NumbersArchive
-from tests.training.archives import recipe as data_recipe
+from stormcast_tw.training.starting_package import new_package, rescaled
+from stormcast_tw.training_data import build
+from stormcast_tw.training_data.finish import finish
+from stormcast_tw.training_data.reader import TrainingData
+from tests.training_data.archives import NumbersArchive
+from tests.training_data.archives import recipe as data_recipe
 
 GRID = Grid("SIXTEEN", 23.0, 23.5, 16, 120.5, 121.0, 16)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

@@ -16,8 +16,8 @@ from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.waves import OCTAVES
 from stormcast_tw.training import acceptance
 from stormcast_tw.training.acceptance import White, accept, table
-from stormcast_tw.training.assemble import rescaled
-from stormcast_tw.training.card_record import put_section, record, write_record
+from stormcast_tw.training.model_card_record import put_section, record, write_record
+from stormcast_tw.training.starting_package import rescaled
 from tests.training.small_training import persistence_plus_noise
 
 

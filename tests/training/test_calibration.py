@@ -13,10 +13,10 @@ from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.model.waves import OCTAVES
 from stormcast_tw.training.calibration import calibration
-from stormcast_tw.training.dataset import TrainingData
-from stormcast_tw.training.samples import Samples
-from stormcast_tw.training.team import Team
+from stormcast_tw.training.draws import Samples
+from stormcast_tw.training.processes import Team
 from stormcast_tw.training.validation import SEED
+from stormcast_tw.training_data.reader import TrainingData
 
 ALONE = Team(0, 1, torch.device("cpu"))
 

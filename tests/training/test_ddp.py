@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from stormcast_tw.model import package as packages
-from stormcast_tw.training import journal
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training import log
+from stormcast_tw.training.processes import Team
 from stormcast_tw.training.run import RESIDUAL, Result, carry_out
-from stormcast_tw.training.team import Team
+from stormcast_tw.training_data.reader import TrainingData
 from tests.training.small_training import EVERY, NOW, small
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training_data.reader import TrainingData
 from stormcast_tw.training.run import carry_out
 from tests.training.small_training import EVERY, NOW, small
 carry_out(small(), TrainingData.open(sys.argv[1]), Path(sys.argv[2]), EVERY.model_copy(update={"at_once": 1}), NOW)
@@ -44,7 +44,7 @@ def test_two_processes_equal_one_of_the_same_batch(data: TrainingData, tmp_path:
     one, two = tmp_path / "one", tmp_path / "two"
     carry_out(small(), data, one, EVERY, NOW)
     run_two(data, two)
-    alone, together = ([line for line in journal.read(folder / journal.LOG) if "loss" in line] for folder in (one, two))
+    alone, together = ([line for line in log.read(folder / log.LOG) if "loss" in line] for folder in (one, two))
     assert [(a["stage"], a["update"]) for a in together] == [(a["stage"], a["update"]) for a in alone]
     for a, b in zip(alone, together, strict=True):
         assert b["loss"] == pytest.approx(a["loss"], rel=1e-5)

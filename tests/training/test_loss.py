@@ -14,6 +14,8 @@ from stormcast_tw.model.network import fold
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
+from stormcast_tw.model.untrained import untrained_package
+from stormcast_tw.training.draws import Draws, Sample
 from stormcast_tw.training.loss import (
     batch_of,
     diffusion_terms,
@@ -25,8 +27,6 @@ from stormcast_tw.training.loss import (
     smooth_field,
 )
 from stormcast_tw.training.recipes import NoiseLaw, Role, Stage
-from stormcast_tw.training.samples import Draws, Sample
-from stormcast_tw.training.untrained import untrained_package
 from stormcast_tw.variables import VARIABLES
 from tests.conftest import SMALL
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 
 from stormcast_tw.model import package as packages
-from stormcast_tw.training import journal
 from stormcast_tw.training.run import RUN, carry_out
 from tests.servers import free_port
 from tests.training.slurm import slurm_cluster
@@ -24,7 +23,7 @@ import sys, time
 from pathlib import Path
 import torch
 from stormcast_tw.errors import StormcastError
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training_data.reader import TrainingData
 from stormcast_tw.training.run import carry_out
 from tests.training.small_training import EVERY, NOW
 from tests.training.test_slurm_train import recipe
@@ -85,7 +84,7 @@ def test_a_job_that_is_signalled_queues_itself_again_and_ends_as_if_it_was_not(t
         mine = environment | chosen | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PROCESSES": "1"}
         submit = ["sbatch", "--parsable", f"--output={log}", str(ROOT / "infra/slurm/train.sbatch"), data.artifact.uri]
         job = ask(mine, *submit, str(run)).strip()
-        wait_for(lambda: len(journal.read(run / journal.LOG)) >= 5, 120, log)
+        wait_for(lambda: len(log.read(run / log.LOG)) >= 5, 120, log)
         asked = time.monotonic()
         ask(environment, "scancel", "--batch", "--signal=USR1", job)
         wait_for(lambda: "queued again" in log.read_text(), 60, log)
@@ -97,7 +96,7 @@ def test_a_job_that_is_signalled_queues_itself_again_and_ends_as_if_it_was_not(t
     assert len(json.loads((run / RUN).read_text())["attempts"]) == 2
     whole = tmp_path / "whole"
     carry_out(recipe(), data, whole, EVERY, NOW)
-    found, expected = ([line["loss"] for line in journal.read(f / journal.LOG)] for f in (run, whole))
+    found, expected = ([line["loss"] for line in log.read(f / log.LOG)] for f in (run, whole))
     assert len(found) == UPDATES
     assert found == expected
     assert packages.describe(run / "package").files == packages.describe(whole / "package").files

@@ -16,11 +16,11 @@ from stormcast_tw.model.noise import standard_normal
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
-from stormcast_tw.training.dataset import TrainingData
+from stormcast_tw.training.draws import Samples
+from stormcast_tw.training.processes import Team
 from stormcast_tw.training.recipes import Validation
-from stormcast_tw.training.samples import Samples
-from stormcast_tw.training.team import Team
 from stormcast_tw.training.validation import SEED, ensemble, residual_std, validate
+from stormcast_tw.training_data.reader import TrainingData
 
 ALONE = Team(0, 1, torch.device("cpu"))
 SETTINGS = Validation(every=1, cycles=1, members=4, lead_hours=2)

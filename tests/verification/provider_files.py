@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stormcast_tw.cycle import Cycle, hours
-from stormcast_tw.simulation import qpesums, rwrp
-from stormcast_tw.simulation.weather import World
+from stormcast_tw.simulation.files import qpesums, rwrp
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.base import Source
-from stormcast_tw.sources.files import Folder
 from stormcast_tw.sources.qpesums import Qpesums
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.rwrp import path as rwrp_path
+from stormcast_tw.storage.provider_files import Folder
 
 
 def sources(root: Path) -> dict[str, Source]:

@@ -12,12 +12,12 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import InputsPlan, Plan
 from stormcast_tw.schema import time_coordinates
-from stormcast_tw.simulation import rwrp
-from stormcast_tw.simulation.weather import World
-from stormcast_tw.store import Address, Artifact, Draft, Store
-from stormcast_tw.verification import baselines
-from stormcast_tw.verification.start import Start
-from stormcast_tw.verification.truth import on_target
+from stormcast_tw.simulation.files import rwrp
+from stormcast_tw.simulation.world.weather import World
+from stormcast_tw.storage.store import Address, Artifact, Draft, Store
+from stormcast_tw.verification.systems import baselines
+from stormcast_tw.verification.systems.start import Start
+from stormcast_tw.verification.systems.truth import on_target
 from tests.conftest import NOW, SMALL
 
 LEADS, MEMBERS = 3, 4

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from stormcast_tw.grid import TAIWAN_2KM
-from stormcast_tw.verification.statistics import Strata, score_cycle
+from stormcast_tw.verification.scores.statistics import Strata, score_cycle
 
 SHAPE = (24, 20)
 START = datetime(2026, 6, 11, 6, tzinfo=UTC)

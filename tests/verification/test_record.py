@@ -12,14 +12,14 @@ import pytest
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady, Refused
-from stormcast_tw.simulation.weather import World
-from stormcast_tw.store import Artifact
+from stormcast_tw.simulation.world.weather import World
+from stormcast_tw.storage.store import Artifact
 from stormcast_tw.verification import record
-from stormcast_tw.verification.baselines import DETERMINISTIC
-from stormcast_tw.verification.dressing import TrainingSpan
 from stormcast_tw.verification.record import ARCHIVE, KIND, Bench, Scoring, address, records, score, statistics_of
-from stormcast_tw.verification.statistics import total
-from stormcast_tw.verification.truth import SETTLED, OperationalTruth, SimulatedTruth, on_target
+from stormcast_tw.verification.scores.statistics import total
+from stormcast_tw.verification.systems.baselines import DETERMINISTIC
+from stormcast_tw.verification.systems.dressing import TrainingSpan
+from stormcast_tw.verification.systems.truth import SETTLED, OperationalTruth, SimulatedTruth, on_target
 from tests.conftest import CYCLE, NOW, SMALL
 from tests.verification import provider_files as files
 from tests.verification.published_runs import LEADS, MEMBERS, Place, direct_start, publish

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.cycle import datetime64
-from stormcast_tw.store import Store
+from stormcast_tw.storage.store import Store
 from stormcast_tw.verification import skill
 from stormcast_tw.verification.skill import JUDGED, Skill, band, note_changes, rolling_skill
 

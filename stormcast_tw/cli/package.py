@@ -1,0 +1,98 @@
+"""`stormcast-tw package`: look at model packages, sign and exchange them. No logic of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stormcast_tw.cli.options import Json, say
+from stormcast_tw.settings import settings
+
+package_app = typer.Typer(no_args_is_help=True, help="Look at model packages.")
+PackageArgument = Annotated[Path | None, typer.Argument(help="The package's folder; by default the configured one.")]
+
+
+@package_app.command("show")
+def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
+    """Show what a package predicts, from what, and how."""
+    from stormcast_tw.model import package as packages
+
+    described = packages.describe(folder or settings().package)
+    table = Table(show_header=False, title=f"{described.name} {described.version}")
+    rows = {
+        "summary": described.summary,
+        "trained": "yes" if described.trained else "NO",
+        "digest": described.digest,
+        "grid": f"{described.grid['name']} {described.grid['y'][2]} x {described.grid['x'][2]}",
+        "predicts": f"{described.state_set}: {', '.join(described.state)}",
+        "driven by": f"{described.background_set}: {', '.join(described.background)}",
+        "networks": ", ".join(f"{n.role} ({n.file})" for n in described.networks),
+        "sampler": f"{described.sampler.name}, {described.sampler.network_calls} calls, "
+        f"sigma {described.sampler.sigma_min:g} to {described.sampler.sigma_max:g}",
+        "members": str(described.members),
+        "licence": described.licence,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    if as_json:
+        say("", described.model_dump(mode="json") | {"digest": described.digest}, True)
+    else:
+        Console().print(table)
+
+
+@package_app.command("check")
+def package_check(
+    folder: PackageArgument = None,
+    public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Load a package whole: every digest, shape and name."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.model.signature import verify
+
+    where = folder or settings().package
+    loaded = packages.load(where)
+    if public_key is not None:
+        verify(where, public_key)
+    parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
+    sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
+    found = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
+    say(f"{where}: fine; digest {loaded.digest}; {sizes}", found, as_json)
+
+
+@package_app.command("sign")
+def package_sign(
+    private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageArgument = None
+) -> None:
+    """Write a detached signature beside a package."""
+    from stormcast_tw.model.signature import sign
+
+    typer.echo(f"{sign(folder or settings().package, private_key)}: written")
+
+
+@package_app.command("export")
+def package_export(
+    target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageArgument = None
+) -> None:
+    """Write a package as physicsnemo .mdlus checkpoints with its description beside them."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.model.exchange import export_mdlus
+
+    where = folder or settings().package
+    typer.echo("\n".join(str(path) for path in export_mdlus(packages.load(where), where, target)))
+
+
+@package_app.command("import")
+def package_import(
+    source: Annotated[Path, typer.Argument(help="Folder of .mdlus files and package.json.")],
+    target: Annotated[Path, typer.Argument(help="Folder of the package to write.")],
+) -> None:
+    """Make a package of physicsnemo .mdlus checkpoints, loaded weights-only."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.model.exchange import import_mdlus
+
+    typer.echo(f"{target}: digest {packages.save(import_mdlus(source), target).digest}")

@@ -1,0 +1,155 @@
+"""`stormcast-tw train`: from training data to a package. No logic of its own.
+
+The same command under torchrun trains with many processes:
+`torchrun --nproc-per-node 2 -m stormcast_tw.cli train run demo ...`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stormcast_tw.settings import settings
+
+train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two trainings.")
+
+
+@train_app.command("run")
+def run(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5 or background_only; the"
+            " second to fourth follow each other."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
+    data: Annotated[
+        str | None, typer.Option(help="Training dataset, a folder or s3://; else what `prepare RECIPE` made last.")
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Package to go on from; with background_only, to add networks to.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
+    channels: Annotated[
+        int | None, typer.Option(min=16, help="Width of the networks, instead of the recipe's.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, keep weights in float32.")] = False,
+    tf32: Annotated[bool, typer.Option("--tf32", help="Let CUDA multiply in TF32.")] = False,
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the networks (minutes at the start).")] = False,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Channels innermost in memory.")] = False,
+    at_once: Annotated[int, typer.Option(min=0, help="Samples a process takes at once; 0: all of its share.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of torch, a process; 0: as many as cores.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read ahead, for each that trains.")] = 0,
+    log_every: Annotated[int, typer.Option(min=1, help="Updates a line of the log.")] = 20,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Updates a checkpoint.")] = 500,
+) -> None:
+    """Train RECIPE, or go on; exit code 1 if it is ill, 4 if it was asked to stop and can go on."""
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.training.learner import Switches
+    from stormcast_tw.training.recipes import DATA, NEED_A_BASE, RECIPES
+    from stormcast_tw.training.run import carry_out
+    from stormcast_tw.training_data.reader import TrainingData
+
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
+    if base is None and recipe in NEED_A_BASE:
+        raise ValueError(f"recipe {recipe}: needs --base, the package that it goes on from")
+    chosen = RECIPES[recipe]().model_copy(update={"seed": seed})
+    switches = Switches(
+        device=device,
+        bf16=bf16,
+        tf32=tf32,
+        compile=compile_,
+        channels_last=channels_last,
+        at_once=at_once,
+        threads=threads,
+        workers=workers,
+        log_every=log_every,
+        checkpoint_every=checkpoint_every,
+    )
+    package = carry_out(
+        chosen.grown(channels) if channels else chosen,
+        TrainingData.open(data) if data else TrainingData.newest(settings().work_root, DATA.get(recipe, recipe)),
+        output,
+        switches,
+        datetime.now(UTC),
+        packages.load(base) if base else None,
+    )
+    typer.echo(f"{package}: digest {packages.describe(package).digest}")
+
+
+@train_app.command("compare")
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run_b: Annotated[Path, typer.Argument(help="Folder of the other.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Relative, of metrics.")] = 0.02,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say whether two trainings agree: code, data, seeds, hardware, metrics. Exit code 1 if they do not."""
+    from stormcast_tw.training.agreement import compare as compared
+
+    found = compared(run_a, run_b, tolerance)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        table = Table("", "a", "b", "", title=f"{'agree' if found.agree else 'DO NOT AGREE'} within {tolerance:.1%}")
+        for row in found.rows:
+            table.add_row(row.what, row.a, row.b, row.verdict)
+        Console().print(table)
+    if not found.agree:
+        raise typer.Exit(1)
+
+
+@train_app.command("accept")
+def accept(
+    package: Annotated[Path, typer.Argument(help="A trained package; its card gets the section Acceptance.")],
+    data: Annotated[
+        str | None, typer.Option(help="Training dataset; else what `prepare acceptance` made last.")
+    ] = None,
+    cycles: Annotated[int, typer.Option(min=1, help="Held-out hours to begin from.")] = 8,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0: as many as cores.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Run a package on held-out hours: two days on end, against white noise, against grain. Exit code 1 if it fails."""
+    import json
+
+    import torch
+
+    from stormcast_tw.model import package as packages
+    from stormcast_tw.training.acceptance import accept as accepted
+    from stormcast_tw.training.acceptance import table
+    from stormcast_tw.training.model_card_record import put_section
+    from stormcast_tw.training_data.reader import TrainingData
+
+    if threads:
+        torch.set_num_threads(threads)
+    held_out = TrainingData.open(data) if data else TrainingData.newest(settings().work_root, "acceptance")
+    say = Console(stderr=True)
+    findings = accepted(packages.load(package), held_out, cycles, lambda text: say.print(text))
+    lines = [f"On {cycles} held-out hours each of data {held_out.digest[:12]}: `stormcast-tw train accept`.", ""]
+    card = put_section(package, "Acceptance", [*lines, *table(findings)])
+    if as_json:
+        typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], indent=1))
+    else:
+        typer.echo("\n".join([*table(findings), f"written into {card}"]))
+    if not all(finding.kept for finding in findings):
+        raise typer.Exit(1)
+
+
+@train_app.command("record")
+def record(
+    package: Annotated[Path, typer.Argument(help="A trained package; its card gets a section of each truth.")],
+    scorecards: Annotated[list[Path], typer.Argument(help="scorecard.json of `stormcast-tw verify run`.")],
+) -> None:
+    """Write what scorecards say into the card of their package."""
+    from stormcast_tw.training.model_card_record import write_record
+
+    for path in scorecards:
+        typer.echo(f"{write_record(package, path)}: {path}")

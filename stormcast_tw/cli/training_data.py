@@ -1,0 +1,68 @@
+"""`stormcast-tw prepare`: an archive becomes a training dataset."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from stormcast_tw.settings import settings
+
+LISTED = 20
+"""Unusable hours that are listed; report.json has them all."""
+
+
+def prepare(
+    recipe: Annotated[
+        str, typer.Argument(help="rehearsal, demo, demo_tuned, acceptance, surface_1y, surface_2y5 or upper_2y5.")
+    ],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes here, or with --slurm jobs there.")] = None,
+    memory: Annotated[float, typer.Option(min=0.5, help="GiB that one worker may take; Dask ends it beyond.")] = 2.0,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use, tcp://host:8786.")] = None,
+    slurm: Annotated[str | None, typer.Option(help="Run as SLURM jobs of this partition.")] = None,
+    slurm_option: Annotated[list[str] | None, typer.Option(help="More #SBATCH, e.g. --account=x; repeatable.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address of this machine that SLURM jobs reach.")] = None,
+    share: Annotated[
+        str, typer.Option(help="K/N: make only every Nth day from the Kth; the last one finishes.")
+    ] = "1/1",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Make a training dataset below the work root. Killed anywhere, the same command goes on. Exit 4: days remain."""
+    settings().use_prefect_home()
+    from flows.training_data import training_data
+    from stormcast_tw.training_data.finish import read_report
+    from stormcast_tw.training_data.recipe import named
+    from stormcast_tw.training_data.workers import Local, Scheduler, Slurm
+
+    chosen = named(recipe)
+    engine: Local | Scheduler | Slurm = Local(memory_gib=memory, **({"workers": workers} if workers else {}))
+    if scheduler is not None:
+        engine = Scheduler(address=scheduler)
+    elif slurm is not None:
+        more = tuple(slurm_option or ())
+        engine = Slurm(jobs=workers or 1, memory_gib=memory, partition=slurm, host=host, directives=more)
+    made = training_data(chosen, engine, share_of(share))
+    if made is None:
+        typer.echo(f"share {share} of {recipe} is made; other days remain")
+        raise typer.Exit(4)
+    report = read_report(made)
+    if as_json:
+        typer.echo(json.dumps({"uri": made.uri, "report": report.model_dump(mode="json")}, indent=1))
+        return
+    words = "SIMULATED " if made.simulated else ""
+    typer.echo(f"{words}training data of recipe {recipe}, run {made.address.run}:\n  {made.uri}/data.zarr")
+    typer.echo(f"  {report.usable} of {report.hours} hours usable, {report.missing} missing, {report.refused} refused")
+    typer.echo(f"  pairs: {', '.join(f'{count} {split}' for split, count in report.pairs.items())}")
+    for hour in report.unusable[:LISTED]:
+        typer.echo(f"  {hour.time} {hour.status}: {hour.reason}")
+    if len(report.unusable) > LISTED:
+        typer.echo(f"  and {len(report.unusable) - LISTED} more: {made.uri}/report.json")
+
+
+def share_of(text: str) -> tuple[int, int]:
+    """Read `2/5`; raises ValueError for anything that is no share."""
+    number, _, shares = text.partition("/")
+    if not (number.isdecimal() and shares.isdecimal() and 1 <= int(number) <= int(shares)):
+        raise ValueError(f"share {text!r}: allowed K/N with K from 1 to N, e.g. 2/5")
+    return int(number), int(shares)

@@ -1,0 +1,111 @@
+"""`stormcast-tw verify`: score what was forecast, and choose between packages. No logic of its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stormcast_tw.settings import settings
+from stormcast_tw.simulation.world.weather import DEFAULT_SEED
+from stormcast_tw.verification.record import Scoring
+from stormcast_tw.verification.systems.dressing import TrainingSpan
+from stormcast_tw.verification.systems.truth import TruthKind
+
+if TYPE_CHECKING:
+    from flows.verification import Verified
+
+verify_app = typer.Typer(no_args_is_help=True, help="Score what was forecast; choose between packages.")
+
+Start = Annotated[str, typer.Option("--start", help="First cycle, e.g. 20260109T00Z.")]
+End = Annotated[str, typer.Option("--end", help="Last cycle.")]
+Experiment = Annotated[str, typer.Option(help="Experiment whose published runs are scored.")]
+TruthOption = Annotated[
+    TruthKind, typer.Option("--truth", help="The simulated truth itself, or RWRP's analyses and QPESUMS.")
+]
+WorldSeed = Annotated[int, typer.Option(help="Seed of the simulated inputs; a wrong one is found out.")]
+Training = Annotated[
+    str, typer.Option("--training", help="FROM..TO, dates of the errors that dress baselines [the year before]")
+]
+Seed = Annotated[int, typer.Option(help="Seed of ties, dressing and STEPS.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _scoring(training: str, seed: int) -> Scoring:
+    if not training:
+        return Scoring(seed=seed)
+    parts = training.split("..")
+    if len(parts) != 2:
+        raise ValueError(f"--training {training}: write two dates, e.g. 2024-01-01..2024-12-29")
+    start, end = (datetime.fromisoformat(part).replace(tzinfo=UTC) for part in parts)
+    return Scoring(training=TrainingSpan(start=start, end=end), seed=seed)
+
+
+@verify_app.command("run")
+def run(
+    start: Start,
+    end: End,
+    experiment: Experiment = "demo",
+    truth: TruthOption = "operational",
+    package: Annotated[Path | None, typer.Option(help="Whose runs are scored; by default the configured.")] = None,
+    world_seed: WorldSeed = DEFAULT_SEED,
+    training: Training = "",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Score every published cycle of a span once, against every baseline, and draw the scorecard."""
+    scoring = _scoring(training, seed)
+    settings().use_prefect_home()
+    from flows.verification import verification
+
+    found = verification(
+        start=start,
+        end=end,
+        experiment=experiment,
+        truth=truth,
+        package=package,
+        world_seed=world_seed,
+        scoring=scoring,
+    )
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+        return
+    _show(found)
+
+
+def _show(found: Verified) -> None:
+    table = Table("cycle", "", "record or reason", title="scored against the truth")
+    for one in found.outcomes:
+        table.add_row(one.cycle, one.outcome, one.text)
+    Console().print(table)
+    typer.echo(f"scorecard: {found.scorecard or 'none, for nothing has been scored yet'}")
+
+
+@verify_app.command("compare")
+def compare(
+    package_a: Annotated[Path, typer.Argument(help="Folder of the package in service.")],
+    package_b: Annotated[Path, typer.Argument(help="Folder of the other.")],
+    start: Start,
+    end: End,
+    experiment: Experiment = "demo",
+    truth: TruthOption = "operational",
+    world_seed: WorldSeed = DEFAULT_SEED,
+    training: Training = "",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Write the choice between two packages as a document: the rule, the verdict, the numbers."""
+    from stormcast_tw.verification.choice import markdown
+
+    scoring = _scoring(training, seed)
+    settings().use_prefect_home()
+    from flows.verification import comparison
+
+    made, address = comparison(
+        package_a, package_b, start, end, experiment=experiment, truth=truth, world_seed=world_seed, scoring=scoring
+    )
+    typer.echo(made.model_dump_json(indent=1) if as_json else f"{markdown(made)}\nwritten to {address}")

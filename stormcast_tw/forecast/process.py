@@ -1,0 +1,123 @@
+"""The rollout as a child process with its own deadline: a stuck device call cannot be interrupted from inside.
+
+`python -m stormcast_tw.forecast.process` takes one JSON job on standard input and says one JSON line a step on standard
+output. It ends itself when its parent is gone, so that a killed flow leaves nothing running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import IO, ClassVar
+
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+
+from stormcast_tw import errors
+from stormcast_tw.errors import Refused, StormcastError
+from stormcast_tw.forecast.rollout import Job, Progress, address, carry_out
+from stormcast_tw.plan import Frozen
+from stormcast_tw.settings import settings
+from stormcast_tw.storage.store import Artifact, Store
+
+
+def run_in_child(job: Job, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
+    """Carry a job out in a child process that is stopped at the deadline; what it stored stays for the next attempt.
+
+    Raises what the child raised, Refused at the deadline, StormcastError if the child died.
+    """
+    sealed = Store(job.work_root).find(address(job.plan))
+    if sealed is not None:
+        return sealed
+    command = [sys.executable, "-m", __name__]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        child.kill()
+
+    timer = threading.Timer(deadline_seconds, stop)
+    timer.start()
+    assert child.stdin is not None
+    assert child.stdout is not None
+    progress: Progress | None = None
+    try:
+        child.stdin.write(job.model_dump_json() + "\n")
+        child.stdin.flush()
+        for line in child.stdout:
+            message = json.loads(line)
+            if "error" in message:
+                raise _raised(message)
+            progress = Progress.model_validate(message)
+            report(progress)
+        code = child.wait()
+    finally:
+        timer.cancel()
+        child.kill()
+        child.wait()
+    where = f"{job.work_root}/{address(job.plan)}"
+    so_far = f"{progress.done} of {progress.total} member-hours are stored" if progress else "nothing is stored"
+    if late.is_set():
+        raise Refused(f"{where}: stopped after {deadline_seconds:g} s; {so_far}, the same plan continues from there")
+    if code:
+        raise StormcastError(f"{where}: the rollout process ended with {code}; {so_far}; run again to continue")
+    return Store(job.work_root).get(address(job.plan))
+
+
+class _ChildError(Frozen):
+    kinds: ClassVar[dict[str, type[StormcastError]]] = {
+        kind.__name__: kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, StormcastError)
+    }
+    error: str
+    message: str
+
+
+def _raised(message: dict[str, str]) -> StormcastError:
+    error = _ChildError.model_validate(message)
+    return error.kinds[error.error](error.message)
+
+
+def _end_with_parent() -> None:
+    def watch() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """Carry out the job on standard input."""
+    messages = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not mix with the messages
+    settings()  # how to reach the stores
+    job = Job.model_validate_json(sys.stdin.readline())
+    _end_with_parent()
+    console = Console(stderr=True)
+    with ProgressBar(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"{job.plan.cycle} {job.plan.run}: member-hours", total=None)
+
+        def report(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total)
+            _say(messages, progress)
+
+        try:
+            carry_out(job, report)
+        except StormcastError as error:
+            _say(messages, _ChildError(error=type(error).__name__, message=str(error)))
+            sys.exit(error.exit_code)
+
+
+def _say(messages: IO[str], message: Frozen) -> None:
+    messages.write(message.model_dump_json() + "\n")
+    messages.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Carry a published plan out again, from the prepared inputs it started from, and compare every value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from stormcast_tw.errors import BadInput, Refused
+from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.rollout import FORECAST, Job, Progress
+from stormcast_tw.plan import Frozen, Plan
+from stormcast_tw.settings import Settings, code_version
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Store
+from stormcast_tw.variables import VARIABLES
+
+TOLERANCE = {"K": 0.02, "m s-1": 0.02, "kg m-2": 0.1}
+"""Largest difference called rounding, by units. Convolutions differ by about 1e-6 a call between machines, and hundreds
+of calls amplify that; anything larger is another forecast."""
+
+Verdict = Literal["identical", "equal within tolerance", "different"]
+
+
+class Comparison(Frozen):
+    """What came out: the verdict, the largest difference of each variable, and what differs around it."""
+
+    verdict: Verdict
+    largest: dict[str, float]
+    around: dict[str, tuple[str, str]]
+    """Code, machine, threads, versions: then and now, where they differ."""
+
+    @property
+    def text(self) -> str:
+        """The comparison in one line or a few."""
+        if self.verdict == "identical":
+            lines = ["identical"]
+        else:
+            sizes = ", ".join(f"{v} {d:.3g} {VARIABLES[v].units}" for v, d in self.largest.items())
+            lines = [f"{'equal within' if self.verdict != 'different' else 'different: largest difference'} {sizes}"]
+        return "\n".join([*lines, *(f"  {name}: then {a}, now {b}" for name, (a, b) in self.around.items())])
+
+
+def read_manifest(address: str) -> Artifact:
+    """Return the artifact of a manifest file or of its folder; raises BadInput if it is not one, or was moved."""
+    folder = address.removesuffix(MANIFEST).rstrip("/") or "."
+    found = objects(folder).read(MANIFEST)
+    if found is None:
+        raise BadInput(f"{folder}/{MANIFEST}: there is no manifest here")
+    try:
+        artifact = Artifact.model_validate_json(found.data)
+    except ValidationError as error:
+        raise BadInput(f"{folder}/{MANIFEST}: is not a manifest: {error.errors()[0]['msg']}") from error
+    root, suffix = objects(folder).root, f"/{artifact.address}"
+    if not root.endswith(suffix):
+        raise BadInput(f"{root}: the manifest is of {artifact.address}; keep that path below any root")
+    return artifact.model_copy(update={"root": root.removesuffix(suffix)})
+
+
+def reproduce(
+    published: Artifact, where: Settings, scratch: Path, now: datetime, report: Callable[[Progress], None]
+) -> Comparison:
+    """Run the plan of `published` again into `scratch` and compare every value.
+
+    Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's.
+    """
+    plan = _plan(published)
+    prepared = Address(kind="prepared", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.inputs.run)
+    if Store(where.work_root).find(prepared) is None:
+        raise Refused(
+            f"{published.address}: its parent {where.work_root}/{prepared} was pruned; it cannot be reproduced"
+        )
+    job = Job(
+        plan=plan,
+        prepared=prepared,
+        prepared_root=where.work_root,
+        work_root=str(scratch),
+        package=where.package.absolute(),
+        device=where.device,
+        threads=where.threads,
+        now=now,
+    )
+    return compare(published, run_in_child(job, where.rollout_deadline_seconds, report))
+
+
+def compare(published: Artifact, again: Artifact) -> Comparison:
+    """Compare every value of two forecasts of one plan."""
+    then = Store(published.root).open(published, FORECAST)
+    now = Store(again.root).open(again, FORECAST)
+    pairs = {v: (then[v].values, now[v].values) for v in again.variables}
+    largest = {v: float(np.max(np.abs(a.astype(np.float64) - b))) for v, (a, b) in pairs.items()}
+    return Comparison(
+        verdict=_verdict(all(np.array_equal(a, b) for a, b in pairs.values()), largest),
+        largest=largest,
+        around=_around(published, again),
+    )
+
+
+def _plan(published: Artifact) -> Plan:
+    try:
+        return Plan.model_validate(published.plan)
+    except ValidationError as error:
+        raise BadInput(f"{published.address}: holds no forecast plan: {error.errors()[0]['msg']}") from error
+
+
+def _verdict(identical: bool, largest: dict[str, float]) -> Verdict:
+    if identical:
+        return "identical"
+    close = all(difference <= TOLERANCE[VARIABLES[v].units] for v, difference in largest.items())
+    return "equal within tolerance" if close else "different"
+
+
+def _around(published: Artifact, again: Artifact) -> dict[str, tuple[str, str]]:
+    code = published.plan["inputs"]["code_version"]
+    then: dict[str, Any] = {"code": code, **published.details.get("machine", {})}
+    now: dict[str, Any] = {"code": code_version(), **again.details["machine"]}
+    return {name: (str(then.get(name)), str(now[name])) for name in now if then.get(name) != now[name]}

@@ -1,0 +1,236 @@
+"""The rollout: hour after hour, member batch after member batch, stored as it goes, continued where it was cut.
+
+The next step always starts from the stored values, so that a rollout killed anywhere and run again by the same plan
+ends with exactly the values of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import AwareDatetime
+
+from stormcast_tw.cycle import hours
+from stormcast_tw.errors import BadPackage
+from stormcast_tw.model import package as packages
+from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.state import State
+from stormcast_tw.model.stormcast import StormCast
+from stormcast_tw.plan import Frozen, Plan
+from stormcast_tw.schema import DatasetSpec, forecast_spec, global_attributes
+from stormcast_tw.storage.store import Address, Artifact, Draft, Store, array_of
+from stormcast_tw.variables import VariableSet
+
+FORECAST = "forecast"
+Noise = Callable[[int], npt.NDArray[np.float32]]
+
+
+class Progress(Frozen):
+    """How far a rollout is: member-hours stored, of how many, and the seconds one took lately (0 if none yet)."""
+
+    done: int
+    total: int
+    seconds_each: float = 0.0
+
+
+def rollout(
+    model: StormCast, state: State, background: Sequence[State], noise: Noise, lead_hours: Sequence[int]
+) -> Iterator[tuple[int, State]]:
+    """Yield (lead_hours, state) for consecutive leads; `background[k]` is valid k hours after init_time.
+
+    `state` is valid one hour before the first lead; `noise(lead)` is standard normal (member, variable, y, x).
+    """
+    for lead in lead_hours:
+        state = model.step(state, background[lead - 1], background[lead], noise(lead))
+        yield lead, state
+
+
+class Job(Frozen):
+    """What the child process is asked to do."""
+
+    plan: Plan
+    prepared: Address
+    prepared_root: str
+    work_root: str
+    package: Path
+    device: str
+    threads: int
+    now: AwareDatetime
+
+
+def address(plan: Plan) -> Address:
+    """Return where the forecast of a plan is kept."""
+    return Address(kind="forecast", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.run)
+
+
+def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
+    """Roll the plan out and seal the forecast, continuing an earlier attempt; a sealed one is returned as it is.
+
+    Raises BadPackage if the package is not the plan's.
+    """
+    plan, store = job.plan, Store(job.work_root)
+
+    def fill(draft: Draft) -> Artifact:
+        if job.threads:
+            torch.set_num_threads(job.threads)
+        package = packages.load(job.package)
+        if package.digest != plan.inputs.package:
+            raise BadPackage(f"{job.package}: digest is {package.digest}, the plan asks for {plan.inputs.package}")
+        inputs = Store(job.prepared_root)
+        prepared = inputs.get(job.prepared)
+        draft.create(FORECAST, _spec(job, package, prepared))
+        model = StormCast(package, job.device)
+        initial = _initial(inputs, prepared, package)
+        background = _background(inputs, prepared, package, plan, model.device)
+        count = _Count(plan, draft, report)
+        for batch in plan.batches:
+            _roll_batch(model, draft, plan, batch, initial, background, count)
+        return draft.seal(
+            grid=package.grid.describe(),
+            variables=package.state_set.ids,
+            parents=(prepared,),
+            simulated=prepared.simulated or package.description.simulated,
+            trained=package.description.trained,
+            now=job.now,
+            details={"package": _about(package), "machine": machine(job.device), **count.cost()},
+        )
+
+    return store.make(address(plan), plan.model_dump(mode="json"), fill)
+
+
+def _roll_batch(
+    model: StormCast,
+    draft: Draft,
+    plan: Plan,
+    members: tuple[int, ...],
+    initial: npt.NDArray[np.float32],
+    background: Sequence[State],
+    count: _Count,
+) -> None:
+    package, variables = model.package, model.package.state_set
+    noise = package.noise(plan.base_seed, plan.cycle.init_time, members)
+    group, marked = draft.arrays(FORECAST), draft.parts()
+    done = 0
+    while done < plan.lead_hours and all(part(m, done + 1) in marked for m in members):
+        done += 1
+    region = slice(members[0], members[-1] + 1)
+
+    def stored(lead: int) -> State:
+        values = np.stack([np.asarray(array_of(group, v)[region, lead - 1]) for v in variables.ids], axis=1)
+        return State.of(values, variables, plan.cycle.valid_time(lead), model.device)
+
+    state = stored(done) if done else _begin(model, initial, background[0], noise(0), len(members))
+    for lead, later in rollout(model, state, background, noise, range(done + 1, plan.lead_hours + 1)):
+        values = later.numpy()
+        for v, variable in enumerate(variables.ids):
+            array_of(group, variable)[region, lead - 1] = values[:, v]
+        for member in members:
+            draft.mark(part(member, lead))
+        count.add(len(members))
+
+
+def _begin(
+    model: StormCast,
+    initial: npt.NDArray[np.float32],
+    background: State,
+    noise: npt.NDArray[np.float32],
+    members: int,
+) -> State:
+    """Return every member's state at init_time; what is missing of it (NaN) is made from the background alone."""
+    missing = np.isnan(initial)
+    values = np.repeat(initial, members, axis=0)
+    if missing.any():
+        values = np.where(missing, model.begin(background, noise).numpy(), values)
+    return State.of(values, model.package.state_set, background.valid_time, model.device)
+
+
+def part(member: int, lead: int) -> str:
+    """Return the name of the marker that says all variables of (member, lead) are stored."""
+    return f"m{member:04d}-l{lead:02d}"
+
+
+class _Count:
+    """Counts member-hours and reports them."""
+
+    def __init__(self, plan: Plan, draft: Draft, report: Callable[[Progress], None]) -> None:
+        self._done, self._total = len(draft.parts()), plan.members * plan.lead_hours
+        self._report, self._last = report, time.monotonic()
+        self._seconds, self._counted = 0.0, 0
+        report(Progress(done=self._done, total=self._total))
+
+    def add(self, members: int) -> None:
+        now = time.monotonic()
+        self._done = min(self._done + members, self._total)
+        self._seconds, self._counted = self._seconds + now - self._last, self._counted + members
+        self._report(Progress(done=self._done, total=self._total, seconds_each=(now - self._last) / members))
+        self._last = now
+
+    def cost(self) -> dict[str, float]:
+        """Return what the manifest says of it; nothing where an earlier attempt had made all."""
+        return {"seconds_per_member_hour": round(self._seconds / self._counted, 4)} if self._counted else {}
+
+
+def _spec(job: Job, package: ModelPackage, prepared: Artifact) -> DatasetSpec:
+    plan = job.plan
+    attributes = global_attributes(
+        "StormCast Taiwan ensemble forecast",
+        simulated=prepared.simulated or package.description.simulated,
+        trained=package.description.trained,
+        source=f"stormcast-tw {plan.inputs.code_version}, package {package.description.name} "
+        f"{package.description.version} ({package.digest[:12]})",
+        references="doi:10.1126/sciadv.adv0423",
+        experiment=plan.experiment,
+        run=plan.run,
+        history=f"{job.now:%Y-%m-%dT%H:%M:%SZ} rolled out by stormcast-tw",
+        **prepared.details.get("served", {}),
+    )
+    return forecast_spec(plan.cycle, package.grid, package.state_set, plan.members, plan.lead_hours, attributes)
+
+
+def _initial(store: Store, prepared: Artifact, package: ModelPackage) -> npt.NDArray[np.float32]:
+    """Return the prepared state (1, variable, y, x); NaN where there is none."""
+    dataset = store.open(prepared, "state")
+    return np.stack([dataset[v].values for v in package.state_set.ids])[None]
+
+
+def _background(
+    store: Store, prepared: Artifact, package: ModelPackage, plan: Plan, device: torch.device
+) -> list[State]:
+    dataset, variables = store.open(prepared, "background"), package.background_set
+    values = np.stack([dataset[v].values for v in variables.ids], axis=1)
+    return [_one(values[lead], variables, plan.cycle.init_time, lead, device) for lead in range(plan.lead_hours + 1)]
+
+
+def _one(
+    values: npt.NDArray[np.float32], variables: VariableSet, init_time: datetime, lead: int, device: torch.device
+) -> State:
+    return State.of(values[None], variables, init_time + hours(lead), device)
+
+
+def _about(package: ModelPackage) -> dict[str, Any]:
+    described = package.description
+    return {
+        "name": described.name,
+        "version": described.version,
+        "digest": package.digest,
+        "trained": described.trained,
+    }
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Return what a forecast's last digits depend on: processor, threads, versions."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }

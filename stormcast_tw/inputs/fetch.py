@@ -1,0 +1,174 @@
+"""Reading what readiness found: apart, examined, kept as it is, so that what served is known and stays.
+
+One artifact of kind `inputs` holds what was fetched together, a dataset an input, on the providers' own grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from stormcast_tw import quality
+from stormcast_tw.cycle import datetime64, hours
+from stormcast_tw.errors import BadInput, NotReady, Refused, StormcastError, Unreachable
+from stormcast_tw.grid import Grid
+from stormcast_tw.inputs.onto_grid import observed_weights, require_terrain
+from stormcast_tw.inputs.readiness import Input, InputName, InputSet, version_of
+from stormcast_tw.model import package as packages
+from stormcast_tw.model.package import Description
+from stormcast_tw.plan import digest_of
+from stormcast_tw.quality import Verdict
+from stormcast_tw.regrid import bilinear
+from stormcast_tw.settings import code_version
+from stormcast_tw.sources.base import Reading, Source
+from stormcast_tw.sources.isolated import read_apart
+from stormcast_tw.storage.store import Address, Artifact, Draft, Store
+from stormcast_tw.variables import VARIABLES
+
+OPERATIONAL = "oper"
+"""The one experiment that responders act on; it refuses everything simulated or untrained."""
+
+
+class UnusableInput(BadInput):
+    """An input that was found but is not to serve; `rejected` holds the reason by version of file, for `look`."""
+
+    def __init__(self, message: str, rejected: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.rejected = dict(rejected)
+
+
+def fetch(
+    store: Store,
+    inputs: InputSet,
+    names: Sequence[InputName],
+    providers: Mapping[str, Source],
+    package: Path,
+    description: Description,
+    experiment: str,
+    now: datetime,
+) -> Artifact:
+    """Read the named inputs that something serves, examine them, and keep them as they are, one dataset each.
+
+    The hours of `past_rain` are to be named before `rain`, which is compared with the last of them.
+
+    Details hold what was used of each file (`used`) and the verdicts of quality (`verdicts`), by input.
+    Raises UnusableInput for what cannot be read or believed, Refused for anything simulated in `oper`.
+    """
+    wanted = [found for name in names if (found := inputs.get(name)) is not None and found.files]
+    versions = {i.name: [version_of(file) for file in i.located().files] for i in wanted}
+    plan = {"inputs": versions, "package": description.digest, "code_version": code_version()}
+    address = Address(kind="inputs", experiment=experiment, cycle=inputs.cycle, run=digest_of(plan)[:12])
+
+    def fill(draft: Draft) -> Artifact:
+        orography = packages.load_invariants(package, description)["orog"]
+        readings: dict[InputName, Reading] = {}
+        verdicts: dict[str, list[str]] = {}
+        for found in wanted:
+            reading = readings[found.name] = _read(found, providers[found.source])
+            before = _hour_before(found, providers, readings)
+            examined = _examined(found, reading.dataset, before, Grid.parse(description.grid), orography)
+            verdicts[found.name] = [str(verdict) for verdict in examined]
+            draft.write(found.name, reading.dataset)
+        simulated = any(bool(r.dataset.attrs.get("simulated", 0)) for r in readings.values())
+        if simulated and experiment == OPERATIONAL:
+            raise Refused(
+                f"experiment {OPERATIONAL}: {', '.join(a for i in wanted for a, *_ in i.files)} are simulated"
+            )
+        return draft.seal(
+            grid={name: Grid.of(reading.dataset).describe() for name, reading in readings.items()},
+            variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
+            parents=tuple(address for i in wanted for address, *_ in i.files),
+            simulated=simulated,
+            now=now,
+            details={
+                "inputs": [i.model_dump(mode="json") for i in wanted],
+                "used": {name: [asdict(used) for used in reading.used] for name, reading in readings.items()},
+                "verdicts": verdicts,
+            },
+        )
+
+    return store.make(address, plan, fill)
+
+
+def _read(found: Input, source: Source) -> Reading:
+    located = found.located()
+    try:
+        return read_apart(source, located)
+    except (Refused, NotReady, Unreachable) as error:
+        raise _unusable(found, error) from error
+
+
+def _unusable(found: Input, error: StormcastError) -> UnusableInput:
+    """Reject the files that the error names, or all of them, in this version: one delivered anew may serve."""
+    files = found.located().files
+    named = [file for file in files if file.address in str(error)] or list(files)
+    return UnusableInput(str(error), {version_of(file): str(error) for file in named})
+
+
+def _hour_before(
+    found: Input, providers: Mapping[str, Source], readings: Mapping[InputName, Reading]
+) -> xr.Dataset | None:
+    """Return the hour before of observed rain, or of the run that gave the state; None where there is none."""
+    before = found.valid_times[0] - hours(1)
+    if found.name == "rain" and "past_rain" in readings:
+        past = readings["past_rain"].dataset
+        fits = past.attrs["source"] == found.source and past["valid_time"].values[-1] == datetime64(before)
+        return past.isel(valid_time=[-1]) if fits else None
+    if found.name != "state" or found.init_time is None or found.init_time > before:
+        return None
+    located = found.located()
+    try:
+        there = providers[found.source].find((before,), located.variables, found.init_time)
+        return read_apart(providers[found.source], there).dataset
+    except StormcastError:
+        return None
+
+
+def _examined(
+    found: Input, dataset: xr.Dataset, before: xr.Dataset | None, grid: Grid, orography: Any
+) -> Iterator[Verdict]:
+    """Yield every verdict on an input; raises UnusableInput."""
+    try:
+        yield from quality.ranges(dataset)
+        yield from _covering(found, dataset, grid, orography)
+        for name, array in before.data_vars.items() if before is not None else ():
+            if VARIABLES[str(name)].cell_methods:  # constants stay
+                now = dataset[name].values[0]
+                yield from quality.examine_change(now, array.values[0], VARIABLES[str(name)], found.files[0][0])
+    except BadInput as error:
+        raise _unusable(found, error) from error
+
+
+def _covering(found: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> Iterator[Verdict]:
+    address, source = found.files[0][0], Grid.of(dataset)
+    try:
+        if found.name == "rain" and source.is_geographic:
+            observed = observed_weights(source, grid)(dataset["tp01"].values[0])
+            yield from quality.examine_rain(observed, address)
+        elif found.name != "past_rain":
+            weights = bilinear(source, grid)
+            if found.name == "state":
+                yield require_terrain(weights(dataset["orog"].values[0]), orography)
+    except BadInput as error:
+        raise error if str(error).startswith(address) else BadInput(f"{address}: {error}") from error
+
+
+def input_table(inputs: InputSet, fetched: Sequence[Artifact]) -> list[dict[str, str]]:
+    """Return the table of inputs with what was read and found: one row an input, for people and for the manifest."""
+    used = {name: files for artifact in fetched for name, files in artifact.details["used"].items()}
+    verdicts = {name: found for artifact in fetched for name, found in artifact.details["verdicts"].items()}
+    rows = []
+    for row in inputs.table():
+        files = used.get(row["input"], [])
+        megabytes = sum(file["bytes_used"] + file["bytes_of_index"] for file in files) / 1e6
+        rows.append(
+            row
+            | {"read": f"{megabytes:.2f} MB" if files else "", "quality": "; ".join(verdicts.get(row["input"], []))}
+            | {"sha256": " ".join(file["digest"] for file in files)}
+        )
+    return rows

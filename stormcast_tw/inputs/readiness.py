@@ -1,0 +1,294 @@
+"""Which inputs a cycle needs, which stand-ins may serve, and what serves now. It looks; only tasks wait.
+
+One ordered table, `ROWS`: an input is served by the first row, and within a row by the newest run, whose files are all
+there. At or below the row's expected age it is *ready*; older, or by a stand-in, *degraded*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from stormcast_tw.cycle import Cycle, hours
+from stormcast_tw.errors import BadInput, NotReady, StormcastError
+from stormcast_tw.plan import CycleText, Frozen
+from stormcast_tw.sources.base import Located, Source
+from stormcast_tw.storage.provider_files import SourceFile
+from stormcast_tw.variables import VARIABLES, VariableSet, variable_set
+
+InputName = Literal["state", "rain", "model_rain", "background", "past_rain"]
+Status = Literal["ready", "degraded", "missing"]
+STATE_FROM_RWRP = variable_set("rwrp", "t2m", "u10m", "v10m", "sp", "orog")
+RAIN = variable_set("rain", "tp01")
+PAST_HOURS = 23
+"""With the hour at init_time, a day of observed rain."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to serve an input: a provider, and how many hours before init_time its runs begin, newest first.
+
+    `ages` is (0,) for observations. `expected_age` is what the provider's measured latency allows, in hours.
+    """
+
+    input: InputName
+    provider: str
+    ages: tuple[int, ...]
+    expected_age: int
+    stand_in: bool = False
+
+
+_SIX_HOURLY = (6, 12, 18)
+ROWS = (
+    # A newer run has replaced any that is older than six hours; latency of a radar-assimilating WRF: about 3 h.
+    Row("state", "rwrp", (0, 1, 2, 3, 4, 5, 6), 3),
+    # Rain of the past hour is there ten minutes after the hour, in whichever form it is delivered.
+    Row("rain", "qpesums", (0,), 0),
+    Row("rain", "qpe_open_data", (0,), 0),
+    Row("rain", "qpepre", (0,), 0),
+    Row("rain", "rwrp_rain", (1, 2, 3, 4, 5, 6), 3, stand_in=True),
+    Row("model_rain", "rwrp_rain", (1, 2, 3, 4, 5, 6), 6),
+    # Global models are out 7 to 9 hours after their start: the run of T-6 rarely, that of T-12 always.
+    Row("background", "global_ai", _SIX_HOURLY, 12),
+    Row("background", "aifs", _SIX_HOURLY, 12, stand_in=True),
+    Row("background", "mlwp_pangu", _SIX_HOURLY, 12, stand_in=True),
+    Row("background", "mlwp_graphcast", _SIX_HOURLY, 12, stand_in=True),
+    Row("background", "mlwp_aurora", _SIX_HOURLY, 12, stand_in=True),
+    Row("background", "mlwp_fourcastnet", _SIX_HOURLY, 12, stand_in=True),
+    Row("background", "gfs", _SIX_HOURLY, 12, stand_in=True),
+    Row("background", "cwa_wrf", _SIX_HOURLY, 12, stand_in=True),
+    Row("past_rain", "qpesums", (0,), 0),
+)
+"""THE table, in the order in which stand-ins are taken."""
+
+REQUIRED: tuple[InputName, ...] = ("state", "rain", "background")
+"""Without one of these there is no forecast; a package may make state and rain from the background alone."""
+ALONE = "background alone"
+"""The last stand-in, which has no files."""
+
+
+class Input(Frozen):
+    """One input of a cycle: what was wanted, what serves it, how old that is, and what was tried before."""
+
+    name: InputName
+    source: str
+    """The provider that serves, or the first that should have."""
+    required: bool
+    status: Status
+    files: tuple[tuple[str, str, int], ...] = ()
+    """(address, version, size) of each file."""
+    valid_times: tuple[AwareDatetime, ...]
+    variables: tuple[str, ...]
+    init_time: AwareDatetime | None = None
+    expected_age_hours: int
+    stand_in: bool = False
+    reason: str = ""
+    """Why it is degraded or missing."""
+
+    def located(self) -> Located:
+        """Return what the source's `read` takes."""
+        files = tuple(SourceFile(*file) for file in self.files)
+        variables = VariableSet(self.source, tuple(VARIABLES[v] for v in self.variables))
+        return Located(self.source, files, self.valid_times, variables, self.init_time)
+
+    def age_hours(self, cycle: Cycle) -> int | None:
+        """Return how long before the cycle the serving run began; None for observations."""
+        return None if self.init_time is None else int((cycle.init_time - self.init_time).total_seconds() // 3600)
+
+    def __str__(self) -> str:
+        run = "" if self.init_time is None else f" {self.init_time:%Y%m%dT%HZ}"
+        remark = f" ({self.reason})" if self.reason else ""
+        return f"{self.name}: {self.source}{run} {self.status}{remark}"
+
+
+class InputSet(Frozen):
+    """The outcome of one look at everything a cycle needs."""
+
+    cycle: CycleText
+    inputs: tuple[Input, ...]
+
+    def get(self, name: InputName) -> Input | None:
+        """Return the input of this name if something serves it."""
+        return next((i for i in self.inputs if i.name == name and i.status != "missing"), None)
+
+    @property
+    def status(self) -> Status:
+        """`missing` if a required input is, else `degraded` if a required one is, else `ready`."""
+        found = [i.status for i in self.inputs if i.required]
+        return "missing" if "missing" in found else "degraded" if "degraded" in found else "ready"
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """One line for each required input that is served by a stand-in or by something old."""
+        return tuple(f"{i.name}: {i.reason}" for i in self.inputs if i.required and i.status == "degraded")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """One line for each required input that nothing serves."""
+        return tuple(f"{i.name} ({i.reason})" for i in self.inputs if i.required and i.status == "missing")
+
+    def require_complete(self) -> InputSet:
+        """Return this set; raises NotReady naming what is missing."""
+        if self.missing:
+            raise NotReady(f"{self.cycle}: {'; '.join(self.missing)}")
+        return self
+
+    def served(self) -> dict[str, str]:
+        """Return the attributes that say on every product what served: `inputs_status` and `inputs`."""
+        return {"inputs_status": self.status, "inputs": "; ".join(str(i) for i in self.inputs if i.required)}
+
+    def table(self) -> list[dict[str, str]]:
+        """Return one row an input, for people."""
+        return [_row(Cycle.parse(self.cycle), i) for i in self.inputs]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a forecast asks of its inputs. `begins_alone`: its package can make a state from the background alone."""
+
+    cycle: Cycle
+    lead_hours: int
+    background_set: VariableSet
+    begins_alone: bool = False
+
+    def of(self, name: InputName) -> tuple[tuple[datetime, ...], VariableSet]:
+        """Return the valid times and variables of an input: background at every hour, the others at init_time."""
+        if name == "background":
+            return tuple(self.cycle.valid_time(lead) for lead in range(self.lead_hours + 1)), self.background_set
+        return (self.cycle.init_time,), STATE_FROM_RWRP if name == "state" else RAIN
+
+
+def look(need: Need, providers: Mapping[str, Source], rejected: Mapping[str, str] | None = None) -> InputSet:
+    """Look once, without reading, for everything a forecast needs.
+
+    `rejected` holds the reasons why versions of files (`address@version`) are not to serve again; a file that was
+    delivered anew has another version. A provider that is not in `providers` does not serve.
+    """
+    names: tuple[InputName, ...] = ("state", "rain", "model_rain", "background")
+    found = [_serve(need, name, providers, rejected or {}) for name in names]
+    return InputSet(cycle=str(need.cycle), inputs=(*found, _past_rain(need, providers, rejected or {})))
+
+
+def _serve(need: Need, name: InputName, providers: Mapping[str, Source], rejected: Mapping[str, str]) -> Input:
+    """Return the input as the first row and run serve it whose files are all there."""
+    times, variables = need.of(name)
+    rows = [row for row in ROWS if row.input == name and row.provider in providers]
+    wanted = Input(
+        name=name,
+        source=rows[0].provider if rows else "none",
+        required=name in REQUIRED,
+        status="missing",
+        valid_times=times,
+        variables=variables.ids,
+        expected_age_hours=rows[0].expected_age if rows else 0,
+        reason="" if rows else "no provider of it is configured",
+    )
+    tried: dict[str, list[str]] = {}
+    for row, init_time in _candidates(rows, need.cycle):
+        try:
+            found = providers[row.provider].find(times, variables, init_time)
+            _require_not_rejected(found, rejected)
+        except StormcastError as error:
+            why = tried.setdefault(row.provider, [])
+            why.insert(0 if isinstance(error, BadInput) else len(why), str(error))
+            continue
+        return _served(wanted, row, found, need.cycle, tried)
+    reason = wanted.reason or _few(tried)
+    if need.begins_alone and name in ("state", "rain"):
+        made = f"made from the background alone because {reason}"
+        return wanted.model_copy(update={"source": ALONE, "status": "degraded", "stand_in": True, "reason": made})
+    return wanted.model_copy(update={"reason": reason})
+
+
+def _candidates(rows: list[Row], cycle: Cycle) -> Iterator[tuple[Row, datetime | None]]:
+    for row in rows:
+        for age in row.ages:
+            yield row, None if row.ages == (0,) else cycle.init_time - hours(age)
+
+
+def _require_not_rejected(found: Located, rejected: Mapping[str, str]) -> None:
+    for file in found.files:
+        if reason := rejected.get(version_of(file)):
+            raise BadInput(reason)
+
+
+def version_of(file: SourceFile) -> str:
+    """Return the name of one version of a file, for `rejected`."""
+    return f"{file.address}@{file.version}"
+
+
+def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mapping[str, list[str]]) -> Input:
+    served = wanted.model_copy(
+        update={
+            "source": row.provider,
+            "status": "ready",
+            "files": tuple((f.address, f.version, f.size) for f in found.files),
+            "init_time": found.init_time,
+            "expected_age_hours": row.expected_age,
+            "stand_in": row.stand_in,
+        }
+    )
+    age, because = served.age_hours(cycle), f" because {_few(tried)}" if tried else ""
+    if row.stand_in:
+        return served.model_copy(
+            update={"status": "degraded", "reason": f"{row.provider} stands in for {wanted.source}{because}"}
+        )
+    if age is not None and age > row.expected_age:
+        old = f"{row.provider} is {age} h old, expected are {row.expected_age} h"
+        return served.model_copy(update={"status": "degraded", "reason": old + because})
+    return served
+
+
+def _few(tried: Mapping[str, list[str]]) -> str:
+    """Return the first reason of each of the first three providers, and how many more there are."""
+    said = [why[0] for why in tried.values()][:3]
+    more = sum(map(len, tried.values())) - len(said)
+    return "; ".join(said or ["nothing was found"]) + (f" (and {more} more)" if more else "")
+
+
+def _past_rain(need: Need, providers: Mapping[str, Source], rejected: Mapping[str, str]) -> Input:
+    """Return the observed hours before init_time that are there, of the 23 that make a day with it; never required."""
+    row = next(row for row in ROWS if row.input == "past_rain")
+    files: list[SourceFile] = []
+    times: list[datetime] = []
+    for before in range(PAST_HOURS, 0, -1):
+        time = need.cycle.valid_time(-before)
+        try:
+            found = providers[row.provider].find((time,), RAIN)
+            _require_not_rejected(found, rejected)
+        except StormcastError:
+            continue
+        files += found.files
+        times.append(time)
+    short = f"{len(times)} of {PAST_HOURS} hours are there"
+    return Input(
+        name="past_rain",
+        source=row.provider,
+        required=False,
+        status="ready" if len(times) == PAST_HOURS else "degraded" if times else "missing",
+        files=tuple((f.address, f.version, f.size) for f in files),
+        valid_times=tuple(times),
+        variables=RAIN.ids,
+        expected_age_hours=row.expected_age,
+        reason="" if len(times) == PAST_HOURS else short,
+    )
+
+
+def _row(cycle: Cycle, row: Input) -> dict[str, str]:
+    age = row.age_hours(cycle)
+    shown = [address.rsplit("/", 1)[-1] for address, _, _ in row.files]
+    files = ", ".join(shown) if len(shown) <= 3 else f"{shown[0]} to {shown[-1]} ({len(shown)} files)"
+    return {
+        "input": row.name,
+        "served by": row.source if row.status != "missing" else "nothing",
+        "status": row.status if row.required else f"{row.status} (optional)",
+        "initialised (UTC)": "" if row.init_time is None else f"{row.init_time:%Y-%m-%d %H:%M}",
+        "age": "" if age is None else f"{age} h",
+        "expected": f"{row.expected_age_hours} h" if row.init_time else "",
+        "files": files,
+        "remark": row.reason,
+    }

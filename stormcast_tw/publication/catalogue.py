@@ -1,0 +1,136 @@
+"""Products, and what is published: a sealed folder a run, and pointers to the chosen run and the newest cycle."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+from pydantic import AwareDatetime
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import Conflict
+from stormcast_tw.plan import Frozen
+from stormcast_tw.products import make_products as products_of
+from stormcast_tw.products import to_netcdf
+from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Draft, Store
+
+PUBLISHED = "published"
+_ATTEMPTS = 20
+
+
+class Entry(Frozen):
+    """What a pointer says: the run to read."""
+
+    init_time: AwareDatetime
+    run: str
+    manifest: str
+    """Relative to the folder of the experiment."""
+    status: Literal["complete", "degraded"]
+
+
+def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
+    """Form the products of a forecast and seal them beside it; sealed ones are returned as they are."""
+
+    def fill(draft: Draft) -> Artifact:
+        products = products_of(store.open(forecast, "forecast"))
+        draft.write("products", products)
+        draft.put("products.nc", _netcdf(products))
+        return draft.seal(
+            grid=forecast.grid,
+            variables=tuple(str(name) for name in products.data_vars),
+            parents=(forecast,),
+            simulated=forecast.simulated,
+            trained=forecast.trained,
+            now=now,
+        )
+
+    return store.make(forecast.address.model_copy(update={"kind": "products"}), forecast.plan, fill)
+
+
+def publish(
+    store: Store, work: Store, forecast: Artifact, products: Artifact, now: datetime, **details: Any
+) -> Artifact:
+    """Copy a forecast and its products where readers look, seal them, then move the pointers.
+
+    A reader sees nothing before the seal. A published run is returned as it is.
+    """
+
+    def fill(draft: Draft) -> Artifact:
+        draft.copy_in(work, forecast)
+        draft.copy_in(work, products)
+        return draft.seal(
+            grid=forecast.grid,
+            variables=(*forecast.variables, *products.variables),
+            parents=(forecast, products),
+            simulated=forecast.simulated,
+            trained=forecast.trained,
+            now=now,
+            details={**forecast.details, **details},
+        )
+
+    artifact = store.make(forecast.address.model_copy(update={"kind": PUBLISHED}), forecast.plan, fill)
+    point_at(store, artifact)
+    return artifact
+
+
+def _netcdf(dataset: xr.Dataset) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "products.nc")
+        to_netcdf(dataset, path)
+        return path.read_bytes()
+
+
+def point_at(store: Store, artifact: Artifact) -> None:
+    """Choose this run for its cycle, and move `latest.json` to it unless that would go back in time."""
+    address = artifact.address
+    cycle = Cycle.parse(address.cycle)
+    entry = Entry(
+        init_time=cycle.init_time,
+        run=address.run,
+        manifest=f"{address.cycle}/{address.run}/{MANIFEST}",
+        status=artifact.details.get("status", "complete"),
+    )
+    folder = f"{address.kind}/{address.experiment}"
+    _move(store, f"{folder}/{address.cycle}/chosen.json", entry)
+    _move(store, f"{folder}/latest.json", entry)
+
+
+def latest(store: Store, experiment: str) -> Artifact | None:
+    """Return the published run that `latest.json` points at, or None."""
+    value = store.read_pointer(f"{PUBLISHED}/{experiment}/latest.json").value
+    if value is None:
+        return None
+    entry = Entry.model_validate(value)
+    cycle = str(Cycle(entry.init_time))
+    return store.get(Address(kind=PUBLISHED, experiment=experiment, cycle=cycle, run=entry.run))
+
+
+def find_published(
+    store: Store, experiment: str, cycle: str, package: str, lead_hours: int, asked: Mapping[str, int]
+) -> Artifact | None:
+    """Return the newest published run of a cycle made by this package for these leads, members and base seed."""
+    wanted = {"package": package, "lead_hours": lead_hours}
+    for artifact in reversed(store.list(PUBLISHED, f"{experiment}/{cycle}")):
+        inputs = artifact.plan["inputs"]
+        if all(inputs[k] == v for k, v in wanted.items()) and all(artifact.plan[k] == v for k, v in asked.items()):
+            return artifact
+    return None
+
+
+def _move(store: Store, path: str, entry: Entry) -> None:
+    for _ in range(_ATTEMPTS):
+        seen = store.read_pointer(path)
+        if seen.value is not None:
+            before = Entry.model_validate(seen.value)
+            if before == entry or before.init_time > entry.init_time:
+                return
+        try:
+            store.move_pointer(path, seen, entry.model_dump(mode="json"))
+        except Conflict:
+            continue
+        return
+    raise Conflict(f"{store.root}/{path}: was moved by others {_ATTEMPTS} times in a row")

@@ -1,0 +1,1 @@
+"""Writers of the simulated weather in the native format of each provider."""

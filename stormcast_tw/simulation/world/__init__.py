@@ -1,0 +1,1 @@
+"""The simulated weather over Taiwan, as a function of seed and time."""

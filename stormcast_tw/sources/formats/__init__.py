@@ -1,0 +1,1 @@
+"""File formats read by byte ranges: GRIB, NetCDF, Zarr, numbers in text. No provider is known here."""

@@ -1,0 +1,98 @@
+"""Keeping what a provider overwrites in place: copies under dated names, each made once, never replaced.
+
+A copy is known by the version that the store gave it (the ETag) and by the time inside the document. Beside each lies
+`….origin.json`, written last, with address, version, size, sha256 and valid time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Literal
+
+from stormcast_tw.errors import BadInput
+from stormcast_tw.sources.opendata import LARGEST_BYTES, decode, kept_path, product_of, time_of
+from stormcast_tw.storage.objects import Objects
+from stormcast_tw.storage.provider_files import Folder
+
+STEP_MINUTES = 10
+"""Both products come every ten minutes."""
+
+
+Status = Literal["kept", "known", "revised"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What came of looking at a key once: where its document is kept, its valid time (UTC) and its version.
+
+    `status` is `kept` for a new document, `known` for one that is there already, `revised` for other bytes of a time
+    that is there already: these are kept beside it, and the first copy stays the one that sources read.
+    """
+
+    path: str
+    valid_time: datetime
+    version: str
+    status: Status
+
+
+def keep(folder: Folder, key: str, archive: Objects) -> Kept:
+    """Copy what `key` of `folder` holds now into the archive, under its date, unless it is there.
+
+    A document that is known costs one request and its first bytes. Safe to repeat, to interrupt, and to run twice at
+    once. Raises NotReady for an absent key or one overwritten meanwhile, and BadInput, keeping nothing, for a document
+    that cannot be read as a whole.
+    """
+    product = product_of(key)
+    file = folder.find(key)
+    with folder.open(file) as reader:
+        valid_time = time_of(reader, product)
+        if valid_time.minute % STEP_MINUTES or valid_time.second or valid_time.microsecond:
+            raise BadInput(f"{file.address}: is of {valid_time.isoformat()}; allowed a whole {STEP_MINUTES} minutes")
+        first = kept_path(key, valid_time)
+        for path in (first, _revision(first, file.version)):
+            if _version_of(archive, path) == file.version:
+                return Kept(path, valid_time, file.version, "known")
+        if file.size > LARGEST_BYTES:
+            raise BadInput(f"{file.address}: has {file.size} bytes; allowed {LARGEST_BYTES}")
+        data = reader.all()
+    decode(data, file.address, valid_time, product)
+    path, status = _place(archive, first, file.version, data)
+    origin = {
+        "address": file.address,
+        "version": file.version,
+        "size": file.size,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "valid_time": valid_time.isoformat(),
+    }
+    archive.create(_origin(path), json.dumps(origin, indent=1).encode())
+    return Kept(path, valid_time, file.version, status)
+
+
+def _place(archive: Objects, first: str, version: str, data: bytes) -> tuple[str, Status]:
+    """Create the copy; where another one came first, and is not the same bytes, create it as a revision beside."""
+    if archive.create(first, data):
+        return first, "kept"
+    there = archive.read(first)
+    if there is not None and there.data == data:
+        return first, "known"
+    path = _revision(first, version)
+    return path, "revised" if archive.create(path, data) else "known"
+
+
+def _revision(path: str, version: str) -> str:
+    name = PurePosixPath(path)
+    return str(name.with_name(f"{name.stem}.{hashlib.sha256(version.encode()).hexdigest()[:12]}{name.suffix}"))
+
+
+def _origin(path: str) -> str:
+    return f"{path}.origin.json"
+
+
+def _version_of(archive: Objects, path: str) -> str | None:
+    """Return the version that a copy was made of, None where there is no copy."""
+    found = archive.read(_origin(path))
+    return None if found is None else str(json.loads(found.data)["version"])

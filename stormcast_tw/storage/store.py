@@ -1,0 +1,284 @@
+"""Where artifacts live: drafts that become sealed in one step, and pointers that move by compare-and-swap.
+
+Data is written first, its `manifest.json` last and conditionally, so that *sealed* and *exists* are one question.
+A draft that a killed process left behind is continued by the same plan and discarded by any other.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from pydantic import AwareDatetime, Field
+
+from stormcast_tw.errors import BadInput, Conflict, NotReady
+from stormcast_tw.plan import CycleText, ExperimentName, Frozen
+from stormcast_tw.schema import DatasetSpec, encoding
+from stormcast_tw.storage.objects import objects
+
+MANIFEST = "manifest.json"
+DRAFT = "draft.json"
+_MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
+_SCAFFOLDING = (DRAFT, "parts/")
+
+
+class Address(Frozen):
+    """Where an artifact is, below the root of its store: kind/experiment/cycle/run."""
+
+    kind: str
+    experiment: ExperimentName
+    cycle: CycleText
+    run: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.experiment}/{self.cycle}/{self.run}"
+
+
+class Artifact(Frozen):
+    """The manifest of one sealed artifact. About a kilobyte; what tasks hand each other instead of arrays."""
+
+    format: int = 1
+    address: Address
+    root: str
+    plan: dict[str, Any]
+    """What determined it; another plan is another address."""
+    grid: dict[str, Any]
+    variables: tuple[str, ...]
+    parents: tuple[str, ...]
+    simulated: bool
+    trained: bool | None
+    """None where no model was involved."""
+    written_at: AwareDatetime
+    details: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def uri(self) -> str:
+        """The folder that holds it."""
+        return f"{self.root}/{self.address}"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What a small JSON file says now; `version` is None where there is none yet."""
+
+    value: dict[str, Any] | None
+    version: str | None
+
+
+class Store:
+    """A root folder, local or s3://, of sealed artifacts, drafts and pointers."""
+
+    def __init__(self, root: str) -> None:
+        self.objects = objects(root)
+        self.root = self.objects.root
+
+    def find(self, address: Address) -> Artifact | None:
+        """Return the sealed artifact at `address`, or None."""
+        manifest = self.objects.read(f"{address}/{MANIFEST}")
+        return None if manifest is None else self._artifact(manifest.data)
+
+    def get(self, address: Address) -> Artifact:
+        """Return the sealed artifact at `address`; raises NotReady where it is not sealed."""
+        artifact = self.find(address)
+        if artifact is None:
+            raise NotReady(f"{self.root}/{address}: not sealed")
+        return artifact
+
+    def make(self, address: Address, plan: dict[str, Any], fill: Callable[[Draft], Artifact]) -> Artifact:
+        """Return the sealed artifact at `address`, made by `fill` unless it is there: the way anything is made.
+
+        When another process seals the same plan first, its artifact is returned.
+        """
+        sealed = self.find(address)
+        if sealed is not None:
+            return sealed
+        try:
+            draft = self.begin(address, plan)
+        except Conflict:
+            return self.get(address)
+        return fill(draft)
+
+    def begin(self, address: Address, plan: dict[str, Any]) -> Draft:
+        """Return the draft of `plan` at `address`, continuing what the same plan left there.
+
+        What another plan left is discarded. Raises Conflict if the address is sealed.
+        """
+        wanted = json.dumps(plan, sort_keys=True, indent=1).encode()
+        found = self.objects.read(
+            f"{address}/{DRAFT}"
+        )  # before the manifest: a seal writes that first, then removes this
+        if self.objects.exists(f"{address}/{MANIFEST}"):
+            raise Conflict(f"{self.root}/{address}: is sealed already")
+        if found is None or found.data != wanted:
+            self.objects.remove(str(address))
+            self.objects.replace(f"{address}/{DRAFT}", wanted)
+        return Draft(self, address, plan)
+
+    def open(self, artifact: Artifact, name: str) -> xr.Dataset:
+        """Open dataset `name` of a sealed artifact lazily; raises BadInput where it is missing."""
+        uri = f"{artifact.uri}/{name}.zarr"
+        try:
+            dataset: xr.Dataset = xr.open_zarr(zarr_store(uri), chunks=None, consolidated=True)
+        except (FileNotFoundError, ValueError) as error:
+            raise BadInput(f"{uri}: sealed, but cannot be opened: {error}") from error
+        return dataset
+
+    def list(self, kind: str, below: str) -> list[Artifact]:
+        """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first."""
+        paths = (path for path in self.objects.files(f"{kind}/{below}") if path.endswith(f"/{MANIFEST}"))
+        manifests = (self.objects.read(path) for path in paths if path.count("/") == _MANIFEST_DEPTH)
+        found = [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
+        return sorted(found, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
+
+    def read_pointer(self, path: str) -> Pointer:
+        """Return what the pointer at `path` below the root says."""
+        found = self.objects.read(path)
+        return Pointer(None, None) if found is None else Pointer(json.loads(found.data), found.version)
+
+    def move_pointer(self, path: str, seen: Pointer, value: dict[str, Any]) -> None:
+        """Make the pointer say `value` if it still says what was `seen`; raises Conflict otherwise."""
+        if not self.objects.swap(path, seen.version, json.dumps(value, indent=1).encode()):
+            raise Conflict(f"{self.root}/{path}: was moved by somebody else meanwhile")
+
+    def _artifact(self, manifest: bytes) -> Artifact:
+        return Artifact.model_validate_json(manifest).model_copy(update={"root": self.root})
+
+
+class Draft:
+    """An artifact being written: datasets, markers of finished parts, and at the end the seal.
+
+    Two processes may fill the draft of one plan at once: they write the same bytes, what is there is left as it is, and
+    nothing is deleted.
+    """
+
+    def __init__(self, store: Store, address: Address, plan: dict[str, Any]) -> None:
+        self.store, self.address, self.plan = store, address, plan
+        self.uri = f"{store.root}/{address}"
+
+    def write(self, name: str, dataset: xr.Dataset) -> None:
+        """Write a whole dataset; what the same plan wrote before is left as it is."""
+        contents: dict[str, Any] = {}
+        dataset.to_zarr(
+            zarr.storage.MemoryStore(contents),
+            zarr_format=3,
+            consolidated=False,
+            encoding=encoding(dataset),
+            write_empty_chunks=True,
+        )
+        self._create_all(name, contents)
+
+    def create(self, name: str, spec: DatasetSpec) -> None:
+        """Lay out a dataset to be filled piece by piece; what the same plan filled before is left as it is."""
+        contents: dict[str, Any] = {}
+        layout = zarr.storage.MemoryStore(contents)
+        spec.coordinates.to_zarr(layout, zarr_format=3, consolidated=False, encoding=encoding(spec.coordinates))
+        group = zarr.open_group(layout, mode="r+")
+        for variable, array in spec.arrays.items():
+            group.create_array(
+                variable,
+                shape=array.shape,
+                chunks=array.chunks,
+                dtype="float32",
+                fill_value=np.nan,
+                dimension_names=array.dims,
+                attributes=dict(array.attributes),
+            )
+        self._create_all(name, contents)
+
+    def arrays(self, name: str) -> zarr.Group:
+        """Return the arrays of dataset `name` for reading and writing regions; empty chunks are written too."""
+        return zarr.open_group(zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
+
+    def _create_all(self, name: str, contents: dict[str, Any]) -> None:
+        for key, buffer in contents.items():
+            self.put(f"{name}.zarr/{key}", buffer.to_bytes())
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write one file; what the same plan wrote before is left as it is."""
+        self.store.objects.create(f"{self.address}/{path}", data)
+
+    def copy_in(self, source: Store, artifact: Artifact) -> None:
+        """Copy everything of a sealed artifact but its manifest, byte for byte."""
+        for path in source.objects.files(str(artifact.address)):
+            below = path.removeprefix(f"{artifact.address}/")
+            if below == MANIFEST:
+                continue
+            found = source.objects.read(path)
+            if found is None:
+                raise Conflict(f"{source.root}/{path}: vanished while it was copied")
+            self.put(below, found.data)
+
+    def mark(self, part: str) -> None:
+        """Say that everything of `part` has been written."""
+        self.store.objects.create(f"{self.address}/parts/{part}", b"")
+
+    def parts(self) -> set[str]:
+        """Return the parts marked so far, by this process or an earlier one."""
+        return {path.rsplit("/", 1)[-1] for path in self.store.objects.files(f"{self.address}/parts")}
+
+    def seal(
+        self,
+        *,
+        grid: dict[str, Any],
+        variables: tuple[str, ...],
+        parents: tuple[Artifact | str, ...],
+        simulated: bool,
+        now: datetime,
+        trained: bool | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> Artifact:
+        """Consolidate the datasets and write the manifest: from here on the artifact exists and never changes.
+
+        If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict.
+        """
+        self._consolidate()
+        artifact = Artifact(
+            address=self.address,
+            root=self.store.root,
+            plan=self.plan,
+            grid=grid,
+            variables=variables,
+            parents=tuple(parent if isinstance(parent, str) else parent.uri for parent in parents),
+            simulated=simulated,
+            trained=trained,
+            written_at=now,
+            details=details or {},
+        )
+        manifest = artifact.model_dump_json(indent=1).encode()
+        if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
+            artifact = self.store.get(self.address)
+            if artifact.plan != self.plan:
+                raise Conflict(f"{self.uri}: was sealed by another plan")
+        for path in self.store.objects.files(str(self.address)):
+            if path.removeprefix(f"{self.address}/").startswith(_SCAFFOLDING) or path.endswith(".partial"):
+                self.store.objects.remove(path)
+        return artifact
+
+    def _consolidate(self) -> None:
+        below = (path.removeprefix(f"{self.address}/") for path in self.store.objects.files(str(self.address)))
+        for name in sorted({path.split("/")[0] for path in below if ".zarr/" in path}):
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+                zarr.consolidate_metadata(zarr_store(f"{self.uri}/{name}"))
+
+
+def zarr_store(uri: str) -> zarr.storage.StoreLike:
+    """Return the zarr store of a local path or an fsspec URL."""
+    if "://" in uri and not uri.startswith("file://"):
+        return zarr.storage.FsspecStore.from_url(uri)
+    return zarr.storage.LocalStore(uri.removeprefix("file://"))
+
+
+def array_of(group: zarr.Group, variable: str) -> zarr.Array[Any]:
+    """Return the array of `variable`, set to store chunks of zeros too; raises BadInput where there is none."""
+    array = group.get(variable)
+    if not isinstance(array, zarr.Array):
+        raise BadInput(f"{group.store_path}: has no array {variable}")
+    return array.with_config({"write_empty_chunks": True})

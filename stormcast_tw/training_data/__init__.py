@@ -1,0 +1,1 @@
+"""From an archive of past hours to a training dataset."""

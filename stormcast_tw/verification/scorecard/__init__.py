@@ -1,0 +1,1 @@
+"""The scorecard: its numbers, and the page that shows them."""

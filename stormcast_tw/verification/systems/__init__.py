@@ -1,0 +1,1 @@
+"""What is compared: the truth, the forecast, and the baselines it has to beat."""

@@ -1,0 +1,85 @@
+"""One published run beside its truth and its baselines: everything that is scored of a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import numpy as np
+import xarray as xr
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.grid import Grid
+from stormcast_tw.publication.catalogue import PUBLISHED
+from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.verification.scores.strata import Strata
+from stormcast_tw.verification.systems import baselines
+from stormcast_tw.verification.systems.dressing import dress
+from stormcast_tw.verification.systems.start import Invariants, Start
+from stormcast_tw.verification.systems.truth import SimulatedTruth, Truth
+
+FORECAST = "forecast"
+"""The system that is judged."""
+DRESSED = "_dressed"
+"""What is appended to the name of a baseline that is dressed."""
+HIGH_GROUND = 1000.0
+"""m above which land is a stratum of its own."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The systems of a cycle by name, their truth, where and when they are, and why a baseline is absent."""
+
+    cycle: Cycle
+    systems: dict[str, xr.Dataset]
+    truth: xr.Dataset
+    strata: Strata
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+def published_runs(store: Store, experiment: str, first: Cycle, last: Cycle, package: str) -> dict[str, Artifact]:
+    """Return, by cycle, the newest published run of the package with this digest."""
+    newest: dict[str, Artifact] = {}
+    for cycle in first.until(last):
+        for run in store.list(PUBLISHED, f"{experiment}/{cycle}"):
+            if run.plan["inputs"]["package"] == package:
+                newest[str(cycle)] = run
+    return newest
+
+
+def gather(
+    start: Start,
+    forecast: xr.Dataset,
+    there: xr.Dataset,
+    truth: Truth,
+    invariants: Invariants,
+    errors: Mapping[str, xr.Dataset],
+    seed: int,
+) -> Pairs:
+    """Return a forecast beside `there`, its truth, and every baseline that is there; with `errors`, dressed too."""
+    cycle, lead_hours, grid = start.cycle, start.lead_hours, start.grid
+    single, absent = baselines.deterministic_baselines(start, truth)
+    systems = {FORECAST: forecast, **single}
+    for name, one in single.items():
+        if name in errors:
+            systems[name + DRESSED] = dress(one, errors[name], _seed(seed, cycle, name))
+        else:
+            absent[name + DRESSED] = "there is no archive of its errors"
+    if "extrapolation" in single:
+        systems["steps"] = baselines.steps_ensemble(start, truth, _seed(seed, cycle, "steps"))
+    if isinstance(truth, SimulatedTruth):
+        systems["perfect"] = baselines.perfect_ensemble(truth.world, cycle, lead_hours, grid)
+    return Pairs(cycle, systems, there, strata(cycle, truth, lead_hours, grid, invariants), absent)
+
+
+def _seed(seed: int, cycle: Cycle, system: str) -> int:
+    hour = int(cycle.init_time.timestamp()) // 3600
+    return int(np.random.SeedSequence([seed, hour, crc32(system.encode())]).generate_state(1)[0])
+
+
+def strata(cycle: Cycle, truth: Truth, lead_hours: int, grid: Grid, invariants: Invariants) -> Strata:
+    """Return land, land above 1000 m, and the regime half-way through the forecast."""
+    land = xr.DataArray(invariants["lsm"] >= 0.5, dims=grid.dims)
+    high = land & xr.DataArray(invariants["orog"] > HIGH_GROUND, dims=grid.dims)
+    return Strata(land, high, truth.regime(cycle.valid_time(lead_hours // 2)), cycle.init_time)

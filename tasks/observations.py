@@ -1,0 +1,26 @@
+"""Keep one key of the open data under its date."""
+
+from __future__ import annotations
+
+from prefect.logging import get_run_logger
+
+from stormcast_tw.errors import NotReady
+from stormcast_tw.settings import settings
+from stormcast_tw.sources.opendata_archive import keep
+from stormcast_tw.sources.table import KEPT, OPEN_DATA
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.provider_files import Folder
+from tasks.policy import under
+
+
+@under("fetch")
+def keep_open_data(key: str) -> str:
+    """Return what came of looking at a key once: kept, known, revised, or why nothing was there."""
+    try:
+        kept = keep(Folder(*settings().place(OPEN_DATA)), key, objects(settings().place(KEPT)[0]))
+    except NotReady as error:
+        get_run_logger().warning("%s", error)
+        return str(error)
+    text = f"{kept.status} as {kept.path}, of {kept.valid_time:%Y-%m-%d %H:%M} UTC"
+    get_run_logger().info("%s: %s", key, text)
+    return text

@@ -1,0 +1,162 @@
+"""Score published runs whose truth has come, publish the scorecard, watch the skill, compare packages."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.grid import Grid
+from stormcast_tw.model import package as packages
+from stormcast_tw.operations.events import Event
+from stormcast_tw.plan import CycleText, ExperimentName, Frozen
+from stormcast_tw.schema import labels
+from stormcast_tw.settings import settings
+from stormcast_tw.simulation.world.weather import DEFAULT_SEED, World
+from stormcast_tw.sources.table import providers
+from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.variables import BACKGROUND_SETS
+from stormcast_tw.verification import choice, record, skill
+from stormcast_tw.verification.record import Bench, Scoring
+from stormcast_tw.verification.scorecard import publication
+from stormcast_tw.verification.systems.truth import OperationalTruth, SimulatedTruth, Truth, TruthKind
+from tasks.policy import emit, under
+
+
+class Judging(Frozen):
+    """What is judged, against which truth, and how."""
+
+    experiment: ExperimentName
+    package: Path
+    truth: TruthKind
+    world_seed: int = DEFAULT_SEED
+    """The seed that the simulated inputs were made from; a wrong one is found out."""
+    scoring: Scoring = Scoring()
+
+    @property
+    def described(self) -> packages.Description:
+        """The description of the package."""
+        return packages.describe(self.package)
+
+    def bench(self) -> Bench:
+        """Return where its records are made."""
+        where, described = settings(), self.described
+        truth: Truth = SimulatedTruth(World(self.world_seed))
+        if self.truth == "operational":
+            truth = OperationalTruth(providers(where, Grid.parse(described.grid)))
+        invariants = packages.load_invariants(self.package, described)
+        return Bench(Store(where.published_root), Store(where.work_root), truth, invariants, get_run_logger().info)
+
+    def records(self, bench: Bench, first: Cycle, last: Cycle) -> dict[str, Artifact]:
+        """Return, by cycle, what has been scored of the package from `first` to `last`."""
+        return record.records(bench.published, self.experiment, bench.truth.name, self.described.digest, first, last)
+
+
+class Outcome(Frozen):
+    """What became of a cycle: scored now, scored before, late (why), or corrupt (what)."""
+
+    cycle: CycleText
+    outcome: Literal["scored", "done", "late", "corrupt", "failed"]
+    text: str
+
+
+@under("verify")
+def score_run(judging: Judging, run: Artifact, now: datetime) -> Outcome:
+    """Score one published run once: a late truth is for another day, a corrupt one for a human."""
+    bench, cycle = judging.bench(), run.address.cycle
+    if (sealed := bench.published.find(record.address(run, bench.truth, judging.scoring))) is not None:
+        return Outcome(cycle=cycle, outcome="done", text=sealed.address.run)
+    try:
+        made = record.score(bench, run, judging.scoring, now)
+    except NotReady as error:
+        outcome = Outcome(cycle=cycle, outcome="late", text=str(error))
+    except BadInput as error:
+        outcome = Outcome(cycle=cycle, outcome="corrupt", text=str(error))
+    else:
+        outcome = Outcome(cycle=cycle, outcome="scored", text=made.address.run)
+    get_run_logger().info("%s: %s, %s", outcome.cycle, outcome.outcome, outcome.text)
+    return outcome
+
+
+@under("verify")
+def publish_scorecard(judging: Judging, first: Cycle, last: Cycle, name: str, now: datetime) -> str | None:
+    """Draw the scorecard of what has been scored from `first` to `last`; None while there is nothing."""
+    bench, described = judging.bench(), judging.described
+    found = judging.records(bench, first, last)
+    package = f"{described.name} {described.version} ({described.digest[:12]})"
+    address = publication.publish_scorecard(bench, judging.experiment, name, package, found, now)
+    if address is not None:
+        words = labels(simulated=any(r.simulated for r in found.values()), trained=described.trained)
+        text = f"{words}scorecard of {len(found)} cycles, {first} to {last}, truth {bench.truth.name}: `{address}`"
+        create_markdown_artifact(text, f"scorecard-{judging.truth}-{judging.experiment}")
+        get_run_logger().info("%s", text)
+    return address
+
+
+@under("verify")
+def watch_skill(judging: Judging, last: Cycle) -> list[skill.Skill]:
+    """Compare the newest week before `last` with its band; say as an event what has dropped since the last look."""
+    bench = judging.bench()
+    found = judging.records(bench, Cycle.at_or_before(last.init_time - skill.RECENT - skill.BEFORE), last)
+    skills = skill.rolling_skill([record.statistics_of(bench.published, one) for one in found.values()])
+    for one in skills:
+        get_run_logger().info("%s", one.text)
+    if not skills:
+        get_run_logger().info("skill: %d scored cycles in five weeks are too few to judge the last by", len(found))
+        return []
+    where = publication.folder(bench, judging.experiment, judging.described.digest[:12])
+    dropped = skill.note_changes(bench.published, f"{where}/skill.json", skills)
+    for one in dropped:
+        emit(
+            Event.SKILL_DROPPED,
+            last,
+            experiment=judging.experiment,
+            package=judging.described.digest[:12],
+            truth=bench.truth.name,
+            text=one.text,
+            skill=one.model_dump(mode="json"),
+        )
+    return dropped
+
+
+@under("verify")
+def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) -> tuple[choice.Comparison, str]:
+    """Compare two packages on the cycles that both have been scored on; return the document and its address."""
+    bench, statistics, sides = of_a.bench(), [], []
+    for judging in (of_a, of_b):
+        found = judging.records(bench, first, last)
+        runs = [record.run_of(bench.published, one) for one in found.values()]
+        statistics.append({cycle: record.statistics_of(bench.published, one) for cycle, one in found.items()})
+        sides.append(_side(judging.described, runs))
+    cycles = choice.side_by_side(*statistics)
+    made = choice.compare(of_a.experiment, bench.truth.name, sides[0], sides[1], cycles)
+    name = f"{sides[0].digest[:12]}-or-{sides[1].digest[:12]}_{first}_{last}"
+    where, objects = publication.folder(bench, of_a.experiment, name), bench.published.objects
+    objects.replace(f"{where}/comparison.json", made.model_dump_json(indent=1).encode())
+    objects.replace(f"{where}/comparison.md", choice.markdown(made).encode())
+    create_markdown_artifact(choice.markdown(made), f"comparison-{of_a.truth}-{of_a.experiment}")
+    return made, f"{bench.published.root}/{where}/comparison.md"
+
+
+def _side(described: packages.Description, runs: list[Artifact]) -> choice.Side:
+    """Return what a package is and costs. Global models are asked what they have, not whether their files are there."""
+    with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as nowhere:
+        elsewhere = settings().model_copy(update={"inputs_root": nowhere, "providers": {}})
+        live = choice.drivers(
+            BACKGROUND_SETS[described.background_set], providers(elsewhere, Grid.parse(described.grid))
+        )
+    return choice.Side(
+        name=described.name,
+        version=described.version,
+        digest=described.digest,
+        trained=described.trained,
+        members=runs[-1].plan["members"] if runs else described.members,
+        seconds_per_member_hour=choice.cost(runs),
+        drivers=live,
+    )

@@ -1,0 +1,183 @@
+"""The rollout: the counting world, and kill -9 anywhere."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from stormcast_tw.errors import BadPackage, Refused
+from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.rollout import FORECAST, Job, Progress, address, carry_out, rollout
+from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.state import State
+from stormcast_tw.storage.store import Store
+from stormcast_tw.variables import variable_set
+from tests.conftest import CYCLE, rollout_job
+
+ONE = variable_set("one", "t2m")
+
+
+class Counting:
+    """A model whose state is the number of hours run."""
+
+    def step(self, state: State, before: State, after: State, noise: np.ndarray) -> State:
+        assert before.valid_time == state.valid_time
+        assert after.valid_time == state.valid_time + timedelta(hours=1)
+        return State(state.values + 1, state.variables, after.valid_time)
+
+
+def counted(lead: int) -> State:
+    return State(torch.full((1, 1, 2, 2), float(lead)), ONE, CYCLE.valid_time(lead))
+
+
+def test_counting_world():
+    background = [counted(lead) for lead in range(13)]
+    steps = list(rollout(Counting(), counted(0), background, lambda lead: np.zeros(0), range(1, 13)))
+    assert [lead for lead, _ in steps] == list(range(1, 13))
+    for lead, state in steps:
+        assert float(state.values.mean()) == lead
+        assert state.valid_time == CYCLE.valid_time(lead)
+
+
+@pytest.fixture
+def job(work: Store, small_package: ModelPackage, small_package_folder: Path) -> Job:
+    return rollout_job(small_package, small_package_folder, work.root)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    small_package: ModelPackage, small_package_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> xr.Dataset:
+    """The forecast of an uninterrupted run, in a store of its own."""
+    store = Store(str(tmp_path_factory.mktemp("uninterrupted")))
+    job = rollout_job(small_package, small_package_folder, store.root)
+    return store.open(carry_out(job, lambda _: None), FORECAST).load()
+
+
+def test_every_value_is_stored_and_described(uninterrupted: xr.Dataset):
+    assert dict(uninterrupted.sizes) == {"member": 4, "lead_time": 12, "latitude": 32, "longitude": 32, "bounds": 2}
+    assert list(uninterrupted["lead_time"].values / np.timedelta64(1, "h")) == list(range(1, 13))
+    assert uninterrupted.attrs["simulated"] == 1
+    assert uninterrupted.attrs["trained"] == 0
+    assert uninterrupted.attrs["title"].startswith("SIMULATED UNTRAINED")
+    for name in ("t2m", "u10m", "v10m", "tp01"):
+        assert np.isfinite(uninterrupted[name]).all()
+        assert uninterrupted[name].dtype == np.float32
+    assert float(uninterrupted["t2m"].std("member").mean()) > 0
+
+
+@pytest.mark.parametrize("progress_lines", [2, 9, 20], ids=["first hours", "first batch", "second batch"])
+def test_killed_rollout_continues_to_the_same_values(job: Job, uninterrupted: xr.Dataset, progress_lines: int):
+    child = subprocess.Popen(
+        [sys.executable, "-m", "stormcast_tw.forecast.process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        child.stdin.write(job.model_dump_json() + "\n")
+        child.stdin.flush()
+        said = [json.loads(child.stdout.readline()) for _ in range(progress_lines)]
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait(30)
+    assert 0 < said[-1]["done"] < said[-1]["total"] == 48
+    store = Store(job.work_root)
+    assert store.find(address(job.plan)) is None, "nothing is sealed by a killed rollout"
+    reports: list[Progress] = []
+    artifact = carry_out(job, reports.append)
+    assert reports[0].done >= said[-1]["done"], "what was stored is not computed again"
+    xr.testing.assert_identical(store.open(artifact, FORECAST).load(), uninterrupted)
+
+
+def test_half_written_hour_is_computed_again(job: Job, uninterrupted: xr.Dataset):
+    """A marker names an hour only when all its variables are stored; an unmarked hour may hold anything."""
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(progress: Progress) -> None:
+        if progress.done == 10:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        carry_out(job, cut)
+    store = Store(job.work_root)
+    folder = Path(store.root, str(address(job.plan)))
+    torn = folder / "forecast.zarr/t2m/c/0/5/0/0"
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(b"half a chunk")
+    xr.testing.assert_identical(store.open(carry_out(job, lambda _: None), FORECAST).load(), uninterrupted)
+
+
+def test_second_time_nothing_is_computed(job: Job):
+    first = carry_out(job, lambda _: None)
+    assert carry_out(job, lambda _: pytest.fail("the model ran again")) == first
+    assert run_in_child(job, 1.0, lambda _: pytest.fail("the model ran again")) == first
+
+
+def test_draft_of_another_plan_is_discarded(job: Job, uninterrupted: xr.Dataset):
+    store = Store(job.work_root)
+    stranger = store.begin(address(job.plan), {"what": "another plan"})
+    stranger.mark("m0000-l01")
+    stranger.mark("m0001-l01")
+    xr.testing.assert_identical(store.open(carry_out(job, lambda _: None), FORECAST).load(), uninterrupted)
+
+
+def test_other_package_is_refused(job: Job):
+    inputs = job.plan.inputs.model_copy(update={"package": "0" * 64})
+    with pytest.raises(BadPackage, match=f"the plan asks for {'0' * 64}"):
+        carry_out(job.model_copy(update={"plan": job.plan.model_copy(update={"inputs": inputs})}), lambda _: None)
+
+
+def test_child_stops_at_its_deadline(job: Job):
+    started = time.monotonic()
+    with pytest.raises(Refused, match=r"stopped after 0\.5 s; nothing is stored, the same plan continues from there"):
+        run_in_child(job, 0.5, lambda _: None)
+    assert time.monotonic() - started < 20
+
+
+def test_error_of_the_child_arrives_as_itself(job: Job, tmp_path: Path):
+    with pytest.raises(BadPackage, match="there is no model package here"):
+        run_in_child(job.model_copy(update={"package": tmp_path / "nowhere"}), 120, lambda _: None)
+
+
+def test_child_ends_when_its_parent_is_gone(job: Job):
+    script = (
+        "import sys, subprocess\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'stormcast_tw.forecast.process'], stdin=subprocess.PIPE)\n"
+        "child.stdin.write(sys.stdin.readline().encode()); child.stdin.flush()\n"
+        "print(child.pid, flush=True); child.wait()\n"
+    )
+    slow = job.model_copy(update={"plan": job.plan.model_copy(update={"members": 1000, "members_per_batch": 1})})
+    parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    parent.stdin.write(slow.model_dump_json() + "\n")
+    parent.stdin.flush()
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait(10)
+    for _ in range(300):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("the rollout went on without its parent")
+
+
+def test_grid_of_the_demo_can_be_folded_twice():
+    assert TAIWAN_2KM.shape == (224, 128)
+    assert all(n % 32 == 0 for n in TAIWAN_2KM.shape)

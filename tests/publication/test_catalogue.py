@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from stormcast_tw.cycle import datetime64
+from stormcast_tw.forecast.rollout import carry_out
+from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.publication import catalogue
+from stormcast_tw.storage.store import Artifact, Store
+from tests.conftest import CYCLE, NOW, rollout_job
+
+
+@pytest.fixture
+def made(work: Store, small_package: ModelPackage, small_package_folder: Path) -> tuple[Artifact, Artifact]:
+    job = rollout_job(small_package, small_package_folder, work.root, members=2, lead_hours=2)
+    forecast = carry_out(job, lambda _: None)
+    return forecast, catalogue.make_products(work, forecast, NOW)
+
+
+def at(artifact: Artifact, cycle: str, run: str) -> Artifact:
+    return artifact.model_copy(update={"address": artifact.address.model_copy(update={"cycle": cycle, "run": run})})
+
+
+def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact, Artifact], tmp_path: Path):
+    store = Store(str(tmp_path))
+    assert catalogue.latest(store, "demo") is None
+    artifact = catalogue.publish(store, work, *made, NOW)
+    folder = tmp_path / "published/demo" / str(CYCLE) / artifact.address.run
+    assert {p.name for p in folder.iterdir()} == {"manifest.json", "forecast.zarr", "products.zarr", "products.nc"}
+    assert catalogue.latest(store, "demo") == artifact
+    for name, source in zip(("forecast", "products"), made, strict=True):
+        xr.testing.assert_identical(store.open(artifact, name).load(), work.open(source, name).load())
+    with xr.open_dataset(folder / "products.nc") as netcdf:
+        for name, values in store.open(artifact, "products").data_vars.items():
+            np.testing.assert_array_equal(netcdf[name].values, values.values)
+    pointer = store.read_pointer("published/demo/latest.json").value
+    assert pointer == {
+        "init_time": "2026-06-11T06:00:00Z",
+        "run": artifact.address.run,
+        "manifest": f"{CYCLE}/{artifact.address.run}/manifest.json",
+        "status": "complete",
+    }
+
+
+def test_publishing_twice_writes_nothing(work: Store, made: tuple[Artifact, Artifact], tmp_path: Path):
+    store = Store(str(tmp_path))
+    first = catalogue.publish(store, work, *made, NOW)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "published").rglob("*")}
+    assert catalogue.publish(store, work, *made, NOW) == first
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "published").rglob("*")} == before
+
+
+def test_latest_never_moves_backwards(work: Store, made: tuple[Artifact, Artifact], tmp_path: Path):
+    store = Store(str(tmp_path))
+    published = catalogue.publish(store, work, *made, NOW)
+    newer, older = at(published, "20260611T12Z", "a" * 12), at(published, "20260610T18Z", "b" * 12)
+    catalogue.point_at(store, newer)
+    catalogue.point_at(store, older)
+    latest = store.read_pointer("published/demo/latest.json").value
+    assert latest is not None
+    assert latest["run"] == "a" * 12
+    chosen = store.read_pointer("published/demo/20260610T18Z/chosen.json").value
+    assert chosen is not None
+    assert chosen["run"] == "b" * 12
+
+
+def test_open_with_one_line_of_xarray_and_no_warning(
+    work: Store, made: tuple[Artifact, Artifact], tmp_path: Path, recwarn: pytest.WarningsRecorder
+):
+    artifact = catalogue.publish(Store(str(tmp_path)), work, *made, NOW)
+    recwarn.clear()
+    for name in ("forecast", "products"):
+        dataset = xr.open_dataset(f"{artifact.uri}/{name}.zarr")
+        assert dataset["valid_time"].values[0] == datetime64(CYCLE.valid_time(1))
+        assert {"init_time", "valid_time", "lead_time"} <= set(dataset.coords)
+    assert [str(w.message) for w in recwarn] == []
