@@ -32,7 +32,8 @@ from pyproj import Proj
 from scipy.interpolate import RegularGridInterpolator
 from scipy.io import netcdf_file
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.settings import Settings
 from stormcast_tw.simulation.files import era5, qpepre
 from stormcast_tw.simulation.world.box import BOX

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.verification.scores.statistics import Strata, score_cycle
 
 MEMBERS, LEADS, WANTED = 16, 12, 15.0

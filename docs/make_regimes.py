@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.files import global_ai, qpesums, rwrp
 from stormcast_tw.simulation.world.box import INNER, terrain
 from stormcast_tw.simulation.world.regimes import REGIMES

@@ -12,8 +12,7 @@ from prefect.runtime import flow_run as this_run
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.plan import Frozen
-from stormcast_tw.settings import settings
-from stormcast_tw.simulation.world.weather import DEFAULT_SEED
+from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.verification.choice import Comparison
 from stormcast_tw.verification.record import Scoring
@@ -44,7 +43,7 @@ def verification(
     experiment: str = "demo",
     truth: TruthKind = "operational",
     package: Path | None = None,
-    world_seed: int = DEFAULT_SEED,
+    world_seed: int = WORLD_SEED,
     scoring: Scoring | None = None,
     now: datetime | None = None,
 ) -> Verified:
@@ -82,7 +81,7 @@ def comparison(
     end: str,
     experiment: str = "demo",
     truth: TruthKind = "operational",
-    world_seed: int = DEFAULT_SEED,
+    world_seed: int = WORLD_SEED,
     scoring: Scoring | None = None,
     now: datetime | None = None,
 ) -> tuple[Comparison, str]:

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from soak.fuzzing import Parser, main
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.files import aifs, cwa_wrf, gfs, global_ai
 from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import aifs as aifs_source

@@ -12,7 +12,7 @@ import pytest
 
 from flows.operations import operations
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.untrained import simulated_invariants, untrained_package
+from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.files import aifs as simulated_aifs
 from stormcast_tw.simulation.files import cwa_wrf as simulated_cwa_wrf
@@ -22,6 +22,7 @@ from stormcast_tw.simulation.files import mlwp as simulated_mlwp
 from stormcast_tw.simulation.files import opendata as simulated_opendata
 from stormcast_tw.simulation.files import qpepre as simulated_qpepre
 from stormcast_tw.simulation.files import rwrp as simulated_rwrp
+from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources import aifs, cwa_wrf, gfs, global_ai, mlwp, qpepre, rwrp
 from stormcast_tw.sources.opendata import RAIN_KEY

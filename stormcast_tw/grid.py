@@ -246,10 +246,6 @@ def _coordinates(grid: Grid) -> xr.Dataset:
     return xr.Dataset(coords={**axes, "crs": ((), np.int32(0), attributes)})
 
 
-TAIWAN_2KM = Grid("TAIWAN_2KM", 21.6, 25.6, 224, 119.75, 122.25, 128)
-"""The forecast grid: 224 x 128 points, about 2 km apart, both ends of the domain included."""
-
-
 def to_earth_relative(
     u: npt.NDArray[Any], v: npt.NDArray[Any], cos_alpha: npt.NDArray[Any], sin_alpha: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

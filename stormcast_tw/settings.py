@@ -17,6 +17,9 @@ from stormcast_tw import __version__
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
 _STORE_ATTEMPTS = 4
 
+WORLD_SEED = 20150808
+"""Seed of the simulated Taiwan where none is given."""
+
 
 class Provider(BaseModel):
     """Where one provider's files are, if not below the inputs root, and how to reach them. Unset: as all others."""

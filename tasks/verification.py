@@ -17,15 +17,14 @@ from stormcast_tw.model import package as packages
 from stormcast_tw.operations.events import Event
 from stormcast_tw.plan import CycleText, ExperimentName, Frozen
 from stormcast_tw.schema import labels
-from stormcast_tw.settings import settings
-from stormcast_tw.simulation.world.weather import DEFAULT_SEED, World
+from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.sources.table import providers
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from stormcast_tw.verification import choice, record, skill
 from stormcast_tw.verification.record import Bench, Scoring
 from stormcast_tw.verification.scorecard import publication
-from stormcast_tw.verification.systems.truth import OperationalTruth, SimulatedTruth, Truth, TruthKind
+from stormcast_tw.verification.systems.truth import OperationalTruth, Truth, TruthKind
 from tasks.policy import emit, under
 
 
@@ -35,7 +34,7 @@ class Judging(Frozen):
     experiment: ExperimentName
     package: Path
     truth: TruthKind
-    world_seed: int = DEFAULT_SEED
+    world_seed: int = WORLD_SEED
     """The seed that the simulated inputs were made from; a wrong one is found out."""
     scoring: Scoring = Scoring()
 
@@ -47,11 +46,16 @@ class Judging(Frozen):
     def bench(self) -> Bench:
         """Return where its records are made."""
         where, described = settings(), self.described
-        truth: Truth = SimulatedTruth(World(self.world_seed))
-        if self.truth == "operational":
-            truth = OperationalTruth(providers(where, Grid.parse(described.grid)))
+        truth = self._truth(Grid.parse(described.grid))
         invariants = packages.load_invariants(self.package, described)
         return Bench(Store(where.published_root), Store(where.work_root), truth, invariants, get_run_logger().info)
+
+    def _truth(self, grid: Grid) -> Truth:
+        if self.truth == "operational":
+            return OperationalTruth(providers(settings(), grid))
+        from stormcast_tw.verification.systems.simulated import simulated_truth
+
+        return simulated_truth(self.world_seed)
 
     def records(self, bench: Bench, first: Cycle, last: Cycle) -> dict[str, Artifact]:
         """Return, by cycle, what has been scored of the package from `first` to `last`."""

@@ -19,10 +19,11 @@ from stormcast_tw.forecast.rollout import Job
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.model.untrained import simulated_invariants, untrained_package
+from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.plan import InputsPlan, Plan, Sampler
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
+from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Address, Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid, to_earth_relative, to_grid_relative
+from stormcast_tw.grid import Grid, to_earth_relative, to_grid_relative
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 
 LAMBERT = Grid.from_axes(
     "lambert",

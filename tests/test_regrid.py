@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.regrid import bilinear, cell_areas, cell_mean, conservative
 
 QPESUMS = Grid("QPESUMS", 20.0, 27.0, 561, 118.0, 123.5, 441)

@@ -50,11 +50,11 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Write the SIMULATED provider files of a cycle, in the providers' own formats, below the inputs root."""
+    from stormcast_tw.settings import WORLD_SEED
     from stormcast_tw.simulation.cycle import files_of_cycle, simulate_cycle
-    from stormcast_tw.simulation.world.weather import DEFAULT_SEED
 
     root, chosen = settings().inputs_root, Cycle.parse(cycle)
-    weather = DEFAULT_SEED if seed is None else seed
+    weather = WORLD_SEED if seed is None else seed
     total = sum(1 for _ in files_of_cycle(chosen, weather, lead_hours))
     with Progress(console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(f"simulating {cycle}", total=total)

@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stormcast_tw.settings import settings
-from stormcast_tw.simulation.world.weather import DEFAULT_SEED
+from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.verification.record import Scoring
 from stormcast_tw.verification.systems.dressing import TrainingSpan
 from stormcast_tw.verification.systems.truth import TruthKind
@@ -52,7 +51,7 @@ def run(
     experiment: Experiment = "demo",
     truth: TruthOption = "operational",
     package: Annotated[Path | None, typer.Option(help="Whose runs are scored; by default the configured.")] = None,
-    world_seed: WorldSeed = DEFAULT_SEED,
+    world_seed: WorldSeed = WORLD_SEED,
     training: Training = "",
     seed: Seed = 0,
     as_json: Json = False,
@@ -93,7 +92,7 @@ def compare(
     end: End,
     experiment: Experiment = "demo",
     truth: TruthOption = "operational",
-    world_seed: WorldSeed = DEFAULT_SEED,
+    world_seed: WorldSeed = WORLD_SEED,
     training: Training = "",
     seed: Seed = 0,
     as_json: Json = False,

@@ -1,22 +1,15 @@
-"""The untrained package: persistence plus white noise, whose forecasts are known in closed form.
-
-`python -m stormcast_tw.model.untrained FOLDER` writes the demo package of the simulated Taiwan.
-"""
+"""The untrained package: persistence plus white noise, whose forecasts are known in closed form."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
 from stormcast_tw.model.network import Architecture, Role, for_inference, zero_output
-from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network, save
+from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network
 from stormcast_tw.plan import Sampler
-from stormcast_tw.simulation.world import geography
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 RESIDUAL_SHARE = 0.05
@@ -102,17 +95,6 @@ def untrained_package(
     return ModelPackage(description, grid, invariants, networks)
 
 
-def simulated_invariants(grid: Grid) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the simulated Taiwan's land mask, orography and rain coverage on `grid`, each (y, x) float32."""
-    latitude, longitude = grid.latlon()
-    fields = {
-        "lsm": geography.land_mask(latitude, longitude),
-        "orog": geography.orography(latitude, longitude),
-        "coverage": geography.radar_coverage(latitude, longitude),
-    }
-    return {name: np.ascontiguousarray(field, dtype=np.float32) for name, field in fields.items()}
-
-
 def _scale(mean: float, std: float) -> Scale:
     return Scale(mean=mean, std=std)
 
@@ -126,7 +108,3 @@ def _state_scale(variable: str, begins_alone: bool) -> StateScale:
         residual_std=RESIDUAL_SHARE * tendency_std,
         background_only_residual_std=0.2 * std if begins_alone else None,
     )
-
-
-if __name__ == "__main__":
-    save(untrained_package(TAIWAN_2KM, simulated_invariants(TAIWAN_2KM)), Path(sys.argv[1]))

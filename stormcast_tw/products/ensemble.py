@@ -7,14 +7,15 @@ Members must be finite: a NaN would pass for "not exceeded", so `make_products` 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from stormcast_tw.regions.region import Side
+
 QUANTILES = (0.1, 0.5, 0.9)
-Side = Literal["at or above", "at or below"]
 Array = npt.NDArray[Any]
 _HOLDS: dict[Side, Callable[[Array, Array], Array]] = {"at or above": np.greater_equal, "at or below": np.less_equal}
 

@@ -1,7 +1,7 @@
 """The table of products. A product is one row here and one pure function.
 
-Rows are made from four small tables: what every member says (`QUANTITIES`), statistics, `HAZARDS` and the few single
-rows at the end.
+Rows are made from four small tables: what every member says (`QUANTITIES`), statistics, the region's hazards and the
+few single rows at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import xarray as xr
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.products.ensemble import mean, probability, probability_matched_mean, quantiles, spread
-from stormcast_tw.products.hazards import HAZARDS, Hazard
 from stormcast_tw.products.rain import ACCUMULATION_HOURS, accumulate
 from stormcast_tw.products.surface import (
     BEAUFORT_NAMES,
@@ -25,6 +24,8 @@ from stormcast_tw.products.surface import (
     wind_speed,
     wind_vector,
 )
+from stormcast_tw.regions import HOME
+from stormcast_tw.regions.region import Hazard
 from stormcast_tw.schema import accumulation_coordinates, array_attributes
 from stormcast_tw.variables import VARIABLES
 
@@ -147,7 +148,7 @@ PRODUCTS: dict[str, Product] = {
     row.name: row
     for row in (
         *_statistics(),
-        *(_probability(hazard) for hazard in HAZARDS),
+        *(_probability(hazard) for hazard in HOME.hazards),
         _beaufort("mean", "ensemble mean of the members' 10 metre wind speeds", mean),
         _beaufort("quantile", "ensemble quantiles of 10 metre wind speed", quantiles),
         Product("wind_direction_mean", QUANTITIES["wind_vector"], {

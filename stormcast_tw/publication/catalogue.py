@@ -13,9 +13,9 @@ from pydantic import AwareDatetime
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Conflict
+from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.plan import Frozen
 from stormcast_tw.products import make_products as products_of
-from stormcast_tw.products import to_netcdf
 from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Draft, Store
 
 PUBLISHED = "published"

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from stormcast_tw.cycle import Cycle, hours
+from stormcast_tw.settings import WORLD_SEED
 from stormcast_tw.simulation.files import global_ai, qpesums, rwrp
-from stormcast_tw.simulation.world.weather import DEFAULT_SEED, World
+from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.sources.global_ai import path as global_ai_path
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.sources.rwrp import path as rwrp_path
@@ -44,7 +45,7 @@ def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[s
 def simulate_cycle(
     cycle: Cycle,
     inputs_root: str,
-    seed: int = DEFAULT_SEED,
+    seed: int = WORLD_SEED,
     lead_hours: int = 12,
     progress: Callable[[str], None] | None = None,
 ) -> list[str]:

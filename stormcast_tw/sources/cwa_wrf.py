@@ -17,7 +17,8 @@ import numpy.typing as npt
 from stormcast_tw import quality
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import EARTH_RADIUS_WRF, TAIWAN_2KM, Grid
+from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_init_time, require_times, require_variables
 from stormcast_tw.sources.formats import grib, grib_index
 from stormcast_tw.sources.translate import derive, grib_run

@@ -14,7 +14,8 @@ import numpy as np
 from stormcast_tw import quality
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_times, require_variables
 from stormcast_tw.sources.formats import cf
 from stormcast_tw.sources.formats.grib import Window

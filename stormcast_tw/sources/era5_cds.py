@@ -19,7 +19,8 @@ import numpy as np
 
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.errors import BadInput
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_variables
 from stormcast_tw.sources.era5 import PROVIDED, in_our_units, require_hours
 from stormcast_tw.sources.formats import cf, grib, grib_index

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, require_init_time, require_times
 from stormcast_tw.sources.formats import grib, grib_index
 from stormcast_tw.sources.translate import derive, grib_run

@@ -11,11 +11,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.clock import TAIPEI
 from stormcast_tw.sources.translate.observation import even_grid
 
 Node = Mapping[str, "Node"] | list["Node"] | str | float | None
@@ -23,8 +24,6 @@ Node = Mapping[str, "Node"] | list["Node"] | str | float | None
 
 ROOTS = ("cwaopendata", "cwbopendata")
 """The root element since, and until, 2023."""
-
-TAIPEI = timezone(timedelta(hours=8))
 
 SIMULATED = "SIMULATED"
 """The word in `datasetDescription` that marks a simulated document."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.clock import TAIPEI
 from stormcast_tw.sources.base import Located, Reading, require_times, require_variables
 from stormcast_tw.sources.formats.numbers_in_text import read_numbers
 from stormcast_tw.sources.translate.datum import Datum
@@ -32,7 +33,7 @@ Positions = npt.NDArray[np.intp]
 Clock = Literal["utc", "taipei"]
 Stamp = Literal["end", "start"]
 
-CLOCKS: Mapping[Clock, timezone] = {"utc": UTC, "taipei": timezone(timedelta(hours=8))}
+CLOCKS: Mapping[Clock, tzinfo] = {"utc": UTC, "taipei": TAIPEI}
 STAMPS: tuple[Stamp, ...] = ("end", "start")
 
 GRID = Grid("QPEPRE", 21.8875, 25.3125, 275, 120.0, 122.0125, 162)

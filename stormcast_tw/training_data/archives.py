@@ -21,7 +21,6 @@ from stormcast_tw.training_data.archive import Archive
 from stormcast_tw.training_data.provider_archive import ProviderArchive
 from stormcast_tw.training_data.provider_hours import Feed
 from stormcast_tw.training_data.recipe import HOURS_A_DAY, HOURS_BETWEEN_RUNS, DataRecipe, Providers, Simulated
-from stormcast_tw.training_data.simulated_archive import SimulatedArchive
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 MakeSource = Callable[[Settings, Folder, Grid], Source]
@@ -52,6 +51,8 @@ def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
     state_set, background_set = STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
     chosen = recipe.archive
     if isinstance(chosen, Simulated):
+        from stormcast_tw.training_data.simulated_archive import SimulatedArchive
+
         return SimulatedArchive(chosen.seed, grid, state_set, background_set, chosen.background_ages_hours)
 
     def source(table: Mapping[str, MakeSource], name: str) -> Source:

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from stormcast_tw.cycle import as_utc, hours
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
 from stormcast_tw.plan import ExperimentName, Frozen
-from stormcast_tw.simulation.world.weather import DEFAULT_SEED
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
+from stormcast_tw.settings import WORLD_SEED
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 HOURS_A_DAY = 24
@@ -59,7 +60,7 @@ class Simulated(Frozen):
     """The simulated world of a seed, without files; its background is the truth, or forecasts of these ages."""
 
     kind: Literal["simulated"] = "simulated"
-    seed: int = DEFAULT_SEED
+    seed: int = WORLD_SEED
     background_ages_hours: AgesHours | None = None
 
 

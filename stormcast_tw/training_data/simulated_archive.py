@@ -15,6 +15,7 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import RAIN_QPESUMS, RAIN_RWRP
 from stormcast_tw.simulation.files import global_ai
 from stormcast_tw.simulation.files.global_ai import FloatArray
+from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world import geography
 from stormcast_tw.simulation.world.weather import SURFACE_IDS, World
 from stormcast_tw.sources.global_ai import STEP_HOURS
@@ -22,7 +23,6 @@ from stormcast_tw.sources.translate.time_steps import bracketing_leads, interpol
 from stormcast_tw.training_data.archive import Array, KmScale, LargeScale, Refusal
 from stormcast_tw.training_data.recipe import run_serving
 from stormcast_tw.variables import VariableSet
-from stormcast_tw.verification.systems.truth import on_target
 
 BACKGROUND_DEGREES = 0.25
 """Of ERA5 and of every global model that drives us."""
@@ -56,7 +56,7 @@ class SimulatedArchive:
         rain_source = np.where(looks, RAIN_QPESUMS, RAIN_RWRP).astype(np.int8)
         terrain, world, found = self.ground(times[0])["orog"], World(self.seed), dict[datetime, KmScale | Refusal]()
         for time in times:
-            fields = on_target(world.box(time), self.grid)
+            fields = on_grid(world.box(time), self.grid)
             values = np.stack([fields[v] for v in self.state_set.ids])
             found[time] = KmScale(values, rain_source, terrain, (), True, self.describe(), self.describe())
         return found

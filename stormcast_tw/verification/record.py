@@ -7,9 +7,10 @@ and the truth, never the files of the truth: what has been scored stays as it wa
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import xarray as xr
@@ -30,8 +31,8 @@ from stormcast_tw.verification.systems.dressing import (
     year_before,
 )
 from stormcast_tw.verification.systems.pairs import FORECAST, gather
-from stormcast_tw.verification.systems.start import Invariants, Start, simulated_start, start_of
-from stormcast_tw.verification.systems.truth import SimulatedTruth, Truth
+from stormcast_tw.verification.systems.start import Invariants, Start, start_of
+from stormcast_tw.verification.systems.truth import Truth
 
 KIND = "verification"
 ARCHIVE = "errors"
@@ -93,8 +94,7 @@ def score(bench: Bench, run: Artifact, scoring: Scoring, now: datetime) -> Artif
 
     def fill(draft: Draft) -> Artifact:
         start = start_of(bench.work, run)
-        if isinstance(bench.truth, SimulatedTruth) and start.rwrp_run is not None:
-            bench.truth.require_same_world(start.state, start.rwrp_run, cycle, start.grid)
+        bench.truth.require_start(start)
         there = bench.truth.surface(cycle, start.lead_hours, start.grid, now)
         archive = _archive_if_it_can_be_made(bench, start, run.address.experiment, span, now)
         names = [] if archive is None else archive.details["systems"]
@@ -139,22 +139,11 @@ def error_archive(bench: Bench, start: Start, experiment: str, span: TrainingSpa
 
     In a simulated world any cycle of the span can be made. Otherwise its cycles are those that have been scored.
     """
-    truth, hour = bench.truth, start.cycle.init_time.hour
-    if isinstance(truth, SimulatedTruth):
-        cycles = span.cycles(hour)
-        world = truth.world
-
-        def start_at(cycle: Cycle) -> Start:
-            return simulated_start(world, cycle, start.lead_hours, start.grid, bench.invariants)
-    else:
-        runs = _scored_runs(bench, experiment, span, hour, start)
-        if len(runs) < MEMBERS:
-            return None
-        cycles = spread_evenly(sorted(map(Cycle.parse, runs)))
-
-        def start_at(cycle: Cycle) -> Start:
-            return start_of(bench.work, runs[str(cycle)])
-
+    truth = bench.truth
+    starts = truth.starts(span, start, bench.invariants) or _starts_of_scored_runs(bench, experiment, span, start)
+    if not starts:
+        return None
+    cycles = tuple(starts)
     plan = {
         "format": FORMAT,
         "truth": truth.name,
@@ -168,24 +157,30 @@ def error_archive(bench: Bench, start: Start, experiment: str, span: TrainingSpa
         where,
         plan,
         cycles,
-        lambda cycle: baselines.errors_at(start_at(cycle), truth, now),
-        simulated=isinstance(truth, SimulatedTruth),
+        lambda cycle: baselines.errors_at(starts[cycle](), truth, now),
+        simulated=truth.kind == "simulated",
         now=now,
-        progress=lambda cycle: bench.report(f"errors of the baselines at {cycle}, to dress {hour:02d} UTC with"),
+        progress=lambda cycle: bench.report(
+            f"errors of the baselines at {cycle}, to dress {start.cycle.init_time:%H} UTC with"
+        ),
     )
 
 
-def _scored_runs(bench: Bench, experiment: str, span: TrainingSpan, hour: int, start: Start) -> dict[str, Artifact]:
-    """Return the published runs of the span that were scored against this truth: their truth is complete."""
-    runs: dict[str, Artifact] = {}
+def _starts_of_scored_runs(
+    bench: Bench, experiment: str, span: TrainingSpan, start: Start
+) -> Mapping[Cycle, Callable[[], Start]]:
+    """Return the starts of published runs of the span that were scored against this truth; empty where too few were."""
+    runs: dict[Cycle, Artifact] = {}
     for record in bench.published.list(KIND, experiment):
         init_time = Cycle.parse(record.address.cycle).init_time
         same = record.plan["truth"] == bench.truth.name and record.grid == start.grid.describe()
-        if same and init_time.hour == hour and span.start <= init_time <= span.end:
+        if same and init_time.hour == start.cycle.init_time.hour and span.start <= init_time <= span.end:
             found = run_of(bench.published, record)
             if found.plan["inputs"]["lead_hours"] >= start.lead_hours:
-                runs[record.address.cycle] = found
-    return runs
+                runs[Cycle(init_time)] = found
+    if len(runs) < MEMBERS:
+        return {}
+    return {cycle: partial(start_of, bench.work, runs[cycle]) for cycle in spread_evenly(sorted(runs))}
 
 
 def run_of(published: Store, record: Artifact) -> Artifact:

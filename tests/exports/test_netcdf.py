@@ -10,8 +10,9 @@ from compliance_checker.base import BaseCheck
 from compliance_checker.runner import CheckSuite
 
 from stormcast_tw.errors import BadInput
+from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.grid import Grid
-from stormcast_tw.products import make_products, to_netcdf
+from stormcast_tw.products import make_products
 from stormcast_tw.schema import encoding
 from tests.conftest import SMALL
 from tests.products.by_hand import LAMBERT, random_forecast

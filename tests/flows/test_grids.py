@@ -11,9 +11,10 @@ import xarray as xr
 from flows.operations import operations
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.untrained import simulated_invariants, untrained_package
+from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.cycle import simulate_cycle
+from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
 

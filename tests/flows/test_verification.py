@@ -8,17 +8,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import tasks.verification
 from typer.testing import CliRunner
 
+import tasks.verification
 from flows.verification import Verified, comparison, verification
 from stormcast_tw.cli.verification import verify_app
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.model import package as packages
 from stormcast_tw.operations.events import Event
-from stormcast_tw.verification import record, skill
+from stormcast_tw.verification import skill
 from stormcast_tw.verification.record import ARCHIVE, KIND, Scoring
+from stormcast_tw.verification.systems import simulated
 from stormcast_tw.verification.systems.dressing import TrainingSpan
 from stormcast_tw.verification.systems.truth import SETTLED
 from tests.conftest import CYCLE
@@ -45,7 +46,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick_archive(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch):
     """Training cycles without files, and the archive of errors made once."""
-    monkeypatch.setattr(record, "simulated_start", direct_start)
+    monkeypatch.setattr(simulated, "simulated_start", direct_start)
     if archive.exists():
         shutil.copytree(archive, tmp_path / "work" / ARCHIVE)
     yield

@@ -16,10 +16,11 @@ from prefect.client.orchestration import get_client
 from flows.operations import operations
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.untrained import simulated_invariants, untrained_package
+from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
+from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.sources.global_ai import path as global_ai_path
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.storage.store import Artifact, Store

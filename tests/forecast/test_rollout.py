@@ -17,9 +17,9 @@ import xarray as xr
 from stormcast_tw.errors import BadPackage, Refused
 from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.forecast.rollout import FORECAST, Job, Progress, address, carry_out, rollout
-from stormcast_tw.grid import TAIWAN_2KM
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.storage.store import Store
 from stormcast_tw.variables import variable_set
 from tests.conftest import CYCLE, rollout_job

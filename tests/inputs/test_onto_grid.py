@@ -9,8 +9,9 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.regrid import cell_mean
 from stormcast_tw.sources.base import on_grid
 from stormcast_tw.variables import BACKGROUND_SETS, VARIABLES, variable_set

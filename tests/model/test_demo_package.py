@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from stormcast_tw.grid import TAIWAN_2KM
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.world.regimes import REGIMES
 from stormcast_tw.training.recipes import RECIPES, demo
 

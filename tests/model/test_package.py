@@ -8,7 +8,8 @@ import torch
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.model.untrained import simulated_invariants, untrained_package
+from stormcast_tw.model.untrained import untrained_package
+from stormcast_tw.simulation.invariants import simulated_invariants
 from tests.conftest import SMALL
 
 

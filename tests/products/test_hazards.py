@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stormcast_tw.products import HAZARDS, make_products
+from stormcast_tw.products import make_products
+from stormcast_tw.regions.taiwan.thresholds import HAZARDS
 from tests.products.by_hand import forecast, value
 
 

@@ -5,7 +5,8 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.products import HAZARDS, PRODUCTS, QUANTITIES, make_products, summarise
+from stormcast_tw.products import PRODUCTS, QUANTITIES, make_products, summarise
+from stormcast_tw.regions.taiwan.thresholds import HAZARDS
 from stormcast_tw.schema import encoding
 from tests.products.by_hand import LAMBERT, forecast, random_forecast
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, on_grid, require_init_time, require_times, require_variables
 from stormcast_tw.variables import VARIABLES, variable_set
 

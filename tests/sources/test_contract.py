@@ -21,7 +21,8 @@ import xarray as xr
 
 from stormcast_tw.cycle import Cycle, hours
 from stormcast_tw.errors import NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.files import aifs as simulated_aifs
 from stormcast_tw.simulation.files import cwa_wrf as simulated_cwa_wrf

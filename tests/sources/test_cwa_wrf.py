@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import prepare_background
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.files import cwa_wrf as simulated_cwa_wrf
 from stormcast_tw.simulation.world.weather import World

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.global_ai import GlobalAI, path
 from stormcast_tw.sources.translate.orography import Orography
 from stormcast_tw.sources.translate.time_steps import bracketing_leads

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady, Unreachable
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid
 from stormcast_tw.sources.isolated import read_apart
 from stormcast_tw.storage.provider_files import SourceFile, Used

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.regrid import conservative
 from stormcast_tw.sources import qpepre
 from stormcast_tw.sources.qpepre import Qpepre, decode, path

@@ -9,8 +9,9 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.simulation.files import global_ai as simulated_global
 from stormcast_tw.simulation.files import qpesums as simulated_qpesums

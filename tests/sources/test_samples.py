@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.regrid import cell_areas, conservative
 from stormcast_tw.sources.formats import grib, grib_index
 from stormcast_tw.sources.global_ai import GlobalAI

@@ -6,7 +6,7 @@ from statistics import NormalDist
 import pytest
 from pydantic import ValidationError
 
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.training.recipes import DATA, RECIPES, ROLES, Recipe, demo, surface_2y5
 from stormcast_tw.training_data import recipe as data_recipe
 

@@ -95,7 +95,7 @@ def test_a_killed_process_resumes_to_the_same_bytes(tmp_path):
     script = (
         "import sys, pathlib; from datetime import UTC, datetime\n"
         "from stormcast_tw.settings import settings\n"
-        "from stormcast_tw.training import build, finish, sources_of_archive, data_recipe\n"
+        "from stormcast_tw.training_data import build, finish, sources_of_archive, data_recipe\n"
         "recipe = data_recipe.DataRecipe.model_validate_json(sys.argv[2])\n"
         "job = build.plan(sys.argv[1], recipe, sources_of_archive.archive_of(recipe, settings()))\n"
         "build.begin(job)\n"

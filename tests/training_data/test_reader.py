@@ -10,9 +10,10 @@ import xarray as xr
 
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
 from stormcast_tw.model.package import Scale
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.regrid import bilinear
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources.base import on_grid

@@ -13,11 +13,11 @@ from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import InputsPlan, Plan
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.simulation.files import rwrp
+from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.storage.store import Address, Artifact, Draft, Store
 from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems.start import Start
-from stormcast_tw.verification.systems.truth import on_target
 from tests.conftest import NOW, SMALL
 
 LEADS, MEMBERS = 3, 4
@@ -40,7 +40,7 @@ class Place:
 def direct_start(world: World, cycle: Cycle, lead_hours: int, grid: Grid, invariants: object) -> Start:
     """As `simulated_start`, without the files: RWRP's run of an hour ago, and a background that stays as it is."""
     run = cycle.init_time - hours(1)
-    fields = on_target(rwrp.run_on_box(world, run, 1), grid)
+    fields = on_grid(rwrp.run_on_box(world, run, 1), grid)
     state = grid.coordinates().assign({name: (grid.dims, values) for name, values in fields.items()})
     hourly = state[["t2m", "u10m", "v10m"]].expand_dims(lead_time=lead_hours + 1)
     return Start(cycle, lead_hours, grid, state, hourly, run)
@@ -96,7 +96,7 @@ def _forecast(world: World, cycle: Cycle, noise: float):
     rng = np.random.default_rng(int(datetime64(cycle.init_time).astype("int64") % 2**32))
     fields = {}
     for name in baselines.SURFACE:
-        truth = np.stack([on_target(world.box(cycle.valid_time(lead)), SMALL)[name] for lead in range(1, LEADS + 1)])
+        truth = np.stack([on_grid(world.box(cycle.valid_time(lead)), SMALL)[name] for lead in range(1, LEADS + 1)])
         members = truth + noise * rng.standard_normal((MEMBERS, *truth.shape))
         fields[name] = np.maximum(members, 0.0) if name == "tp01" else members
     return baselines.system(fields, cycle, SMALL, "SIMULATED UNTRAINED forecast")

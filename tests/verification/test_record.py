@@ -12,14 +12,17 @@ import pytest
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady, Refused
+from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.storage.store import Artifact
 from stormcast_tw.verification import record
 from stormcast_tw.verification.record import ARCHIVE, KIND, Bench, Scoring, address, records, score, statistics_of
 from stormcast_tw.verification.scores.statistics import total
+from stormcast_tw.verification.systems import simulated as simulated_truth
 from stormcast_tw.verification.systems.baselines import DETERMINISTIC
 from stormcast_tw.verification.systems.dressing import TrainingSpan
-from stormcast_tw.verification.systems.truth import SETTLED, OperationalTruth, SimulatedTruth, on_target
+from stormcast_tw.verification.systems.simulated import SimulatedTruth
+from stormcast_tw.verification.systems.truth import SETTLED, OperationalTruth
 from tests.conftest import CYCLE, NOW, SMALL
 from tests.verification import provider_files as files
 from tests.verification.published_runs import LEADS, MEMBERS, Place, direct_start, publish
@@ -48,7 +51,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, small_package) -> Scored:
     bench = Bench(place.published, place.work, SimulatedTruth(place.world), small_package.invariants, said.append)
     run = publish(place, CYCLE, noise=0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "simulated_start", direct_start)
+        patch.setattr(simulated_truth, "simulated_start", direct_start)
         made = score(bench, run, SCORING, NOW)
     return Scored(place, bench, run, made, tuple(said))
 
@@ -88,7 +91,7 @@ def test_a_cycle_is_scored_against_every_baseline(scored: Scored):
     np.testing.assert_allclose(mean_square.sel(system="forecast"), 0.25 / MEMBERS, rtol=0.1)
     state = place.work.open(place.work.list("prepared", f"demo/{CYCLE}")[0], "state")["t2m"].values
     truth = place.world.box(CYCLE.valid_time(2))
-    by_hand = np.abs(state - on_target(truth, SMALL)["t2m"]).sum(dtype=np.float64)
+    by_hand = np.abs(state - on_grid(truth, SMALL)["t2m"]).sum(dtype=np.float64)
     crps = sums["crps"].sel(system="persistence", variable="t2m", region="all").isel(lead_time=1)
     assert float(crps) == pytest.approx(by_hand, rel=1e-4)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.clock import TAIPEI
 from stormcast_tw.simulation.files.qpesums import (
     GRID,
     NO_ECHO,
@@ -25,7 +26,6 @@ from stormcast_tw.simulation.files.qpesums import (
     observed_reflectivity,
 )
 from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.sources.opendata_document import TAIPEI
 
 OLD_GRID = Grid("QPESUMS", 19.975, 27.025, 95, 117.975, 123.525, 75)
 """The grid of O-B0045-001 until 2022: 0.075 degree."""

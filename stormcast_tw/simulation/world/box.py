@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.world.climate import LATITUDE_0, LONGITUDE_0
 from stormcast_tw.simulation.world.geography import distance_km, land_mask, orography
 

@@ -16,7 +16,8 @@ import xarray as xr
 from scipy.interpolate import make_interp_spline
 
 from stormcast_tw.cycle import datetime64
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
+from stormcast_tw.settings import WORLD_SEED
 from stormcast_tw.simulation.world.background import background
 from stormcast_tw.simulation.world.box import BOX, INNER, X_KM, Y_KM, Terrain, terrain
 from stormcast_tw.simulation.world.chance import Array, Branch, Chance, hour_index
@@ -29,7 +30,6 @@ from stormcast_tw.variables import STATE_SETS, VARIABLES
 
 FloatArray = npt.NDArray[np.float64]
 
-DEFAULT_SEED = 20150808
 SURFACE_IDS = STATE_SETS["surface"].ids
 
 LAPSE_RATE = 5.4e-3
@@ -47,7 +47,7 @@ FORESIGHT_HOURS = 12
 class World:
     """One simulated atmosphere: a seed and the branches taken from it."""
 
-    seed: int = DEFAULT_SEED
+    seed: int = WORLD_SEED
     branches: tuple[Branch, ...] = ()
 
     @property

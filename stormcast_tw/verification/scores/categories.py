@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw.products.ensemble import Side
 from stormcast_tw.products.surface import BEAUFORT_LIMITS
+from stormcast_tw.regions.region import Side
 
 Array = npt.NDArray[Any]
 

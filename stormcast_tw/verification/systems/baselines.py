@@ -6,7 +6,7 @@ rwrp           the RWRP run whose state the forecast started from, at the same v
 global         the global model that drove the forecast, interpolated; no rain
 extrapolation  the rain of init_time carried along (nowcast.py); rain only
 steps          the same with noise for what cannot be carried along (nowcast.py); rain only
-perfect        the simulated world branched at init_time: the best that chance allows
+perfect        the simulated world branched at init_time: the best that chance allows (simulated.py)
 =============  ==================================================================================
 
 Those of DETERMINISTIC are scored twice, as they are and dressed with their own errors (dressing.py).
@@ -25,12 +25,11 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.schema import array_attributes, member_coordinate, time_coordinates
-from stormcast_tw.simulation.world.weather import FORESIGHT_HOURS, World
 from stormcast_tw.variables import STATE_SETS, VARIABLES
 from stormcast_tw.verification.systems import nowcast
 from stormcast_tw.verification.systems.dressing import MEMBERS, error_of
 from stormcast_tw.verification.systems.start import Start
-from stormcast_tw.verification.systems.truth import Truth, on_target
+from stormcast_tw.verification.systems.truth import Truth
 
 Array = npt.NDArray[np.float32]
 
@@ -85,20 +84,6 @@ def global_background(background: xr.Dataset, cycle: Cycle, lead_hours: int, gri
     there = [name for name in NO_RAIN if name in background]
     fields = {name: background[name].values[1 : lead_hours + 1] for name in there}
     return deterministic(fields, cycle, grid, "interpolated global background")
-
-
-def perfect_ensemble(world: World, cycle: Cycle, lead_hours: int, grid: Grid, members: int = MEMBERS) -> xr.Dataset:
-    """Return branches of the simulated world at init_time: they know the truth up to then, and what upstream shows.
-
-    Truth and members are exchangeable, so spread and error are equal in the mean, and no system that does not know the
-    future has a lower expected score. Measured of branches without foresight, spread over error of t2m, u10m, v10m and
-    tp01, leads of 1, 6 and 12 h together: 1.001, 0.998, 1.001, 1.010 (+- 0.02) over 480 cycles of ten years; 0.956,
-    1.012, 1.022, 0.958 (+- 0.025) over 240 others of the five years before.
-    """
-    branches = [world.branch(cycle.init_time, f"perfect {m}", FORESIGHT_HOURS) for m in range(members)]
-    maps = [[on_target(b.box(cycle.valid_time(lead)), grid) for lead in range(1, lead_hours + 1)] for b in branches]
-    fields = {name: np.stack([[at_lead[name] for at_lead in member] for member in maps]) for name in SURFACE}
-    return system(fields, cycle, grid, "perfect ensemble")
 
 
 def deterministic_baselines(start: Start, truth: Truth) -> tuple[dict[str, xr.Dataset], dict[str, str]]:

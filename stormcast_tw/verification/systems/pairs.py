@@ -17,7 +17,7 @@ from stormcast_tw.verification.scores.strata import Strata
 from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems.dressing import dress
 from stormcast_tw.verification.systems.start import Invariants, Start
-from stormcast_tw.verification.systems.truth import SimulatedTruth, Truth
+from stormcast_tw.verification.systems.truth import Truth
 
 FORECAST = "forecast"
 """The system that is judged."""
@@ -68,8 +68,7 @@ def gather(
             absent[name + DRESSED] = "there is no archive of its errors"
     if "extrapolation" in single:
         systems["steps"] = baselines.steps_ensemble(start, truth, _seed(seed, cycle, "steps"))
-    if isinstance(truth, SimulatedTruth):
-        systems["perfect"] = baselines.perfect_ensemble(truth.world, cycle, lead_hours, grid)
+    systems |= truth.systems_of(start)
     return Pairs(cycle, systems, there, strata(cycle, truth, lead_hours, grid, invariants), absent)
 
 

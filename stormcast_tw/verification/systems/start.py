@@ -1,43 +1,22 @@
-"""What a forecast started from: as it was published, or as it would have been in any cycle of a simulated world."""
+"""What a published forecast started from."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw.cycle import Cycle, hours
+from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
-from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
 from stormcast_tw.plan import Plan
-from stormcast_tw.simulation.files import global_ai as simulated_global_ai
-from stormcast_tw.simulation.files import qpesums as simulated_qpesums
-from stormcast_tw.simulation.files import rwrp as simulated_rwrp
-from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.sources.global_ai import STEP_HOURS, GlobalAI
-from stormcast_tw.sources.global_ai import path as global_ai_path
-from stormcast_tw.sources.qpesums import Qpesums
-from stormcast_tw.sources.qpesums import path as qpesums_path
-from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
-from stormcast_tw.sources.rwrp import path as rwrp_path
-from stormcast_tw.sources.translate.time_steps import bracketing_leads
-from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.storage.store import Address, Artifact, Store
-from stormcast_tw.variables import variable_set
-from stormcast_tw.verification.systems.truth import RAIN, WEATHER, read
 
 Invariants = Mapping[str, npt.NDArray[np.float32]]
 """A package's constant fields, each (y, x)."""
-
-STATE = variable_set("state", *WEATHER.ids, "orog")
-RWRP_HOURS_BEFORE, GLOBAL_HOURS_BEFORE = 1, 12
-"""How old the newest runs are that a simulated cycle starts from."""
 
 
 @dataclass(frozen=True)
@@ -75,32 +54,3 @@ def start_of(work: Store, run: Artifact) -> Start:
 def _address(uri: str) -> Address:
     kind, experiment, cycle, run = uri.rsplit("/", 4)[-4:]
     return Address(kind=kind, experiment=experiment, cycle=cycle, run=run)
-
-
-def simulated_start(world: World, cycle: Cycle, lead_hours: int, grid: Grid, invariants: Invariants) -> Start:
-    """Return what a forecast of any cycle of a simulated world would start from, by way of the providers' files."""
-    run, global_run = cycle.init_time - hours(RWRP_HOURS_BEFORE), cycle.init_time - hours(GLOBAL_HOURS_BEFORE)
-    hourly = tuple(cycle.valid_time(lead) for lead in range(lead_hours + 1))
-    with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
-        for path, data in _files(world, cycle, hourly):
-            target = Path(scratch, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        folder = Folder(scratch)
-        state = read(RwrpState(folder), hourly[:1], STATE, run).dataset
-        rain = read(Qpesums(folder), hourly[:1], RAIN).dataset
-        model_rain = read(RwrpRain(folder), hourly[:1], RAIN, run).dataset
-        background = read(GlobalAI(folder, grid), hourly, WEATHER, global_run).dataset
-    prepared = prepare_state(state, rain, model_rain, grid, invariants["orog"])
-    by_lead = prepare_background(background, grid, WEATHER).rename(valid_time="lead_time")
-    return Start(cycle, lead_hours, grid, prepared, by_lead, run)
-
-
-def _files(world: World, cycle: Cycle, hourly: tuple[datetime, ...]) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, bytes) of the files that state, rain and the surface of the background are read from."""
-    run, global_run = cycle.init_time - hours(RWRP_HOURS_BEFORE), cycle.init_time - hours(GLOBAL_HOURS_BEFORE)
-    for lead in range(RWRP_HOURS_BEFORE + 1):
-        yield rwrp_path(run, run + hours(lead)), simulated_rwrp.encode(world, run, lead)
-    yield qpesums_path(cycle.init_time), simulated_qpesums.encode(world, cycle.init_time)
-    for lead in bracketing_leads(global_run, hourly, STEP_HOURS):
-        yield global_ai_path(global_run, lead), simulated_global_ai.encode(world, global_run, lead)

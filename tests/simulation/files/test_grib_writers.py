@@ -10,7 +10,7 @@ import eccodes
 import numpy as np
 import pytest
 
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.files import aifs, cwa_wrf, gfs, global_ai
 from stormcast_tw.simulation.world.box import BOX
 from stormcast_tw.simulation.world.climate import LEVELS_HPA

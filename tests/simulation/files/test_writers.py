@@ -9,7 +9,8 @@ import netCDF4
 import numpy as np
 import pytest
 
-from stormcast_tw.grid import TAIWAN_2KM, to_earth_relative
+from stormcast_tw.grid import to_earth_relative
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.files import global_ai, qpesums, rwrp
 from stormcast_tw.simulation.world.box import BOX, Sampler
 from stormcast_tw.simulation.world.climate import LEVELS_HPA

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.world.box import BOX, INNER, Sampler, terrain
 from stormcast_tw.simulation.world.geography import land_mask, orography, radar_coverage
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from stormcast_tw.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.world.box import DX_KM, DY_KM, INNER
 from stormcast_tw.simulation.world.weather import SURFACE_IDS, World
 from tests.simulation.yardsticks import (

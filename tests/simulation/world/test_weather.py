@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.files.global_ai import points
 from stormcast_tw.simulation.world.climate import LEVELS_HPA, R_DRY
 from stormcast_tw.simulation.world.regimes import REGIMES

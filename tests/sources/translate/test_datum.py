@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.translate.datum import to_wgs84
 
 QPESUMS = Grid("QPESUMS", 20.0, 27.0, 561, 118.0, 123.5, 441)

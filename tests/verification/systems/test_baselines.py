@@ -11,10 +11,12 @@ import pytest
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.simulation.files import rwrp
+from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.verification.systems import baselines
-from stormcast_tw.verification.systems.start import Start, simulated_start
-from stormcast_tw.verification.systems.truth import OperationalTruth, SimulatedTruth, on_target
+from stormcast_tw.verification.systems import baselines, simulated
+from stormcast_tw.verification.systems.simulated import SimulatedTruth, simulated_start
+from stormcast_tw.verification.systems.start import Start
+from stormcast_tw.verification.systems.truth import OperationalTruth
 from tests.conftest import CYCLE, NOW, SMALL
 from tests.verification import provider_files as files
 
@@ -60,7 +62,7 @@ def test_rwrp_is_its_run_at_the_same_valid_times(start: Start):
     run = CYCLE.init_time - timedelta(hours=1)
     assert start.rwrp_run == run
     for lead in (1, 3):
-        says = on_target(rwrp.run_on_box(WORLD, run, lead + 1), SMALL)
+        says = on_grid(rwrp.run_on_box(WORLD, run, lead + 1), SMALL)
         for name in SURFACE:
             np.testing.assert_array_equal(found["rwrp"][name].values[0, lead - 1], says[name])
 
@@ -81,7 +83,7 @@ def test_rwrp_from_its_files_is_the_same_run(start: Start, tmp_path: Path):
 
 
 def test_members_of_the_perfect_ensemble_are_distinct_and_none_is_the_truth():
-    found = baselines.perfect_ensemble(WORLD, CYCLE, 2, SMALL, members=4)
+    found = simulated.perfect_ensemble(WORLD, CYCLE, 2, SMALL, members=4)
     truth = TRUTH.surface(CYCLE, 2, SMALL, NOW)
     fields = [*found["u10m"].values[:, 0], truth["u10m"].values[0]]
     for first in range(5):
@@ -95,7 +97,7 @@ def test_spread_of_the_perfect_ensemble_is_its_error():
     for number in range(20):
         cycle = Cycle(CYCLE.init_time + timedelta(hours=6 * 73 * number))
         members = [WORLD.branch(cycle.init_time, f"perfect {m}") for m in range(6)]
-        fields = [on_target(world.box(cycle.valid_time(3)), SMALL)["t2m"] for world in (WORLD, *members)]
+        fields = [on_grid(world.box(cycle.valid_time(3)), SMALL)["t2m"] for world in (WORLD, *members)]
         truth, ensemble = fields[0], np.stack(fields[1:])
         variance += ensemble.var(axis=0, ddof=1).mean() * 7 / 6
         error += ((ensemble.mean(axis=0) - truth) ** 2).mean()

@@ -114,7 +114,7 @@ def test_without_pysteps_the_cure_is_named(monkeypatch: pytest.MonkeyPatch):
 def test_pysteps_is_imported_late_and_says_nothing():
     script = (
         "import sys, numpy as np\n"
-        "from stormcast_tw.verification import nowcast\n"
+        "from stormcast_tw.verification.systems import nowcast\n"
         "assert 'pysteps' not in sys.modules\n"
         "nowcast.extrapolation(np.ones((8, 8), np.float32), np.zeros((2, 8, 8)), 1)\n"
         "assert 'pysteps' in sys.modules\n"

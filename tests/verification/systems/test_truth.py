@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.grid import TAIWAN_2KM, Grid
+from stormcast_tw.grid import Grid
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.simulation.files import qpesums, rwrp
+from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.geography import radar_coverage
 from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.verification.systems.start import simulated_start
-from stormcast_tw.verification.systems.truth import SETTLED, OperationalTruth, SimulatedTruth, on_target
+from stormcast_tw.verification.systems.simulated import SimulatedTruth, simulated_start
+from stormcast_tw.verification.systems.truth import SETTLED, OperationalTruth
 from tests.conftest import CYCLE, SMALL
 from tests.verification import provider_files as files
 
@@ -59,9 +61,9 @@ def test_past_rain_is_what_radar_saw_of_the_hours_up_to_init_time():
 
 def test_the_seed_is_proved_by_what_the_forecast_started_from(small_package):
     start = simulated_start(WORLD, CYCLE, 1, SMALL, small_package.invariants)
-    SimulatedTruth(WORLD).require_same_world(start.state, start.rwrp_run, CYCLE, SMALL)
+    SimulatedTruth(WORLD).require_start(start)
     with pytest.raises(BadInput, match=r"20260611T06Z: the wind .* from the world of seed 7; allowed 1: "):
-        SimulatedTruth(World(7)).require_same_world(start.state, start.rwrp_run, CYCLE, SMALL)
+        SimulatedTruth(World(7)).require_start(start)
 
 
 def test_operational_truth_is_analyses_and_observed_rain(operational: OperationalTruth):
@@ -69,10 +71,10 @@ def test_operational_truth_is_analyses_and_observed_rain(operational: Operationa
     assert found.attrs["simulated"] == 1
     for lead in (1, 2):
         at = found.isel(lead_time=lead - 1)
-        analysed = on_target(rwrp.run_on_box(WORLD, CYCLE.valid_time(lead), 0), SMALL)
+        analysed = on_grid(rwrp.run_on_box(WORLD, CYCLE.valid_time(lead), 0), SMALL)
         for name, tolerance in (("t2m", 0.2), ("u10m", 0.2), ("v10m", 0.2)):
             assert np.sqrt(np.mean((at[name].values - analysed[name]) ** 2)) < tolerance
-        truth = on_target(WORLD.box(CYCLE.valid_time(lead)), SMALL)["tp01"]
+        truth = on_grid(WORLD.box(CYCLE.valid_time(lead)), SMALL)["tp01"]
         assert np.corrcoef(at["tp01"].values.ravel(), truth.ravel())[0, 1] > 0.9
 
 

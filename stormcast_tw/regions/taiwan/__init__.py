@@ -1,0 +1,8 @@
+"""Taiwan, as the disaster-prevention centre forecasts it."""
+
+from stormcast_tw.regions.region import Region
+from stormcast_tw.regions.taiwan.clock import TAIPEI
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
+from stormcast_tw.regions.taiwan.thresholds import HAZARDS
+
+TAIWAN = Region(name="taiwan", grid=TAIWAN_2KM, clock=TAIPEI, hazards=HAZARDS)

@@ -1,0 +1,6 @@
+"""The forecast grid of Taiwan."""
+
+from stormcast_tw.grid import Grid
+
+TAIWAN_2KM = Grid("TAIWAN_2KM", 21.6, 25.6, 224, 119.75, 122.25, 128)
+"""224 x 128 points, about 2 km apart, both ends of the domain included."""
