@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from stormcast_tw.sources.isolated import read_apart
+from stormcast_tw.sources.isolated import read_isolated
 from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 from tests.sources.test_contract import ROWS, put
@@ -27,7 +27,7 @@ def main() -> None:
             put(folder, files)
             source = row.source(Folder(folder))
             asked = row.valid_times, variable_set("asked", *row.ids), row.init_time
-            used = read_apart(source, source.find(*asked)).used
+            used = read_isolated(source, source.find(*asked)).used
         read, requested = sum(u.bytes_used for u in used), row.requested(files)
         index, everything = sum(u.bytes_of_index for u in used), sum(map(len, files.values()))
         print(f"| {name} | {everything:,} | {requested:,} | {read:,} | {read / requested - 1:.2%} | {index:,} |")

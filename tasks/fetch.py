@@ -20,7 +20,7 @@ from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
-from stormcast_tw.sources.table import providers
+from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from tasks.policy import artifact_key, emit, under
@@ -45,7 +45,7 @@ def await_inputs(
     input is missing at the deadline; BadInput if all that was delivered is damaged.
     """
     need = Need(cycle, lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
-    sources = providers(settings(), Grid.parse(package.grid))
+    sources = all_sources(settings(), Grid.parse(package.grid))
     log = get_run_logger()
     for last in _looks(cycle, now, wait):
         inputs = look(need, sources, rejected)
@@ -94,7 +94,7 @@ def fetch_background(inputs: InputSet, package: Description, experiment: str, no
 def _fetch(
     inputs: InputSet, names: tuple[InputName, ...], package: Description, experiment: str, now: datetime
 ) -> Artifact:
-    sources = providers(settings(), Grid.parse(package.grid))
+    sources = all_sources(settings(), Grid.parse(package.grid))
     store = Store(settings().work_root)
     artifact = fetch(store, inputs, names, sources, settings().package, package, experiment, now)
     words = labels(simulated=artifact.simulated, trained=None)

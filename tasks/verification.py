@@ -18,7 +18,7 @@ from stormcast_tw.operations.events import Event
 from stormcast_tw.plan import CycleText, ExperimentName, Frozen
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import WORLD_SEED, settings
-from stormcast_tw.sources.table import providers
+from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from stormcast_tw.verification import choice, record, skill
@@ -52,7 +52,7 @@ class Judging(Frozen):
 
     def _truth(self, grid: Grid) -> Truth:
         if self.truth == "operational":
-            return OperationalTruth(providers(settings(), grid))
+            return OperationalTruth(all_sources(settings(), grid))
         from stormcast_tw.verification.systems.simulated import simulated_truth
 
         return simulated_truth(self.world_seed)
@@ -153,7 +153,7 @@ def _side(described: packages.Description, runs: list[Artifact]) -> choice.Side:
     with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as nowhere:
         elsewhere = settings().model_copy(update={"inputs_root": nowhere, "providers": {}})
         live = choice.drivers(
-            BACKGROUND_SETS[described.background_set], providers(elsewhere, Grid.parse(described.grid))
+            BACKGROUND_SETS[described.background_set], all_sources(elsewhere, Grid.parse(described.grid))
         )
     return choice.Side(
         name=described.name,

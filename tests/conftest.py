@@ -13,6 +13,8 @@ import xarray as xr
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # two workers of two threads each would wait for each other
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.forecast.rollout import Job

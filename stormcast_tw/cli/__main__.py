@@ -111,11 +111,11 @@ def inputs(
     from stormcast_tw.grid import Grid
     from stormcast_tw.inputs.readiness import Need, look
     from stormcast_tw.model.package import read_description
-    from stormcast_tw.sources.table import providers
+    from stormcast_tw.sources.table import all_sources
     from stormcast_tw.variables import BACKGROUND_SETS
 
     package = read_description(settings().package)
-    sources = providers(settings(), Grid.parse(package.grid))
+    sources = all_sources(settings(), Grid.parse(package.grid))
     need = Need(Cycle.parse(cycle), lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
     while True:
         found = look(need, sources)

@@ -26,7 +26,6 @@ from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear
 from stormcast_tw.settings import code_version
 from stormcast_tw.sources.base import Reading, Source
-from stormcast_tw.sources.isolated import read_apart
 from stormcast_tw.storage.store import Address, Artifact, Draft, Store
 from stormcast_tw.variables import VARIABLES
 
@@ -98,7 +97,7 @@ def fetch(
 def _read(found: Input, source: Source) -> Reading:
     located = found.located()
     try:
-        return read_apart(source, located)
+        return source.read(located)
     except (Refused, NotReady, Unreachable) as error:
         raise _unusable(found, error) from error
 
@@ -124,7 +123,7 @@ def _hour_before(
     located = found.located()
     try:
         there = providers[found.source].find((before,), located.variables, found.init_time)
-        return read_apart(providers[found.source], there).dataset
+        return providers[found.source].read(there).dataset
     except StormcastError:
         return None
 

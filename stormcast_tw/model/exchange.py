@@ -1,7 +1,7 @@
-"""Packages for and from other tools: physicsnemo `.mdlus` checkpoints with the package's description beside them.
+"""Exchange of packages with other tools: physicsnemo `.mdlus` checkpoints with the package's description beside them.
 
-A `.mdlus` file is a zip of weights (`model.pt`), constructor arguments (`args.json`) and versions. What comes in is
-loaded weights-only into networks that *our* description builds, so that nothing in the file can run.
+A `.mdlus` file is a zip of weights (`model.pt`), constructor arguments (`args.json`) and versions. Imported
+weights are loaded weights-only into networks built from *our* description, so nothing in the file can run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from stormcast_tw.model.package import (
 
 
 def export_mdlus(package: ModelPackage, source: Path, folder: Path) -> list[Path]:
-    """Write `<role>.mdlus` of every network, `package.json` and the invariants of `source` into `folder`."""
+    """Write `<role>.mdlus` for every network, and `package.json` and the invariants of `source`, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for role, network in package.networks.items():
@@ -46,9 +46,10 @@ def export_mdlus(package: ModelPackage, source: Path, folder: Path) -> list[Path
 
 
 def import_mdlus(folder: Path) -> ModelPackage:
-    """Read what `export_mdlus` wrote, or `.mdlus` files of the same networks trained elsewhere.
+    """Read a folder that `export_mdlus` wrote, or `.mdlus` files of the same networks trained elsewhere.
 
-    Raises BadPackage for a file that is not one, or whose weights do not fit the description's networks.
+    Raises BadPackage for a file that is not an `.mdlus` checkpoint or whose weights do not fit the description's
+    networks.
     """
     description = read_description(folder)
     grid = Grid.parse(description.grid)

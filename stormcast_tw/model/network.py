@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import torch
 
+from stormcast_tw.model import physicsnemo_import
 from stormcast_tw.plan import Frozen
 
 Role = Literal["regression", "diffusion", "background_only_regression", "background_only_diffusion"]
-"""The two stages of a step; and, in packages that can begin without a state, the two that make one (CorrDiff's)."""
+"""The two stages of a step and, in packages that can begin without a state, the two that make one (as in CorrDiff)."""
 
 
 class Architecture(Frozen):
@@ -25,7 +25,7 @@ class Architecture(Frozen):
 
 
 class Channels(Frozen):
-    """How many fields a network sees and gives, before folding."""
+    """Number of fields a network predicts (`state`) and is conditioned on (`condition`), before folding."""
 
     state: int
     condition: int
@@ -47,16 +47,11 @@ def build(role: Role, size: Architecture, channels: Channels, shape: tuple[int, 
     Regressions: F(condition, 0) -> state, no noise embedding. Diffusions: D(x, sigma, condition), EDM-preconditioned
     with sigma_data = 1, because residuals are divided by their own standard deviation.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from physicsnemo.diffusion.preconditioners import EDMPreconditioner
-        from physicsnemo.diffusion.utils import ConcatConditionWrapper
-        from physicsnemo.models.diffusion_unets import SongUNet
-
+    parts = physicsnemo_import.classes()
     area = factor * factor
     state, condition = channels.state * area, channels.condition * area
     regression = role.endswith("regression")
-    network: torch.nn.Module = SongUNet(
+    network: torch.nn.Module = parts.SongUNet(
         img_resolution=[shape[0] // factor, shape[1] // factor],
         in_channels=condition if regression else state + condition,
         out_channels=state,
@@ -65,27 +60,26 @@ def build(role: Role, size: Architecture, channels: Channels, shape: tuple[int, 
     )
     if regression:
         return network
-    preconditioned: torch.nn.Module = EDMPreconditioner(ConcatConditionWrapper(network), sigma_data=1.0)
+    preconditioned: torch.nn.Module = parts.EDMPreconditioner(parts.ConcatConditionWrapper(network), sigma_data=1.0)
     return preconditioned
 
 
 def for_inference(network: torch.nn.Module) -> torch.nn.Module:
-    """Make a network ready to be run, and return it: no gradients, no dropout, group norm as it was trained.
+    """Prepare a network for inference and return it: no gradients, no dropout, group norm as in training.
 
-    Evaluated, physicsnemo's GroupNorm takes a path of its own: unbiased variances, which it never learnt with (up to
-    2e-4 of a standard deviation in the demo), and 1.5 times the time of the whole network on a CPU (measured).
+    In evaluation mode physicsnemo's GroupNorm takes another path, with unbiased variances that it was not trained with
+    (up to 2e-4 of a standard deviation in the demo), and on a CPU the whole network takes 1.5 times as long (measured).
     """
-    from physicsnemo.nn import GroupNorm
-
+    group_norm = physicsnemo_import.classes().GroupNorm
     network.eval().requires_grad_(False)
     for module in network.modules():
-        if isinstance(module, GroupNorm):
+        if isinstance(module, group_norm):
             module.train()
     return network
 
 
 def zero_output(network: torch.nn.Module) -> None:
-    """Set the last layer of a network to zero: the regression then predicts no change, the diffusion c_skip x."""
+    """Zero the last layer of a network: the regression then predicts no change and the diffusion returns c_skip x."""
     for name, module in network.named_modules():
         if name.endswith("aux_conv"):
             for parameter in module.parameters():

@@ -1,4 +1,4 @@
-"""Standard normal noise that depends on what it is for and on nothing else."""
+"""Standard normal noise, a function of what it is used for (seed, init_time, member, lead, draw) and nothing else."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from stormcast_tw.model.waves import WAVES_A_SIDE, cosines
 
 Array = npt.NDArray[np.float32]
 Noise = Callable[[int], Array]
-"""The noise of a lead: (member, variable, y, x)."""
+"""Maps a lead in hours to its noise (member, variable, y, x)."""
 
 
 def standard_normal(
     base_seed: int, init_time: datetime, member: int, lead_hours: int, shape: tuple[int, ...], draw: int = 0
 ) -> Array:
-    """Return standard normal float32 values of `shape`, the same whatever the batch, the order or the device.
+    """Return standard normal float32 values of `shape`, the same for any batch, order or device.
 
-    numpy's Philox generator, its 128-bit key the BLAKE2b digest of (base_seed, init_time, member, lead_hours, draw).
-    The mapping from Philox to normals is numpy's and may change between numpy versions; manifests name the version.
+    The generator is numpy's Philox; its 128-bit key is the BLAKE2b digest of (base_seed, init_time, member, lead_hours,
+    draw). The mapping from Philox to normals is numpy's and may change between numpy versions; manifests name the
+    version.
     """
-    what = struct.pack("<Qqqqq", base_seed, int(as_utc(init_time).timestamp()), member, lead_hours, draw)
-    key = int.from_bytes(hashlib.blake2b(what, digest_size=16).digest(), "little")
+    purpose = struct.pack("<Qqqqq", base_seed, int(as_utc(init_time).timestamp()), member, lead_hours, draw)
+    key = int.from_bytes(hashlib.blake2b(purpose, digest_size=16).digest(), "little")
     return np.random.Generator(np.random.Philox(key=key)).standard_normal(shape, dtype=np.float32)
 
 
@@ -39,11 +40,12 @@ def hourly_noise(
     persistence: npt.NDArray[np.float64],
     shape: tuple[int, int],
 ) -> Noise:
-    """Return the noise of some members' leads: at every lead standard normal and white, in time only as white as said.
+    """Return the noise of `members` by lead: standard normal and white at every lead, correlated in time as given.
 
-    `persistence` (variable, wave) is the correlation of the amplitudes of one lead's widest waves with the next one's:
-    a first-order autoregression, as of the patterns of ECMWF's SPPT (Palmer et al. 2009, Technical Memorandum 598),
-    here of the draws' own amplitudes, so that the noise of every lead stays what the networks know.
+    `persistence` (variable, wave) is the correlation of the amplitudes of the widest waves at one lead with those at
+    the next: a first-order autoregression, as for the patterns of ECMWF's SPPT (Palmer et al. 2009, Technical
+    Memorandum 598), here applied to the amplitudes of the draws themselves, so that the noise at every lead keeps the
+    distribution that the networks were trained on.
     """
     y, x = (cosines(size)[:WAVES_A_SIDE] for size in shape)
     persists = persistence.reshape(-1, WAVES_A_SIDE, WAVES_A_SIDE)

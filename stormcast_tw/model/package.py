@@ -1,4 +1,4 @@
-"""Model packages: a folder of `package.json` and safetensors that says everything a forecast needs to know.
+"""Model packages: a folder of `package.json` and safetensors that holds everything a forecast needs to know.
 
 Nothing in a package can execute code: JSON validated against this module, and tensors.
 """
@@ -44,7 +44,7 @@ class Scale(Frozen):
 
 
 class WidestWaves(Frozen):
-    """What an ensemble was measured to lack of a residual's widest waves, in the order of `waves.WAVES`.
+    """What the ensemble was measured to be missing in a residual's widest waves, in the order of `waves.WAVES`.
 
     `std`: how much of the noise's amplitude is added, in units of the residual's standard deviation; `persistence`: the
     correlation of the noise's amplitude with that of the hour before.
@@ -55,16 +55,16 @@ class WidestWaves(Frozen):
 
 
 class StateScale(Scale):
-    """Also the standard deviations of its one-hour tendency and of the regression's residual."""
+    """A `Scale` with the standard deviations of the variable's one-hour tendency and of the regression's residual."""
 
     tendency_std: float = Field(gt=0)
     residual_std: float = Field(gt=0)
     background_only_residual_std: float | None = Field(default=None, gt=0)
-    """That of a state made from the background alone, where the package can make one."""
+    """Residual standard deviation of a state made from the background alone, if the package can make one."""
     widest_waves: WidestWaves | None = None
-    """Of the residual, where what the diffusion understates is added."""
+    """Correction of the residual's widest waves, if the variance that the diffusion understates is to be added."""
     gain: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(default=None, min_length=OCTAVES, max_length=OCTAVES)
-    """What the other waves of a sampled residual are multiplied by, by octave, for a spread that is the error."""
+    """Factors, by octave, for the other waves of a sampled residual: they make the spread equal the error."""
 
 
 class Network(Frozen):
@@ -76,7 +76,7 @@ class Network(Frozen):
 
 
 class Description(Frozen):
-    """`package.json`, whole. Its canonical digest is the package's digest; it holds the sha256 of every file."""
+    """The whole of `package.json`. Its canonical digest is the package's digest; it holds the sha256 of every file."""
 
     format: Literal[2] = 2
     name: str
@@ -94,14 +94,16 @@ class Description(Frozen):
     invariants: dict[str, Scale]
     fold: int = Field(ge=1, le=8)
     detail_widths: tuple[int, ...] = ()
-    """Odd, ascending, in points: the networks of a step also see, scale by scale, by how much the state differs from
-    its mean over so many points a side, in units of the hourly change. Small in a state, it decides what comes next."""
+    """Widths of neighbourhoods in points, odd and ascending: the networks of a step also see, scale by scale, how far
+    the state is from its mean over a square of this width, in units of the hourly change. These differences are small
+    compared with the state, but decide what comes next."""
     background_details: bool = False
-    """The networks of a step see the background's change in the hour instead of the background after it, and how far
-    the state's widest mean is from the background, in the variables of both; both in units of the hourly change."""
+    """If true, the networks of a step see the background's change during the hour instead of the background at its end,
+    and how far the state's widest mean is from the background in the variables that both have; both in units of the
+    hourly change."""
     shapiro_order: int = Field(default=0, ge=0, le=8)
-    """n of the filter that every hour's change goes through, 0 for none: a wave of L points keeps 1 - sin(pi / L)^(2n)
-    of it (Shapiro 1970, 10.1029/RG008i002p00359). Variables with a transform are left as they are."""
+    """Order n of the filter applied to every hour's change, 0 for none: a wave of L points keeps 1 - sin(pi / L)^(2n)
+    of its amplitude (Shapiro 1970, 10.1029/RG008i002p00359). Variables with a transform are not filtered."""
     networks: tuple[Network, ...]
     sampler: Sampler
     precision: Literal["float32"] = "float32"
@@ -132,23 +134,23 @@ class Description(Frozen):
     def digest(self) -> str:
         """sha256 of the canonical description, which holds the sha256 of every file.
 
-        Without what is as by default, so that a field that a later version adds changes no package's digest.
+        Default values are left out, so that a field added by a later version changes no package's digest.
         """
         return digest_of(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def begins_alone(self) -> bool:
-        """True if it can make a state from the background, where there is none."""
+        """True if the package can make a state from the background alone."""
         return {"background_only_regression", "background_only_diffusion"} <= {n.role for n in self.networks}
 
     @property
     def driven(self) -> tuple[str, ...]:
-        """The variables of the state that the background has too, in the state's order."""
+        """The state variables that the background also has, in the state's order."""
         return tuple(variable for variable in self.state if variable in self.background)
 
     @property
     def channels(self) -> dict[Role, Channels]:
-        """The channels of each network, before folding."""
+        """The number of channels of each network, before folding."""
         state = len(self.state)
         alone = len(self.background) + len(self.invariants) + TIME_CHANNELS
         details = state * len(self.detail_widths) + (len(self.driven) if self.background_details else 0)
@@ -177,18 +179,18 @@ class ModelPackage:
 
     @property
     def state_set(self) -> VariableSet:
-        """What it predicts."""
+        """The variables it predicts."""
         return STATE_SETS[self.description.state_set]
 
     @property
     def background_set(self) -> VariableSet:
-        """What drives it."""
+        """The variables that drive it."""
         return BACKGROUND_SETS[self.description.background_set]
 
     def noise(self, base_seed: int, init_time: datetime, members: Sequence[int]) -> Noise:
-        """Return the noise of some members of an ensemble, as persistent as the package says."""
+        """Return the noise of `members` by lead, with the persistence that the package gives."""
         waves = [scale.widest_waves for scale in self.description.state.values()]
-        persistence = [(0.0,) * WAVES if one is None else one.persistence for one in waves]
+        persistence = [(0.0,) * WAVES if widest is None else widest.persistence for widest in waves]
         return hourly_noise(base_seed, init_time, members, np.array(persistence), self.grid.shape)
 
     @property
@@ -198,7 +200,7 @@ class ModelPackage:
 
 
 def read_description(folder: Path) -> Description:
-    """Read and validate `package.json`; raises BadPackage with what is wrong."""
+    """Read and validate `package.json`; raises BadPackage with the first problem."""
     path = folder / DESCRIPTION
     try:
         return Description.model_validate_json(path.read_bytes())
@@ -216,7 +218,7 @@ def describe(folder: Path) -> Description:
     for name in (INVARIANTS_FILE, *(network.file for network in description.networks)):
         if name not in description.files:
             raise BadPackage(f"{path}: no sha256 of {name}")
-        _checked(folder / name, description.files[name])
+        _read_verified(folder / name, description.files[name])
     return description
 
 
@@ -232,10 +234,10 @@ def load(folder: Path) -> ModelPackage:
 
 
 def load_invariants(folder: Path, description: Description) -> dict[str, npt.NDArray[np.float32]]:
-    """Return lsm, orog and coverage, each (y, x) on the package's grid; raises BadPackage if one is not there."""
+    """Return lsm, orog and coverage, each (y, x) on the package's grid; raises BadPackage if one is missing."""
     path, shape = folder / INVARIANTS_FILE, Grid.parse(description.grid).shape
     try:
-        fields = load_arrays(_checked(path, description.files[INVARIANTS_FILE]))
+        fields = load_arrays(_read_verified(path, description.files[INVARIANTS_FILE]))
     except SafetensorError as error:
         raise BadPackage(f"{path}: {error}") from error
     for name in INVARIANTS.ids:
@@ -260,7 +262,7 @@ def save(package: ModelPackage, folder: Path) -> ModelPackage:
 
 
 def misfit(path: Path, role: Role, error: Exception) -> BadPackage:
-    """Return the error for weights of another network: the first of what torch lists, which may be hundreds."""
+    """Return the error for weights that do not fit: the first of torch's complaints, of which there may be hundreds."""
     listed = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     return BadPackage(f"{path}: weights do not fit the {role} network: {listed[0][:200]} ({len(listed)} such lines)")
 
@@ -271,14 +273,14 @@ def new_network(description: Description, network: Network, grid: Grid) -> torch
     return build(network.role, network.architecture, channels, grid.shape, description.fold)
 
 
-def _checked(path: Path, sha256: str) -> bytes:
+def _read_verified(path: Path, sha256: str) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise BadPackage(f"{path}: is missing from the package") from None
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise BadPackage(f"{path}: sha256 is {found}, the package says {sha256}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256:
+        raise BadPackage(f"{path}: sha256 is {digest}, the package says {sha256}")
     return data
 
 
@@ -286,7 +288,7 @@ def _network(folder: Path, description: Description, network: Network, grid: Gri
     path = folder / network.file
     module = new_network(description, network, grid)
     try:
-        module.load_state_dict(load_tensors(_checked(path, description.files[network.file])), strict=True)
+        module.load_state_dict(load_tensors(_read_verified(path, description.files[network.file])), strict=True)
     except (RuntimeError, SafetensorError) as error:
         raise misfit(path, network.role, error) from error
     return for_inference(module)

@@ -15,7 +15,7 @@ SIGNATURE = "package.sig"
 
 
 def sign(folder: Path, private_key: Path) -> Path:
-    """Sign the package with a private key (PEM, Ed25519, as of `openssl genpkey -algorithm ed25519`)."""
+    """Sign the package with a private key (PEM, Ed25519, as made by `openssl genpkey -algorithm ed25519`)."""
     key = load_pem_private_key(private_key.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise BadPackage(f"{private_key}: is not an Ed25519 private key")

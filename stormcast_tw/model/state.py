@@ -42,7 +42,7 @@ class State:
     def of(
         cls, values: npt.NDArray[np.float32], variables: VariableSet, valid_time: datetime, device: torch.device
     ) -> State:
-        """Take a float32 array (member, variable, y, x)."""
+        """Make a State of a float32 array (member, variable, y, x)."""
         tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
         return cls(tensor, variables, valid_time)
 

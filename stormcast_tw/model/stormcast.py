@@ -24,11 +24,11 @@ from stormcast_tw.solar import cos_zenith, hour_angle, year_phase
 from stormcast_tw.variables import VariableSet
 
 HOURLY_SHARE = 0.1
-"""Of its standard deviation: about what a variable of the background changes in an hour."""
+"""Typical hourly change of a background variable, as a share of its standard deviation."""
 
 
 class StormCast:
-    """A package made ready to step on a device."""
+    """A package on a device, ready to step."""
 
     def __init__(self, package: ModelPackage, device: torch.device | str = "cpu") -> None:
         self.package, self.device = package, torch.device(device)
@@ -53,7 +53,7 @@ class StormCast:
         self._invariants_vyx = torch.from_numpy(np.stack(fixed).astype(np.float32)).to(self.device)
 
     def _calibrate(self, scales: Sequence[StateScale]) -> None:
-        """Keep what was measured of sampled residuals, as wave amplitudes (v, wave in y, wave in x)."""
+        """Store the measured corrections of sampled residuals, as wave amplitudes (v, wave in y, wave in x)."""
         self._gain: torch.Tensor | None = None
         if not any(scale.gain or scale.widest_waves for scale in scales):
             return
@@ -70,20 +70,21 @@ class StormCast:
 
     @torch.inference_mode()
     def step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> State:
-        """Return the state one hour later, in physical units, within each variable's valid range, traces of rain 0.
+        """Return the state one hour later in physical units, clipped to the valid ranges, with traces of rain set to 0.
 
         `before` and `after` are the background at the state's valid time and one hour later (one member each);
         `noise` is standard normal (member, variable, y, x). Raises BadInput for a background at any other time or for
-        shapes that do not fit, BadPackage if the networks give something that is not finite.
+        shapes that do not fit, BadPackage if the networks' output is not finite.
         """
         return self._bounded(self.unbounded_step(state, before, after, noise), after.valid_time)
 
     @torch.inference_mode()
     def begin(self, background: State, noise: npt.NDArray[np.float32]) -> State:
-        """Return a state at the background's valid time made from it alone, where none was observed.
+        """Return a state at the background's valid time, made from the background alone where no state was observed.
 
         CorrDiff's two stages (Mardani et al. 2025, 10.1038/s43247-025-02042-5); `noise` is standard normal (member,
-        variable, y, x), each member begins apart. Raises BadPackage for a package without these networks.
+        variable, y, x), so that every member begins from a state of its own. Raises BadPackage for a package without
+        these networks.
         """
         if not self.package.description.begins_alone:
             raise BadPackage(f"{self.package.description.name}: has no networks that begin from the background alone")
@@ -108,7 +109,7 @@ class StormCast:
 
     @torch.inference_mode()
     def unbounded_step(self, state: State, before: State, after: State, noise: npt.NDArray[np.float32]) -> torch.Tensor:
-        """Return what the model says before the physical bounds: (m, v, y, x) in physical units."""
+        """Return the model's output before the physical bounds are applied: (m, v, y, x) in physical units."""
         self._check(state, before, after, noise)
         z_mvyx = self._state.transform(state.values)
         condition = self.condition(state.values, before.values, after.values, after.valid_time)
@@ -120,7 +121,7 @@ class StormCast:
         return self._state.untransform(z_mvyx + self._filtered(change))
 
     def _calibrated(self, residual: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return a residual (m, v, y, x) with its waves by what was measured, and with more of the noise's widest."""
+        """Return a residual (m, v, y, x) with waves scaled as measured and a share of the noise's widest ones added."""
         if self._gain is None:
             return residual
         y, x = self._cosines
@@ -130,7 +131,7 @@ class StormCast:
         return y.T @ waves @ x
 
     def _filtered(self, change: torch.Tensor) -> torch.Tensor:
-        """Return a change (m, v, y, x) without the waves of two points that neither network can tell from noise."""
+        """Return a change (m, v, y, x) without two-point waves, which neither network can tell from noise."""
         order, smooth = self.package.description.shapiro_order, self.package.state_set.linear
         if order:
             change = change.clone()
@@ -140,10 +141,10 @@ class StormCast:
     def condition(
         self, state: torch.Tensor, before: torch.Tensor, after: torch.Tensor, valid_time: datetime
     ) -> torch.Tensor:
-        """Return what both networks see (m, channel, y, x).
+        """Return what both networks are conditioned on (m, channel, y, x).
 
-        State at t and its details, background at t and t+1 (or its change), invariants, and the sun's place at t+1
-        (`valid_time`).
+        The state at t and its details, the background at t and t+1 (or its change), the invariants, and the position of
+        the sun at t+1 (`valid_time`).
         """
         scaled = self._state.scale(self._state.transform(state))
         before, after = (self._background.transform(background) for background in (before, after))
@@ -154,19 +155,19 @@ class StormCast:
         return torch.cat([scaled, *self._details(scaled, before), shared.expand(state.shape[0], -1, -1, -1)], dim=1)
 
     def _details(self, scaled: torch.Tensor, background: torch.Tensor) -> list[torch.Tensor]:
-        """Return what differs between each width of neighbourhood and the next finer one, each (m, v, y, x).
+        """Return the difference between each neighbourhood mean and the next finer one, each (m, v, y, x).
 
-        And, where the package sees it, how the widest differs from the transformed background, (m, driven, y, x).
+        With `background_details`, also that between the widest mean and the transformed background, (m, driven, y, x).
         """
-        found, finer = [], scaled
+        details, finer = [], scaled
         for width in self.package.description.detail_widths:
             coarser = _neighbourhood_mean(scaled, width)
-            found.append(self._tendencies * (finer - coarser))
+            details.append(self._tendencies * (finer - coarser))
             finer = coarser
         if self.package.description.background_details:
             distance = self._state.unscale(finer)[:, self._driven] - background[:, self._drivers]
-            found.append(distance / self._tendency_std[self._driven])
-        return found
+            details.append(distance / self._tendency_std[self._driven])
+        return details
 
     def _regression(self, condition: torch.Tensor, role: Role = "regression") -> torch.Tensor:
         factor = self.package.description.fold
@@ -195,13 +196,13 @@ class StormCast:
         for background, wanted in ((before, state.valid_time), (after, state.valid_time + timedelta(hours=1))):
             if background.valid_time != wanted:
                 raise BadInput(f"background is valid at {background.valid_time}, the step needs {wanted}")
-        for found, wanted_set in (
+        for variables, expected_set in (
             (state.variables, self.package.state_set),
             (before.variables, self.package.background_set),
             (after.variables, self.package.background_set),
         ):
-            if found.ids != wanted_set.ids:
-                raise BadInput(f"variables {found.ids} are not the package's {wanted_set.ids}")
+            if variables.ids != expected_set.ids:
+                raise BadInput(f"variables {variables.ids} are not the package's {expected_set.ids}")
         shape = self.package.grid.shape
         for what, array_shape in (
             ("state", state.values.shape),
@@ -240,9 +241,9 @@ class _Scaling:
 
 
 def shapiro(fields: torch.Tensor, order: int) -> torch.Tensor:
-    """Return fields (..., y, x) of which a wave of L points along an axis keeps 1 - sin(pi / L)^(2 order).
+    """Return filtered fields (..., y, x): a wave of L points along an axis keeps 1 - sin(pi / L)^(2 order).
 
-    Shapiro (1970, 10.1029/RG008i002p00359); beyond an edge the fields go on as they are there.
+    Shapiro (1970, 10.1029/RG008i002p00359); the values at an edge are repeated beyond it.
     """
     for axis in (-2, -1):
         rough, last = fields, fields.shape[axis] - 1
@@ -255,7 +256,7 @@ def shapiro(fields: torch.Tensor, order: int) -> torch.Tensor:
 
 
 def _neighbourhood_mean(fields: torch.Tensor, width: int) -> torch.Tensor:
-    """Return the mean over the points of (m, v, y, x) at most width / 2 away along y and x, as far as there are any."""
+    """Return the mean of (m, v, y, x) over the points at most width / 2 away in y and x; fewer points at the edges."""
     for kernel, margin in (((width, 1), (width // 2, 0)), ((1, width), (0, width // 2))):
         fields = torch.nn.functional.avg_pool2d(fields, kernel, 1, margin, count_include_pad=False)
     return fields

@@ -13,13 +13,13 @@ from stormcast_tw.plan import Sampler
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
 RESIDUAL_SHARE = 0.05
-"""Noise an hour, as a share of the standard deviation of the hourly change."""
+"""Standard deviation of the noise added each hour, as a share of that of the hourly change."""
 
 _STEP: tuple[Role, ...] = ("regression", "diffusion")
 _BEGINNING: tuple[Role, ...] = ("background_only_regression", "background_only_diffusion")
 
-# Mean and standard deviation over the domain, 2019-08 to 2021-12, and of the change in an hour (t2m K, wind m s-1,
-# rain log1p mm; radar reflectivity is a guess until data are at hand).
+# Mean and standard deviation over the domain, 2019-08 to 2021-12, and standard deviation of the hourly change (t2m K,
+# wind m s-1, rain log1p mm; radar reflectivity is a guess until data are available).
 _STATE = {
     "t2m": (295.98, 5.61, 0.67),
     "u10m": (-1.58, 3.84, 0.95),
@@ -61,7 +61,8 @@ def untrained_package(
     """Return a package with random hidden and zero output layers: each hour adds noise of 5 % of the hourly change.
 
     `invariants` are lsm (1), orog (m) and coverage (1), each (y, x) on `grid`. With `begins_alone` it can also make a
-    state from the background alone: its climate, plus noise of a fifth of the climate's standard deviation.
+    state from the background alone: the climatological mean plus noise of a fifth of the climatological standard
+    deviation.
     """
     size = Architecture(model_channels=16, channel_mult=(1, 2, 2), num_blocks=1)
     description = Description(

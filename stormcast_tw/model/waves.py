@@ -1,6 +1,7 @@
-"""Cosine waves of a grid: the widest ones by themselves, all of them by octave of wavelength.
+"""Cosine waves of a grid: the widest ones individually, all of them by octave of wavelength.
 
-The type-II discrete cosine transform with an orthonormal basis, as in `verification.spectra` (Denis et al. 2002).
+The type-II discrete cosine transform with an orthonormal basis, as in `verification.scores.spectra` (Denis et al.
+2002).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ Array = npt.NDArray[np.float64]
 
 WAVES_A_SIDE = 4
 WAVES = WAVES_A_SIDE**2
-"""How many waves are the widest: of none to one and a half periods a side; y first, x fastest."""
+"""Number of widest waves: those with zero to one and a half periods along a side; y first, x fastest."""
 OCTAVES = 6
-"""Wavelengths of 4, 8 ... 128 points; what is shorter or longer counts as the next of them."""
+"""Octaves of wavelength: 4, 8 ... 128 points; a shorter or longer wave counts as the nearest of them."""
 
 
 def cosines(size: int) -> Array:
@@ -24,7 +25,7 @@ def cosines(size: int) -> Array:
 
 
 def octaves(shape: tuple[int, int]) -> Array:
-    """Return which octave each wave of a grid is of, 0 to OCTAVES - 1 and between (wave in y, wave in x)."""
+    """Return the octave of each wave of a grid, a real number from 0 to OCTAVES - 1 (wave in y, wave in x)."""
     y, x = (np.arange(size) / (2 * size) for size in shape)
     per_point = np.hypot(y[:, None], x)
     per_point[0, 0] = np.finfo(float).tiny

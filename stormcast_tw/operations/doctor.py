@@ -12,11 +12,10 @@ from uuid import uuid4
 
 from stormcast_tw.errors import StormcastError
 from stormcast_tw.model import package as packages
+from stormcast_tw.regions import HOME
 from stormcast_tw.settings import Settings
-from stormcast_tw.sources import qpepre_clock
-from stormcast_tw.sources.rwrp import RwrpRain
+from stormcast_tw.sources import qpepre_clock, table
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.provider_files import Folder
 
 FREE_GIB = 5.0
 """A cycle of 50 members and 48 h of the surface state takes 1.1 GB in work and again in published."""
@@ -101,10 +100,10 @@ def _disk(settings: Settings) -> tuple[bool, str, str]:
 
 def _qpepre(settings: Settings) -> tuple[bool, str, str]:
     """Compare the four readings of QPEPRE's file names with the first hour of RWRP's runs."""
-    folder = Folder(*settings.place("qpepre"))
+    folder = table.folder(settings, "qpepre")
     if not folder.names(""):
         return True, "no QPEPRE files are there", ""
-    rain = qpepre_clock.first_hours(RwrpRain(Folder(*settings.place("rwrp"))), folder, _COMPARED_HOURS)
+    rain = qpepre_clock.first_hours(table.source("rwrp_rain", settings, HOME.grid), folder, _COMPARED_HOURS)
     found = qpepre_clock.agreements(rain, folder)
     best, chosen = qpepre_clock.verdict(found), (settings.qpepre_clock, settings.qpepre_stamp)
     text = ", ".join(f"{a.clock}/{a.stamp} {a.correlation:.2f} ({a.hours} h)" for a in found)

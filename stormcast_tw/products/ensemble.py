@@ -1,7 +1,7 @@
-"""Statistics over the ensemble, formed from what every member says.
+"""Statistics over the ensemble, computed from the values of every member.
 
 Each takes (member, ...) and returns (...) or (coordinate, ...) in the precision of the members, without attributes.
-Members must be finite: a NaN would pass for "not exceeded", so `make_products` refuses it.
+Members must be finite: a NaN would count as "not exceeded", so `make_products` refuses it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def mean(members: xr.DataArray) -> xr.DataArray:
 
 
 def spread(members: xr.DataArray) -> xr.DataArray:
-    """Return the standard deviation (...) of the sample: squared deviations over M - 1 (ddof = 1), M >= 2 members.
+    """Return the sample standard deviation (...): squared deviations over M - 1 (ddof = 1), for M >= 2 members.
 
     With M - 1 its square is the unbiased variance, which is what spread-skill ratios compare (Fortin et al. 2014).
     Raises ValueError for a single member.
@@ -55,8 +55,8 @@ def probability(
 ) -> xr.DataArray:
     """Return the share (name, ...) of the members at or above, or at or below, each threshold: 0, 1/M, ..., 1.
 
-    `name` and `attributes` are those of the coordinate of thresholds, in the units of the members. A threshold is
-    compared in the members' precision: a float32 speed of 20.8 reaches 20.8, although its binary value is less.
+    `name` and `attributes` describe the threshold coordinate, in the units of the members. A threshold is compared in
+    the members' precision: a float32 speed of 20.8 reaches 20.8, although its binary value is less.
     """
     axis, holds = members.get_axis_num("member"), _HOLDS[side]
     edges = np.asarray(thresholds, members.dtype)
@@ -67,10 +67,10 @@ def probability(
 def probability_matched_mean(members: xr.DataArray) -> xr.DataArray:
     """Return the mean's pattern with the members' distribution: (member, lead_time, y, x) -> (lead_time, y, x).
 
-    Ebert (2001, doi:10.1175/1520-0493(2001)129<2461:AOAPMS>2.0.CO;2), with the median of a block for its every M-th
-    value: the M N values of all members at all N points are pooled and sorted, the n-th block of M gives its median,
-    and that is placed where the ensemble mean is n-th; each lead for itself. Of points with equal means the earlier in
-    grid order (south to north, west to east) takes the smaller value.
+    Ebert (2001, doi:10.1175/1520-0493(2001)129<2461:AOAPMS>2.0.CO;2), with the median of each block in place of every
+    M-th value. At each lead separately, the M N values of all members at all N points are pooled and sorted, and the
+    median of the n-th block of M goes to the point whose ensemble mean is n-th. Of points with equal means the earlier
+    in grid order (south to north, west to east) takes the smaller value.
     """
     ordered = members.transpose("member", "lead_time", ...)
     matched = [_matched(lead.reshape(len(lead), -1)) for lead in np.moveaxis(ordered.values, 1, 0)]
@@ -90,7 +90,7 @@ def _matched(members_mn: Array) -> Array:
 def _stacked(
     members: xr.DataArray, layers: Sequence[Array], name: str, at: Sequence[float], attributes: dict[str, str]
 ) -> xr.DataArray:
-    one = members.isel(member=0, drop=True)
+    template = members.isel(member=0, drop=True)
     coordinate = (name, np.asarray(at, np.float64), attributes)
     data = np.stack([layer.astype(members.dtype, copy=False) for layer in layers])
-    return xr.DataArray(data, dims=(name, *one.dims), coords={**one.coords, name: coordinate})
+    return xr.DataArray(data, dims=(name, *template.dims), coords={**template.coords, name: coordinate})

@@ -1,4 +1,4 @@
-"""Rain summed over hours of the forecast."""
+"""Rain accumulated over several hours of a forecast."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import xarray as xr
 from stormcast_tw.errors import BadInput
 
 ACCUMULATION_HOURS = (1, 3, 6, 12)
-"""The n of the n-hour sums."""
+"""Lengths in hours of the accumulations."""
 
 
 def accumulate(forecast: xr.Dataset, hours: int) -> xr.DataArray:
     """Return every member's rain (member, lead_time, y, x) in kg m-2 (mm) over the `hours` hours ending at valid_time.
 
-    `tp01` of `hours` consecutive leads is summed, so the result holds the later leads only: from lead `hours` on for a
-    forecast that starts at lead 1, none for one that is shorter. Never a part of an interval, never an observed hour.
+    Sums `tp01` over `hours` consecutive leads, so the result holds the later leads only: from lead `hours` on for a
+    forecast that starts at lead 1, and none for a shorter forecast. An interval is never summed in part, nor completed
+    with observed hours.
     Raises BadInput unless lead_time goes hour by hour from 1 h or later.
     """
     rain = forecast["tp01"]

@@ -1,4 +1,4 @@
-"""A forecast in a few numbers an hour."""
+"""A forecast in a few numbers per hour."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stormcast_tw.products.surface import beaufort
 
 
 def summarise(products: xr.Dataset) -> list[dict[str, Any]]:
-    """Return one row a lead for people in a hurry: the range of temperature, the highest wind and rain of the domain.
+    """Return one row per lead for people in a hurry: the domain's temperature range, highest wind and highest rain.
 
-    The probability is that of the most endangered grid point, not of its occurring anywhere in the domain.
+    The probability is that of the most endangered grid point, not of an exceedance anywhere in the domain.
     """
     return [_row(products.isel(lead_time=lead)) for lead in range(products.sizes["lead_time"])]
 

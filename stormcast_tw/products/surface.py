@@ -1,4 +1,4 @@
-"""Wind at 10 m, of every member and of the mean vector."""
+"""Wind at 10 m: of every member, and of the ensemble mean vector."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def vector_mean_direction(wind: xr.DataArray) -> xr.DataArray:
     """
     mean = wind.mean("member", dtype=np.complex128, skipna=False)
     degrees = np.asarray((270.0 - np.degrees(np.angle(mean.values))) % 360.0, np.float32)
-    degrees[degrees == 360.0] = 0.0  # what float32 makes of 359.99999
+    degrees[degrees == 360.0] = 0.0  # 359.99999 rounds to this in float32
     degrees[mean.values == 0] = np.nan
     return mean.copy(data=degrees)
 
 
 def beaufort(speed: xr.DataArray) -> xr.DataArray:
-    """Return the Beaufort force (int8, 0 to 12) of speeds in m s-1 of any shape; a limit belongs to the force above."""
+    """Return the Beaufort force (int8, 0 to 12) of speeds in m s-1, any shape; a limit belongs to the higher force."""
     limits = np.asarray(BEAUFORT_LIMITS, speed.dtype)
     return speed.copy(data=np.searchsorted(limits, speed.values, side="right").astype(np.int8))

@@ -1,7 +1,7 @@
 """The table of products. A product is one row here and one pure function.
 
-Rows are made from four small tables: what every member says (`QUANTITIES`), statistics, the region's hazards and the
-few single rows at the end.
+Rows are made from four small tables: per-member quantities (`QUANTITIES`), statistics, the region's hazards and the few
+single rows at the end.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Attributes = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Quantity:
-    """What every member says at a point: formed per member, before any statistic.
+    """A quantity at a point, computed for each member before any statistic.
 
     `form` takes the forecast and returns (member, lead_time, y, x) in `attributes["units"]`. `hours` is the length of
-    the interval that ends at valid_time; over more than one hour the first hours - 1 leads are absent.
+    the interval that ends at valid_time; if it exceeds one hour, the first hours - 1 leads are absent.
     """
 
     name: str
@@ -51,8 +51,8 @@ class Quantity:
 class Product:
     """A statistic of a quantity: its name, CF attributes and the pure function from members to product.
 
-    `compute` takes (member, lead_time, y, x) and returns (..., lead_time, y, x), float32 or int8 classes. It is formed
-    of at least `members` members.
+    `compute` takes (member, lead_time, y, x) and returns (..., lead_time, y, x), float32 or int8 classes. It needs at
+    least `members` members.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Product:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Forecast variables it needs."""
+        """The forecast variables it needs."""
         return self.quantity.inputs
 
 
@@ -86,7 +86,7 @@ QUANTITIES: dict[str, Quantity] = {
         *(_rain(hours) for hours in ACCUMULATION_HOURS),
     )
 }  # fmt: skip
-"""Every quantity by its name."""
+"""Every quantity, by name."""
 
 
 def _statistic(quantity: Quantity, suffix: str, words: str, method: str,
@@ -115,7 +115,7 @@ def _statistics() -> Iterator[Product]:
 
 
 def _probability(hazard: Hazard) -> Product:
-    """CF has no name for it; as for its number_of_days_with_X_above_threshold, the coordinate is named X."""
+    """CF has no standard name for it; as in number_of_days_with_X_above_threshold, the coordinate is named after X."""
     quantity, name = QUANTITIES[hazard.quantity], f"{hazard.name}_threshold"
     whole = array_attributes(quantity.attributes)
     kept = {k: v for k, v in whole.items() if k in ("standard_name", "units", "units_metadata")}
@@ -157,21 +157,22 @@ PRODUCTS: dict[str, Product] = {
             "comment": "missing where the mean vector is zero"}, vector_mean_direction),
     )
 }  # fmt: skip
-"""Every product by its name."""
+"""Every product, by name."""
 
 
 def make_products(forecast: xr.Dataset) -> xr.Dataset:
     """Return all products of a forecast (member, lead_time, y, x), each (lead_time, y, x) in SI units.
 
-    Quantiles have a leading dimension `quantile`, the probabilities of a hazard one of its own, e.g. `tp01_threshold`.
-    All stand on the forecast's lead times: an n-hour sum is NaN at leads below n, and has its own time coordinate
-    `valid_time_<n>h` with n-hour bounds. A forecast shorter than n hours has no n-hour products, one member no spread.
-    Global attributes are the forecast's and `members`. Raises BadInput when a variable is absent or not finite.
+    Quantiles have a leading dimension `quantile`, the probabilities of a hazard their own, e.g. `tp01_threshold`. All
+    products share the forecast's lead times: an n-hour sum is NaN at leads below n, and has its own time coordinate
+    `valid_time_<n>h` with n-hour bounds. There are no n-hour products of a forecast shorter than n hours, and no spread
+    of a single member. Global attributes are the forecast's and `members`. Raises BadInput when a variable is absent or
+    not finite.
     """
     members = forecast.sizes["member"]
     products = forecast.drop_dims("member")
     for quantity in QUANTITIES.values():
-        values = _formed(quantity, forecast)
+        values = _member_values(quantity, forecast)
         if not values.sizes["lead_time"]:
             continue
         time = "valid_time" if quantity.hours == 1 else f"valid_time_{quantity.hours}h"
@@ -181,15 +182,15 @@ def make_products(forecast: xr.Dataset) -> xr.Dataset:
                 if values.sizes["lead_time"] < products.sizes["lead_time"]:
                     made = made.reindex(lead_time=products["lead_time"])
                 attributes = array_attributes(row.attributes, tuple(map(str, made.dims[-2:])), time)
-                own = {name: made[name] for name in made.dims if name not in products.coords}
-                products = products.assign_coords(own).assign({row.name: (made.dims, made.values, attributes)})
+                added = {name: made[name] for name in made.dims if name not in products.coords}
+                products = products.assign_coords(added).assign({row.name: (made.dims, made.values, attributes)})
         if quantity.hours > 1:
             products = products.assign_coords(accumulation_coordinates(forecast["valid_time"], quantity.hours).coords)
     title = str(forecast.attrs["title"]).replace("ensemble forecast", "ensemble products")
     return products.assign_attrs(forecast.attrs | {"title": title, "members": members})
 
 
-def _formed(quantity: Quantity, forecast: xr.Dataset) -> xr.DataArray:
+def _member_values(quantity: Quantity, forecast: xr.Dataset) -> xr.DataArray:
     absent = [name for name in quantity.inputs if name not in forecast]
     if absent:
         raise BadInput(f"{quantity.name}: the forecast has no {', '.join(absent)}")

@@ -1,4 +1,4 @@
-"""A synthetic Taiwan: weather as a function of (seed, time), and writers in each provider's native format.
+"""A synthetic Taiwan: weather as a function of (seed, time), and writers for each provider's native format.
 
 Nothing here is real weather; every dataset and every file says SIMULATED.
 """

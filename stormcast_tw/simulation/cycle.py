@@ -1,4 +1,4 @@
-"""Writing what one forecast cycle needs, as if three providers had delivered it."""
+"""Write the input files of one forecast cycle as if three providers had delivered them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stormcast_tw.sources.rwrp import path as rwrp_path
 from stormcast_tw.storage.objects import objects
 
 RWRP_LAST_LEADS = {5: 0, 4: 0, 3: 3, 2: 2, 1: 1}
-"""Hours before the cycle of the RWRP runs that are there, and the last lead of each. The two analyses are there so that
-six-hourly cycles leave one of every hour, which a forecast is scored by."""
+"""Age of each RWRP run in hours before the cycle, and its last lead. The two runs of only an analysis ensure that
+six-hourly cycles together leave an analysis of every hour, against which forecasts are scored."""
 PAST_RAIN_HOURS = 23
 GLOBAL_HOURS_BEFORE = 12
 GLOBAL_STEP_HOURS = 6
@@ -25,7 +25,7 @@ Writer = Callable[[], bytes]
 
 
 def files_of_cycle(cycle: Cycle, seed: int, lead_hours: int) -> Iterator[tuple[str, Writer]]:
-    """Yield (path below the inputs root, function that makes its bytes) of every file that `cycle` needs."""
+    """Yield (path below the inputs root, function that makes its bytes) for every file that `cycle` needs."""
     world = World(seed)
     for before, last in RWRP_LAST_LEADS.items():
         init = cycle.init_time - hours(before)
@@ -51,8 +51,8 @@ def simulate_cycle(
 ) -> list[str]:
     """Write every input file of `cycle` under `inputs_root`/{rwrp,qpesums,global_ai}; return their addresses.
 
-    The root may be a local path or s3://. A file that exists is left as it is: its bytes are a function of seed and
-    cycle. Use another root for another seed. `progress` is called with each address when the file is there.
+    The root may be a local path or s3://. Existing files are left as they are, because their bytes are a function of
+    seed and cycle: use another root for another seed. `progress` is called with each address once the file exists.
     """
     root = objects(inputs_root)
     written = []

@@ -1,4 +1,4 @@
-"""Fields of the simulated weather on any grid."""
+"""Simulated weather on any grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stormcast_tw.simulation.world.weather import SURFACE_IDS
 def on_grid(fields: Mapping[str, Array], grid: Grid) -> dict[str, Array]:
     """Return arrays of the simulation's box, by variable id, on `grid`, each (y, x).
 
-    Cut out of the box where its points are the grid's own, else bilinear.
+    TAIWAN_2KM is cut out of the box, whose points include its own; other grids are interpolated bilinearly.
     """
     if grid.fingerprint == TAIWAN_2KM.fingerprint:
         return {name: fields[name][INNER] for name in SURFACE_IDS}

@@ -19,9 +19,9 @@ import xarray as xr
 from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.errors import NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.base import Located
+from stormcast_tw.sources.base import Located, Source
+from stormcast_tw.sources.isolated import Isolated
 from stormcast_tw.sources.qpepre import CLOCKS, GRID, STAMPS, Clock, Qpepre, Stamp
-from stormcast_tw.sources.rwrp import RwrpRain
 from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
@@ -49,7 +49,7 @@ class Agreement:
     hours: int
 
 
-def first_hours(model: RwrpRain, folder: Folder, most: int) -> xr.Dataset:
+def first_hours(model: Source, folder: Folder, most: int) -> xr.Dataset:
     """Return the first hour of each run of a model, (valid_time, y, x), at the newest `most` hours that files may mean.
 
     Raises NotReady where there is no such hour.
@@ -96,7 +96,7 @@ def verdict(found: tuple[Agreement, ...]) -> Agreement | None:
 
 
 def _agreement(model: FloatArray, times: list[datetime], folder: Folder, clock: Clock, stamp: Stamp) -> Agreement:
-    source = Qpepre(folder, clock, stamp)
+    source = Isolated(Qpepre(folder, clock, stamp))
     pairs = []
     for rain, time in zip(model, times, strict=True):
         try:

@@ -14,13 +14,13 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 import fsspec
-from fsspec.asyn import sync
 
-_DELETED_AT_ONCE = 1000
+from stormcast_tw.storage import s3
+
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
 
 
@@ -69,7 +69,7 @@ def objects(root: str) -> Objects:
     if "file" in protocols:
         return LocalObjects(path.rstrip("/"))
     if "s3" in protocols:
-        return S3Objects(filesystem, path.rstrip("/"))
+        return S3Objects(s3.Prefix(filesystem, path.rstrip("/")))
     raise ValueError(f"{root}: only local paths and s3:// are supported")
 
 
@@ -137,57 +137,39 @@ class LocalObjects:
 class S3Objects:
     """Objects in a bucket of S3 or a store that speaks its protocol."""
 
-    def __init__(self, filesystem: Any, path: str) -> None:
-        self._filesystem, self._base = filesystem, path
-        self.root = f"s3://{path}"
+    def __init__(self, prefix: s3.Prefix) -> None:
+        self._prefix = prefix
+        self.root = f"s3://{prefix.base}"
 
     def read(self, path: str) -> Object | None:  # noqa: D102
-        bucket, key = self._split(path)
-
-        async def get() -> Object:
-            answer = await self._filesystem._call_s3("get_object", Bucket=bucket, Key=key)
-            async with answer["Body"] as body:
-                return Object(await body.read(), answer["ETag"])
-
         try:
-            found: Object = sync(self._filesystem.loop, get)
+            return Object(*self._prefix.get(path))
         except FileNotFoundError:
             return None
-        return found
 
     def exists(self, path: str) -> bool:  # noqa: D102
-        return bool(self._filesystem.exists(f"{self._base}/{path}"))
+        return self._prefix.exists(path)
 
     def create(self, path: str, data: bytes) -> bool:  # noqa: D102
-        return self._put(path, data, IfNoneMatch="*")
+        return self._put_if(path, data, IfNoneMatch="*")
 
     def swap(self, path: str, seen: str | None, data: bytes) -> bool:  # noqa: D102
-        return self.create(path, data) if seen is None else self._put(path, data, IfMatch=seen)
+        return self.create(path, data) if seen is None else self._put_if(path, data, IfMatch=seen)
 
     def replace(self, path: str, data: bytes) -> None:  # noqa: D102
-        self._put(path, data)
+        self._prefix.put(path, data)
 
     def remove(self, path: str) -> None:  # noqa: D102
-        keys = [self._split(found) for found in self.files(path)] or [self._split(path)]
-        for first in range(0, len(keys), _DELETED_AT_ONCE):
-            several = [{"Key": key} for _, key in keys[first : first + _DELETED_AT_ONCE]]
-            self._filesystem.call_s3("delete_objects", Bucket=keys[0][0], Delete={"Objects": several, "Quiet": True})
+        self._prefix.delete(self.files(path) or [path])
 
     def files(self, folder: str) -> list[str]:  # noqa: D102
-        found = self._filesystem.find(f"{self._base}/{folder}")
-        return sorted(str(path).removeprefix(f"{self._base}/") for path in found)
+        return self._prefix.below(folder)
 
-    def _put(self, path: str, data: bytes, **condition: str) -> bool:
-        bucket, key = self._split(path)
+    def _put_if(self, path: str, data: bytes, **condition: str) -> bool:
         try:
-            self._filesystem.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
+            self._prefix.put(path, data, **condition)
         except OSError as error:
-            response = getattr(error.__cause__, "response", {})
-            if condition and response.get("Error", {}).get("Code") in _CONDITION_FAILED:
+            if s3.error_code(error) in _CONDITION_FAILED:
                 return False
             raise
         return True
-
-    def _split(self, path: str) -> tuple[str, str]:
-        bucket, _, prefix = self._base.partition("/")
-        return bucket, f"{prefix}/{path}".lstrip("/")

@@ -20,9 +20,9 @@ from typing import Any
 import aiohttp
 import fsspec
 from botocore.exceptions import BotoCoreError
-from fsspec.asyn import sync
 
 from stormcast_tw.errors import BadInput, NotReady, Refused, Unreachable
+from stormcast_tw.storage import s3
 
 _CHANGED = ("PreconditionFailed", "412")
 _GOOGLE = "https://storage.googleapis.com"
@@ -107,7 +107,7 @@ class Folder:
         if "file" in filesystem.protocol:
             return _Disk(Path(path))
         filesystem.retries = _RETRIES
-        return _S3(filesystem, path.rstrip("/"))
+        return _S3(s3.Prefix(filesystem, path.rstrip("/")))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"root": self.root, "options": self.options}
@@ -195,37 +195,33 @@ class _Disk:
 class _S3:
     """Objects below a prefix of a bucket."""
 
-    def __init__(self, filesystem: Any, base: str) -> None:
-        self._filesystem, self._base = filesystem, base
+    def __init__(self, prefix: s3.Prefix) -> None:
+        self._prefix = prefix
 
     def find(self, path: str, address: str) -> SourceFile:
-        found = self._filesystem.info(f"{self._base}/{path}", refresh=True)
+        found = self._prefix.info(path)
         if found["type"] != "file":
             raise FileNotFoundError(path)
         return SourceFile(address, str(found["ETag"]), int(found["size"]))
 
     def names(self, folder: str) -> list[str]:
-        found = self._filesystem.ls(f"{self._base}/{folder}", detail=True, refresh=True)
-        return [str(entry["name"]).rsplit("/", 1)[-1] for entry in found if entry["type"] == "file"]
+        return self._prefix.names(folder)
 
     @contextlib.contextmanager
     def ranges(self, path: str, file: SourceFile) -> Iterator[Callable[[int, int], bytes]]:
-        bucket, _, key = f"{self._base}/{path}".partition("/")
-
-        async def get(start: int, length: int) -> bytes:
-            asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{start + length - 1}"}
+        def read(start: int, length: int) -> bytes:
             try:
-                answer = await self._filesystem._call_s3("get_object", **asked, IfMatch=file.version)
+                data, version = self._prefix.get(
+                    path, Range=f"bytes={start}-{start + length - 1}", IfMatch=file.version
+                )
             except OSError as error:
-                if _code(error) in _CHANGED:
-                    now = await self._filesystem._info(f"{bucket}/{key}", refresh=True)
-                    _require_version(file, str(now["ETag"]))
+                if s3.error_code(error) in _CHANGED:
+                    _require_version(file, str(self._prefix.info(path)["ETag"]))
                 raise
-            _require_version(file, answer["ETag"])
-            async with answer["Body"] as body:
-                return bytes(await body.read())
+            _require_version(file, version)
+            return data
 
-        yield lambda start, length: bytes(sync(self._filesystem.loop, get, start, length))
+        yield read
 
 
 def _version(found: os.stat_result) -> str:
@@ -235,11 +231,6 @@ def _version(found: os.stat_result) -> str:
 def _require_version(file: SourceFile, found: str) -> None:
     if found != file.version:
         raise NotReady(f"{file.address}: changed while it was read (now {found}, found as {file.version}); look again")
-
-
-def _code(error: OSError) -> str:
-    """Return S3's code of an error that s3fs translated."""
-    return str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", ""))
 
 
 @contextlib.contextmanager

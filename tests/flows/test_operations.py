@@ -14,7 +14,7 @@ from stormcast_tw.inputs.readiness import Need, look
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
-from stormcast_tw.sources.table import providers
+from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.store import Artifact, Store
 from tests.conftest import CYCLE, NOW
 
@@ -60,7 +60,7 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
 
 def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Dataset:
     """What a forecast starts from, without the model."""
-    sources = providers(settings(), package.grid)
+    sources = all_sources(settings(), package.grid)
     found = look(Need(CYCLE, 1, package.background_set), sources)
     about = settings().package, package.description
     state = fetch(work, found, ("state", "rain", "model_rain"), sources, *about, "demo", NOW)

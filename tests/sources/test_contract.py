@@ -45,7 +45,7 @@ from stormcast_tw.sources.era5 import Era5
 from stormcast_tw.sources.era5_cds import Era5Cds
 from stormcast_tw.sources.gfs import Gfs
 from stormcast_tw.sources.global_ai import GlobalAI
-from stormcast_tw.sources.isolated import read_apart
+from stormcast_tw.sources.isolated import read_isolated
 from stormcast_tw.sources.mlwp import Mlwp
 from stormcast_tw.sources.opendata import RAIN_KEY, REFLECTIVITY_KEY, OpenData
 from stormcast_tw.sources.qpepre import Qpepre
@@ -363,7 +363,7 @@ def test_every_source_keeps_the_contract(
         with pytest.raises(NotReady):
             source.find(*asked)
         put(root, files(name))
-        readings[root] = read_apart(source, source.find(*asked))
+        readings[root] = read_isolated(source, source.find(*asked))
     here, there = readings.values()
     xr.testing.assert_identical(here.dataset, there.dataset)
     assert [(u.digest, u.bytes_used, u.bytes_of_index) for u in here.used] == [

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stormcast_tw.errors import BadInput, NotReady, Unreachable
+from stormcast_tw.errors import BadInput, NotReady, StormcastError, Unreachable
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid
-from stormcast_tw.sources.isolated import read_apart
+from stormcast_tw.sources.isolated import Isolated, read_isolated
 from stormcast_tw.storage.provider_files import SourceFile, Used
 from stormcast_tw.variables import VARIABLES, VariableSet, variable_set
 
@@ -51,7 +54,7 @@ class Odd:
 
 
 def test_a_reading_comes_back_from_another_process():
-    reading = read_apart(Odd("read"), LOCATED)
+    reading = read_isolated(Odd("read"), LOCATED)
     pid = reading.dataset.attrs["pid"]
     assert pid != os.getpid()
     assert float(reading.dataset["t2m"].max()) == 290.0 + pid % 7
@@ -62,7 +65,7 @@ def test_a_reading_comes_back_from_another_process():
     ("what", "error", "message"),
     [
         ("crash", BadInput, r"file://odd: the decoder was ended by SIGSEGV; allowed to end by itself"),
-        ("exit", BadInput, r"file://odd: the decoder ended with code 9"),
+        ("exit", StormcastError, r"file://odd: not read: the decoder ended with code 9, which is no fault of a file"),
         ("swell", BadInput, r"file://odd: cannot be decoded in 6 GiB of memory"),
         ("hang", Unreachable, r"file://odd: not read within 3 s"),
         ("refuse", BadInput, r"file://odd: t2m spans 22 to 22 K; allowed 220 to 330"),
@@ -71,11 +74,36 @@ def test_a_reading_comes_back_from_another_process():
 )
 def test_what_goes_wrong_in_the_child_is_one_clear_error(what: str, error: type[Exception], message: str):
     with pytest.raises(error, match=message):
-        read_apart(Odd(what), LOCATED, seconds=3.0 if what == "hang" else 60.0, memory_gib=6.0)
+        read_isolated(Odd(what), LOCATED, seconds=3.0 if what == "hang" else 60.0, memory_gib=6.0)
 
 
-def test_no_child_is_left_behind():
-    started = time.monotonic()
+def test_children_are_used_again_until_one_dies():
+    first, second = (read_isolated(Odd("read"), LOCATED).dataset.attrs["pid"] for _ in range(2))
+    assert first == second
     with pytest.raises(Unreachable):
-        read_apart(Odd("hang"), LOCATED, seconds=0.5)
-    assert time.monotonic() - started < 30
+        read_isolated(Odd("hang"), LOCATED, seconds=0.5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    assert read_isolated(Odd("read"), LOCATED).dataset.attrs["pid"] != first
+
+
+def test_a_source_that_is_isolated_is_still_that_source():
+    source = Isolated(Odd("read"))
+    assert (source.name, source.find((T,), LOCATED.variables)) == ("odd", LOCATED)
+    assert source.read(LOCATED).dataset.attrs["pid"] != os.getpid()
+
+
+def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path):
+    """The child imports nothing of the program that started it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "print('once')\n"
+        "from tests.sources.test_isolated import LOCATED, Odd\n"
+        "from stormcast_tw.sources.isolated import read_isolated\n"
+        "read_isolated(Odd('read'), LOCATED)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "once\n", "")

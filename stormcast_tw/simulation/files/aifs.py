@@ -1,7 +1,7 @@
 """Simulated AIFS-single: ECMWF open data's GRIB 2 with CCSDS packing on 0.25 degree, and the `.index` beside it.
 
-The truth's large scale branched at the start of the run, with errors of its own. Like AIFS it has total column water,
-cloud included, and no column vapour.
+A run branches from the truth's large scale at its start, with errors of its own. Like AIFS it has total column water,
+including cloud, and no column vapour.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from stormcast_tw.simulation.world.weather import World
 AIFS = Model("aifs", 17.0, 1.1, (("t", 0.33), ("u", 0.56), ("v", 0.56), ("msl", 38.0), ("q", 0.04), ("z", 38.0)))
 BITS = 12
 CLOUD_SHARE = 0.01
-"""Cloud water and ice as a share of the vapour in a column."""
+"""Cloud water and ice in a column, as a share of its vapour."""
 
 _SURFACE = ("10u", "10v", "2t", "msl", "sp", "tcw")
 _NAMES = {"10u": "u10m", "10v": "v10m", "2t": "t2m"}
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> tuple[bytes, bytes]:
-    """Return the bytes of the GRIB file of the run of `init_time` at `lead_hours`, and those of its index."""
+    """Return the bytes of the GRIB file for `lead_hours` of the run of `init_time`, and those of its index."""
     fields = run_fields(world, init_time, lead_hours, AIFS)
     fields["tcw"] = (1.0 + CLOUD_SHARE) * fields["tcwv"]
     data, lines = b"", []
@@ -56,7 +56,7 @@ def _keys(name: str, level: int | None, init_time: datetime, lead_hours: int) ->
 
 
 def _line(name: str, level: int | None, init_time: datetime, lead_hours: int, start: int, length: int) -> str:
-    said = {
+    entry = {
         "domain": "g",
         "date": f"{init_time:%Y%m%d}",
         "time": f"{init_time:%H%M}",
@@ -72,4 +72,4 @@ def _line(name: str, level: int | None, init_time: datetime, lead_hours: int, st
         "_offset": start,
         "_length": length,
     }
-    return json.dumps(said) + "\n"
+    return json.dumps(entry) + "\n"

@@ -1,8 +1,8 @@
 """Simulated CWA WRF: `M-A0064` GRIB 2 files on a part of its 3-km Lambert grid, winds relative to the grid.
 
-A regional run branched from the truth at its start, with a smooth analysis error larger than RWRP's. Of the 78 messages
-of a real file those that are read, in their order. As in the real ones the header says a sphere of 6,371,229 m, while
-the points lie on one of 6,370,000 m. CWA's centre number is not known to us: 255, missing.
+A regional run branches from the truth at its start, with a smooth analysis error larger than RWRP's. Only the messages
+that we read are written, of the 78 of a real file and in the same order. As in real files the header gives a sphere of
+6,371,229 m, while the points lie on one of 6,370,000 m. We do not know CWA's centre number: it is set to 255, missing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from stormcast_tw.sources.translate.derive import R_VAPOUR, mixed_phase
 LEVELS_HPA = (1000, 925, 850, 700, 500, 400, 300, 250, 200, 150, 100)
 SPACING_M = 3000.0
 FIRST_LATITUDE, FIRST_LONGITUDE = 14.02224, 105.25
-"""Of the whole grid of 1158 x 673 points, whose column 497 and row 229 begin this part."""
+"""First point of the whole grid of 1158 x 673 points; the part written begins at its column 497 and row 229."""
 FIRST_COLUMN, FIRST_ROW, NX, NY = 497, 229, 116, 178
 BITS = 24
 
 _ANALYSIS_ERROR = {"t2m": 0.5, "u10m": 0.8, "v10m": 0.8}
 _RAIN_ERROR = 0.4
-"""Standard deviations, K and m s-1, and of the logarithm of the factor on rain: twice RWRP's, which sees the radar."""
+"""Standard deviations of the errors, K and m s-1; of rain, of the logarithm of its factor: twice that of RWRP, which
+assimilates radar."""
 
 _ON_LEVELS = (("t", 0, 0), ("gh", 3, 5), ("u", 2, 2), ("v", 2, 3), ("r", 1, 1))
 """Name, category and number (FM 92, code table 4.2)."""
@@ -51,7 +52,7 @@ _SURFACE = (
 
 @lru_cache(maxsize=1)
 def grid() -> Grid:
-    """Return the part of CWA's grid that is written: 178 x 116 points 3 km apart."""
+    """Return the part of CWA's grid that is written: 178 x 116 points, 3 km apart."""
     projection: dict[str, float | str] = {
         "proj": "lcc",
         "lat_1": 10.0,
@@ -72,9 +73,9 @@ def _ground() -> tuple[FloatArray, FloatArray, FloatArray, Sampler]:
 
 
 def run_fields(world: World, init_time: datetime, lead_hours: int) -> dict[str, FloatArray]:
-    """Return a run's fields by id (178, 116), SI units, winds eastward and northward, `tp` mm since the start.
+    """Return a run's fields (178, 116) by id, in SI units, with eastward and northward winds.
 
-    t2m, u10m, v10m, sp, prmsl, tp, and t, gh (m), u, v, r (%) on the levels.
+    t2m, u10m, v10m, sp, prmsl, tp (mm since the start), and t, gh (m), u, v, r (%) on the levels.
     """
     latitude, longitude, height, sample = _ground()
     run, hour = world.branch(init_time, "cwa_wrf"), hour_index(init_time)

@@ -1,7 +1,7 @@
 """Simulated ERA5: the truth's large scale as an analysis, in ARCO's Zarr and in the forms of the Climate Data Store.
 
-On the regional window of `global_ai`. Rain, which the large scale does not have, is a function of column water. The
-bytes are a function of seed and times (and of the libraries' versions, which NetCDF-4 files name).
+Fields cover the regional window of `global_ai`. Rain, which the large scale lacks, is a function of column water. The
+bytes are a function of seed and times (and of the library versions, which NetCDF-4 files name).
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ _TITLE = "SIMULATED ERA5"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _OLD_MISSING = -32767
 _GRIB_LEADS = (6, 18)
-"""UTC: ERA5's sums come from forecasts that begin at these hours."""
+"""Hours UTC at which the forecasts begin that ERA5's accumulations come from."""
 
 
 def fields(world: World, time: datetime, ids: Sequence[str]) -> dict[str, FloatArray]:
-    """Return ERA5's values by our id, each (69, 73) north to south, in ERA5's units: rain in metres."""
+    """Return ERA5's fields by our ids, each (69, 73), north to south, in ERA5's units: rain in metres."""
     truth = world.background(time, *points())
     truth["tp01"] = 1e-4 * np.maximum(truth["tcwv"] - 40.0, 0.0)
     return {variable_id: truth[variable_id] for variable_id in ids}
 
 
 def arco(world: World, times: Sequence[datetime], ids: Sequence[str], filled_until: datetime) -> dict[str, bytes]:
-    """Return the objects of a store by their paths: these hours are there, the axis runs a year past the last one."""
+    """Return the objects of a store by path: it holds these hours, and its time axis runs a year past the last one."""
     objects: dict[str, zarr.abc.buffer.Buffer] = {}  # type: ignore[name-defined]
     group = zarr.create_group(MemoryStore(objects), zarr_format=2)
     stop = f"{filled_until:%Y-%m-%d}"
@@ -105,13 +105,13 @@ def _arco_map(world: World, time: datetime, name: str, deep: bool) -> npt.NDArra
     (letter, *_) = [variable_id for variable_id, names in PROVIDED.items() if names.arco == name]
     if not deep:
         return fields(world, time, [letter])[letter].astype(np.float32)
-    known = fields(world, time, [f"{letter[0]}{level}" for level in LEVELS_HPA])
-    profile = np.stack([known[f"{letter[0]}{level}"] for level in LEVELS_HPA])
+    truth = fields(world, time, [f"{letter[0]}{level}" for level in LEVELS_HPA])
+    profile = np.stack([truth[f"{letter[0]}{level}"] for level in LEVELS_HPA])
     return np.stack([_at_level(profile, level) for level in ARCO_LEVELS]).astype(np.float32)
 
 
 def _at_level(profile: FloatArray, level: int) -> FloatArray:
-    """Return a profile (13, y, x) at a level, linear in log pressure, constant above 50 hPa."""
+    """Interpolate a profile (13, y, x) to a level, linearly in log pressure; constant above 50 hPa."""
     place = np.interp(-np.log(level), -np.log(LEVELS_HPA), np.arange(len(LEVELS_HPA)))
     below = min(int(place), len(LEVELS_HPA) - 2)
     return np.asarray(profile[below] + (place - below) * (profile[below + 1] - profile[below]))
@@ -134,7 +134,7 @@ def _arco_array(
 
 
 def cds_netcdf(world: World, times: Sequence[datetime], ids: Sequence[str]) -> bytes:
-    """Return a NetCDF-4 file of the store since 2024-09: valid_time, pressure_level, number and expver (a string)."""
+    """Return a NetCDF-4 file as the store makes since 2024-09: valid_time, pressure_level, number, expver (string)."""
     latitude, longitude = points()
     levels = sorted({VARIABLES[v].level_hpa or 0 for v in ids} - {0}, reverse=True)
     seconds = np.array([int(time.timestamp()) for time in times], np.int64)
@@ -162,7 +162,7 @@ def cds_netcdf(world: World, times: Sequence[datetime], ids: Sequence[str]) -> b
 
 
 def cds_old_netcdf(world: World, times: Sequence[datetime], ids: Sequence[str]) -> bytes:
-    """Return a classic NetCDF file of the store before 2024-09: time, level, values packed in 16 bits."""
+    """Return a classic NetCDF file as the store made it before 2024-09: time, level, values packed in 16 bits."""
     latitude, longitude = points()
     levels = sorted({VARIABLES[v].level_hpa or 0 for v in ids} - {0})
     since_1900 = [int((time - _ARCO_START).total_seconds() // 3600) for time in times]
@@ -189,7 +189,7 @@ def cds_old_netcdf(world: World, times: Sequence[datetime], ids: Sequence[str]) 
 
 
 def cds_zip(world: World, times: Sequence[datetime], ids: Sequence[str]) -> bytes:
-    """Return a zip as the store sends instants and sums together: a NetCDF-4 file of each."""
+    """Return a zip of two NetCDF-4 files, in which the store sends instantaneous and accumulated fields together."""
     kinds = {"instant": [v for v in ids if v != "tp01"], "accum": [v for v in ids if v == "tp01"]}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -201,7 +201,7 @@ def cds_zip(world: World, times: Sequence[datetime], ids: Sequence[str]) -> byte
 
 
 def cds_grib(world: World, times: Sequence[datetime], ids: Sequence[str]) -> bytes:
-    """Return GRIB 1 messages; a sum is of the last hour of a forecast that began at 06 or 18 UTC."""
+    """Return GRIB 1 messages; an accumulation covers the last hour of a forecast that began at 06 or 18 UTC."""
     return b"".join(
         _message(values, variable_id, time)
         for time in times
@@ -231,12 +231,12 @@ def _message(values: FloatArray, variable_id: str, time: datetime) -> bytes:
 def _stacked(
     world: World, times: Sequence[datetime], ids: Sequence[str], levels: Sequence[int]
 ) -> dict[str, FloatArray]:
-    """Return arrays (time, [level], y, x) by CDS name; every letter has every level."""
+    """Return arrays (time, [level], y, x) by CDS name; every upper-air variable has every level."""
     letters = dict.fromkeys(variable_id[0] for variable_id in ids if VARIABLES[variable_id].level_hpa)
     surface = [variable_id for variable_id in ids if not VARIABLES[variable_id].level_hpa]
     everything = [*surface, *(f"{letter}{level}" for letter in letters for level in levels)]
     hourly = [fields(world, time, everything) for time in times]
-    out = {PROVIDED[v].netcdf: np.stack([one[v] for one in hourly]) for v in surface}
+    out = {PROVIDED[v].netcdf: np.stack([hour[v] for hour in hourly]) for v in surface}
     for letter in letters:
-        out[letter] = np.stack([np.stack([one[f"{letter}{level}"] for level in levels]) for one in hourly])
+        out[letter] = np.stack([np.stack([hour[f"{letter}{level}"] for level in levels]) for hour in hourly])
     return out

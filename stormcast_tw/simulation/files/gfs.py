@@ -1,6 +1,6 @@
 """Simulated GFS: NCEP's GRIB 2 on 0.25 degree with complex packing, hourly, and the `.idx` beside it.
 
-The truth's large scale branched at the start of the run, with errors of its own, a little larger than those of a model
+A run branches from the truth's large scale at its start, with errors of its own, a little larger than those of a model
 that starts from ECMWF's analysis.
 """
 
@@ -17,7 +17,7 @@ GFS = Model("gfs", 20.0, 1.3, (("t", 0.4), ("u", 0.7), ("v", 0.7), ("msl", 45.0)
 BITS = 16
 
 _ON_LEVELS = (
-    # wgrib2's word, our letter, category and number (code table 4.2)
+    # wgrib2's name, our letter, category and number (code table 4.2)
     ("HGT", "z", 3, 5),
     ("TMP", "t", 0, 0),
     ("SPFH", "q", 1, 0),
@@ -25,7 +25,7 @@ _ON_LEVELS = (
     ("VGRD", "v", 2, 3),
 )
 _SURFACE = (
-    # wgrib2's words, our id, category, number, surface (code table 4.5; 200 is NCEP's whole column) and its value
+    # wgrib2's names, our id, category, number, surface (code table 4.5; 200 is NCEP's whole column) and its value
     ("PRMSL", "mean sea level", "msl", 3, 1, 101, 0),
     ("PRES", "surface", "sp", 3, 0, 1, 0),
     ("TMP", "2 m above ground", "t2m", 0, 0, 103, 2),
@@ -36,21 +36,21 @@ _SURFACE = (
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> tuple[bytes, bytes]:
-    """Return the bytes of the GRIB file of the run of `init_time` at `lead_hours`, and those of its index."""
+    """Return the bytes of the GRIB file for `lead_hours` of the run of `init_time`, and those of its index."""
     fields = run_fields(world, init_time, lead_hours, GFS)
     forecast = f"{lead_hours} hour fcst" if lead_hours else "anl"
-    said, messages = [], []
+    descriptions, messages = [], []
     for level in reversed(LEVELS_HPA):
-        for word, letter, category, number in _ON_LEVELS:
+        for parameter, letter, category, number in _ON_LEVELS:
             values = fields[f"{letter}{level}"] / (GRAVITY if letter == "z" else 1.0)
-            said.append(f"{word}:{level} mb")
+            descriptions.append(f"{parameter}:{level} mb")
             messages.append(_message(values, grib.what(category, number, 100, 100 * level), init_time, lead_hours))
-    for word, place, variable_id, *numbers in _SURFACE:
-        said.append(f"{word}:{place}")
+    for parameter, place, variable_id, *numbers in _SURFACE:
+        descriptions.append(f"{parameter}:{place}")
         messages.append(_message(fields[variable_id], grib.what(*numbers), init_time, lead_hours))
     start, lines = 0, []
-    for number, (message, what) in enumerate(zip(messages, said, strict=True), 1):
-        lines.append(f"{number}:{start}:d={init_time:%Y%m%d%H}:{what}:{forecast}:\n")
+    for number, (message, description) in enumerate(zip(messages, descriptions, strict=True), 1):
+        lines.append(f"{number}:{start}:d={init_time:%Y%m%d%H}:{description}:{forecast}:\n")
         start += len(message)
     return b"".join(messages), "".join(lines).encode()
 

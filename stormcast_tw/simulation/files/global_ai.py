@@ -1,7 +1,8 @@
 """Simulated global AI model: `EC-pangu` GRIB 2 files, 69 fields on 0.25 degree, north to south.
 
 A run initialised at T0 is the truth's large scale branched at T0, blurred, displaced by a phase error and disturbed by
-smooth errors of its own. The regional window stands for the globe; what comes from outside it is seen beforehand.
+smooth errors of its own. The regional window stands for the globe; weather that comes from outside it is foreseen
+(`FORESIGHT_HOURS`).
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _SURFACE = {"u10m": ("10u", 10), "v10m": ("10v", 10), "t2m": ("2t", 2), "msl": (
 class Model:
     """A global model's weather: the name of its branch of the truth, and its errors.
 
-    `phase_km` and `phase_km_per_hour` displace the weather, tens of kilometres within a day. `errors` are smooth, at
-    lead 0, and doubled by lead 36: K, m s-1, Pa, share of the value, m2 s-2.
+    `phase_km` and `phase_km_per_hour` displace the weather, tens of kilometres within a day. `errors` are the standard
+    deviations of smooth errors at lead 0, doubled by lead 36: K, m s-1, Pa, share of the value, m2 s-2.
     """
 
     branch: str
@@ -57,7 +58,7 @@ PANGU = Model("global", 18.0, 1.2, (("t", 0.35), ("u", 0.6), ("v", 0.6), ("msl",
 
 @lru_cache(maxsize=1)
 def points() -> tuple[FloatArray, FloatArray]:
-    """Return latitude and longitude in degrees of the grid, each (69, 73), north to south."""
+    """Return the latitude and longitude of the grid in degrees, each (69, 73), north to south."""
     latitude, longitude = np.linspace(NORTH, SOUTH, NY), np.linspace(WEST, EAST, NX)
     grid = np.meshgrid(latitude, longitude, indexing="ij")
     return grid[0], grid[1]
@@ -84,7 +85,7 @@ def run_fields(world: World, init_time: datetime, lead_hours: int, model: Model 
 
 
 def _chance(world: World, init_time: datetime, model: Model) -> Chance:
-    """Return where a model's own errors come from: the world's chance, for other models than the first another."""
+    """Return the chance that a model's own errors come from: the world's for PANGU, a chance of its own for others."""
     if model is PANGU:
         return world.chance
     return world.branch(init_time - timedelta(hours=1), model.branch).chance
@@ -97,7 +98,7 @@ def _smooth_errors(chance: Chance, hour: int, count: int) -> FloatArray:
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
-    """Return the bytes of the GRIB file of the run of `init_time` at `lead_hours`: 69 messages."""
+    """Return the bytes of the GRIB file for `lead_hours` of the run of `init_time`: 69 messages."""
     fields = run_fields(world, init_time, lead_hours)
     messages = [
         _message(fields[f"{letter}{level}"], letter, level, init_time, lead_hours)
@@ -116,7 +117,7 @@ def _message(values: FloatArray, short_name: str, level: int, init_time: datetim
 
 
 def _keys(init_time: datetime, lead_hours: int) -> dict[str, int | float | str]:
-    """What every message says; `expver` SIMU and production status 2 (research) tell it from a real one."""
+    """Keys of every message; `expver` SIMU and production status 2 (research) distinguish it from a real one."""
     return {
         "centre": "ecmf",
         **grib.when(init_time, lead_hours),

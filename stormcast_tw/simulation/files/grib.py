@@ -1,6 +1,6 @@
-"""GRIB 2 messages of simulated fields, and the mark that tells them from real ones.
+"""GRIB 2 messages of simulated fields, and the mark that distinguishes them from real ones.
 
-ECMWF's messages carry experiment version SIMU. Other centres have no such word: theirs are research products
+Messages in ECMWF's form carry experiment version SIMU. Other centres have no such key: theirs are research products
 (production status 2) with the word SIMULATED in the local section.
 """
 
@@ -21,9 +21,9 @@ Keys = Mapping[str, int | float | str]
 
 
 def message(values: FloatArray, keys: Keys, *, packing: str, bits: int, sample: str = "regular_ll_sfc_grib2") -> bytes:
-    """Return one message: `values` in the order of the grid that `keys` (eccodes' names, in this order) describe.
+    """Return one message, with `values` in the point order of the grid that `keys` describe.
 
-    Its keys are those of eccodes' `sample` but where `keys` say something else.
+    `keys` are eccodes' names, set in this order; keys not among them keep the value of eccodes' `sample`.
     """
     handle = eccodes.codes_grib_new_from_samples(sample)
     try:
@@ -38,7 +38,7 @@ def message(values: FloatArray, keys: Keys, *, packing: str, bits: int, sample: 
 
 
 def marked(data: bytes) -> bytes:
-    """Return a message of edition 2 without a local section, with one that says SIMULATED (FM 92, section 2)."""
+    """Return an edition 2 message that has no local section with one that says SIMULATED (FM 92, section 2)."""
     if data[20] != 1 or data[41] != 3:
         raise ValueError(f"sections {data[20]} and {data[41]} follow section 0; allowed 1 and 3")
     local = (5 + len(MARK)).to_bytes(4, "big") + b"\x02" + MARK
@@ -47,7 +47,7 @@ def marked(data: bytes) -> bytes:
 
 
 def when(init_time: datetime, lead_hours: int) -> dict[str, int | str]:
-    """Return the keys of a run and a lead."""
+    """Return the keys that give a run and a lead."""
     return {
         "productionStatusOfProcessedData": 2,
         "typeOfProcessedData": 1 if lead_hours else 0,
@@ -59,7 +59,7 @@ def when(init_time: datetime, lead_hours: int) -> dict[str, int | str]:
 
 
 def what(category: int, number: int, surface: int, level: int = 0) -> dict[str, int]:
-    """Return the keys of a meteorological parameter on a surface (FM 92, code tables 4.1, 4.2 and 4.5)."""
+    """Return the keys that give a meteorological parameter on a surface (FM 92, code tables 4.1, 4.2 and 4.5)."""
     return {
         "discipline": 0,
         "parameterCategory": category,

@@ -1,7 +1,7 @@
-"""Simulated NOAA MLWP: the NetCDF-4 file of one run of one model, as `sources.mlwp` knows it, on a regional window.
+"""Simulated NOAA MLWP: the NetCDF-4 file of one run of one model, as `sources.mlwp` reads it, on a regional window.
 
-Chunks of one map, gzip 4 and shuffle as in the archive. HDF5 object times are off (h5netcdf's default), so that the
-bytes are a function of the seed and of the versions of the libraries, which NetCDF writes into `_NCProperties`.
+Chunks hold one map, with gzip 4 and shuffle as in the archive. HDF5 object times are off (h5netcdf's default), so that
+the bytes are a function of the seed and of the library versions, which NetCDF writes into `_NCProperties`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Array = npt.NDArray[np.float32]
 
 _MAP = ("latitude", "longitude")
 _CELL = np.linspace(-0.15, 0.15, 5)
-"""Degrees from the middle of a cell at which its ground is sampled."""
+"""Offsets in degrees from the centre of a cell at which its orography is sampled."""
 
 
 def encode(world: World, model: str, init_time: datetime, last_lead_hours: int = LAST_LEAD_HOURS) -> bytes:
-    """Return the bytes of one model's run of `init_time`: lead 0 to `last_lead_hours` every six hours."""
+    """Return the bytes of one model's run of `init_time`: every six hours from lead 0 to `last_lead_hours`."""
     leads = range(0, last_lead_hours + 1, STEP_HOURS)
     steps = [run_fields(world, init_time, lead) for lead in leads]
     for fields in steps:
@@ -61,7 +61,7 @@ def encode_orography() -> bytes:
 
 
 def _relative_humidity(fields: Mapping[str, npt.NDArray[np.float64]], level: int) -> npt.NDArray[np.float64]:
-    """Return percent over ECMWF's mixed phase, the definition that FourCastNet learned."""
+    """Return relative humidity in % over ECMWF's mixed phase, the definition that FourCastNet was trained with."""
     q, t, ratio = fields[f"q{level}"], fields[f"t{level}"], R_DRY / R_VAPOUR
     vapour_pressure = 100.0 * level * q / (ratio + (1.0 - ratio) * q)
     return np.asarray(100.0 * vapour_pressure / mixed_phase(t))

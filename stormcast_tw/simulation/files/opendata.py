@@ -1,6 +1,6 @@
-"""Simulated CWA open data: O-B0045-001 (rain) as JSON and XML of today and as XML of 2018, O-A0059-001 as JSON.
+"""Simulated CWA open data: O-B0045-001 (rain) as today's JSON and XML and as XML of 2018, O-A0059-001 as JSON.
 
-`datasetDescription` says SIMULATED, and `status` Test in place of Actual.
+`datasetDescription` says SIMULATED, and `status` is Test instead of Actual.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OLD_GRID = Grid("QPESUMS", 19.975, 27.025, 95, 117.975, 123.525, 75)
 """The grid of O-B0045-001 until 2022: 0.075 degree."""
 
 _SENT_AFTER = timedelta(minutes=15)
-"""What the file of 2018 shows."""
+"""Delay between valid time and `sent`, as in the file of 2018."""
 
 _RAIN = "SIMULATED QPESUMS rain of the past hour"
 _RAIN_CONTENT = "mm, -1 is no data; west to east, then south to north; TWD67"
@@ -44,12 +44,12 @@ Described = dict[str, "Described"] | list["Described"] | str
 
 
 def rain_json(world: World, valid_time: datetime) -> bytes:
-    """Return O-B0045-001 of the hour ending at `valid_time`, JSON, 441 x 561 points."""
+    """Return O-B0045-001 of the hour ending at `valid_time` as JSON, 441 x 561 points."""
     return _json(_document(*_rain(world, valid_time, GRID)))
 
 
 def rain_xml(world: World, valid_time: datetime) -> bytes:
-    """Return the same as XML of today's schema."""
+    """Return O-B0045-001 of the hour ending at `valid_time` as XML of today's schema."""
     return _xml("cwaopendata", "urn:cwa:gov:tw:cwacommon:0.1", _document(*_rain(world, valid_time, GRID)))
 
 
@@ -78,7 +78,7 @@ def old_rain_xml(world: World, valid_time: datetime) -> bytes:
 
 
 def reflectivity_json(world: World, valid_time: datetime) -> bytes:
-    """Return O-A0059-001 of `valid_time`, JSON, 921 x 881 points.
+    """Return O-A0059-001 of `valid_time` as JSON, 921 x 881 points.
 
     This product has no number for "no echo" (data-formats.md 1.2): such points are written as invalid, -99.
     """
@@ -96,7 +96,7 @@ def _rain(world: World, valid_time: datetime, grid: Grid) -> tuple[str, Grid, da
 
 
 def _content(raw: npt.NDArray[np.int16], scale: int, texts: dict[int, str]) -> str:
-    """Return the numbers in scientific notation: commas between them, a line a row."""
+    """Return the numbers in scientific notation, separated by commas, one line per row."""
     texts = {value: f"{value / scale:.3E}" for value in np.unique(raw).tolist()} | texts
     return ",\n".join(",".join(texts[value] for value in row) for row in raw.tolist())
 
@@ -137,12 +137,12 @@ def _xml(root: str, namespace: str, document: Described) -> bytes:
 
 
 def _elements(node: Described) -> str:
-    """Return names as elements, a list as one element after another, text as text."""
+    """Return a document as XML: each name an element, each item of a list an element of that name, text as text."""
     if isinstance(node, str):
         return escape(node)
     assert isinstance(node, dict)
     return "".join(
         f"<{name}>{_elements(value)}</{name}>"
-        for name, found in node.items()
-        for value in (found if isinstance(found, list) else [found])
+        for name, values in node.items()
+        for value in (values if isinstance(values, list) else [values])
     )

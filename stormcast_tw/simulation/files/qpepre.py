@@ -1,7 +1,7 @@
-"""Simulated QPEPRE: one-hour rain as text, a row a point, idx lon lat mm, on 162 x 275 points of 0.0125 degree.
+"""Simulated QPEPRE: one-hour rain as text, one row (idx lon lat mm) per point, 162 x 275 points of 0.0125 degree.
 
-The rows run west to east, then south to north. The first line is a comment that says SIMULATED; real files, of which
-none was seen, are not known to have one, and readers such as numpy.loadtxt skip it.
+The rows run west to east, then south to north. The first line is a comment that says SIMULATED. We have seen no real
+file and do not know whether it has one; readers such as numpy.loadtxt skip it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from stormcast_tw.sources.qpepre import GRID
 
 @lru_cache(maxsize=1)
 def _rows() -> list[str]:
-    """Return what stands before the rain in every row."""
+    """Return the part of every row that precedes the rain."""
     latitude, longitude = GRID.latlon()
     points = zip(longitude.ravel().tolist(), latitude.ravel().tolist(), strict=True)
     return [f"{number} {x:.4f} {y:.4f} " for number, (x, y) in enumerate(points, start=1)]
 
 
 def encode(world: World, valid_time: datetime) -> bytes:
-    """Return the text of the rain of the hour ending at `valid_time`; -1.00 where no radar looks.
+    """Return the text of the rain of the hour ending at `valid_time`; -1.00 where no radar sees.
 
     The text carries no time: clock and stamp are in the file's name (`sources.qpepre.path`).
     """

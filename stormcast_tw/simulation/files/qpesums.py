@@ -1,8 +1,8 @@
 """Simulated QPESUMS: one-hour rain and composite reflectivity in the provider's binary `.gz`, on 0.0125 degree.
 
 Rows are stored south to north although the header gives the north-west corner. Rain is in quarters of a millimetre on
-441 x 561 points, missing is -1 mm: outside the radars' range, and outside the simulated box. Reflectivity is in tenths
-of dBZ on 921 x 881 points, -999 outside coverage, -99 where there is no echo.
+441 x 561 points, with -1 mm for missing: outside the radars' range and outside the simulated box. Reflectivity is in
+tenths of dBZ on 921 x 881 points, with -999 outside coverage and -99 where there is no echo.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ REFLECTIVITY_GRID = Grid("QPESUMS", 18.0, 29.0, 881, 115.0, 126.5, 921)
 SCALE, MISSING = 4, -1
 REFLECTIVITY_SCALE, OUTSIDE, NO_ECHO = 10, -999, -99
 _ERROR = 0.12
-"""Standard deviation of the logarithm of the factor on rain: what gauges leave of the radar's error."""
+"""Standard deviation of the logarithm of the factor on rain: the radar's error that remains after gauge correction."""
 
 _MARSHALL_PALMER = (200.0, 1.6)
 """Z = 200 R^1.6, mm6 m-3 from mm h-1 (Marshall and Palmer 1948). R is the mean of the hour that ends at the valid time:
-simulated rain has no shorter memory, so that simulated echoes are smoother and weaker than real ones."""
+simulated rain has no finer time resolution, so simulated echoes are smoother and weaker than real ones."""
 _LEAST_RAIN = 0.1
 """mm h-1: below it (7 dBZ) there is no echo."""
 
 
 @lru_cache(maxsize=4)
 def _observed(grid: Grid) -> tuple[npt.NDArray[np.bool_], Sampler]:
-    """Which points of a grid are observed (ny, nx), and the sampler of those points."""
+    """Return which points of a grid (ny, nx) are observed, and the sampler of those points."""
     latitude, longitude = grid.latlon()
     j, i = BOX.index_of(latitude, longitude)
     inside = (j >= 0) & (j <= BOX.ny - 1) & (i >= 0) & (i <= BOX.nx - 1)
@@ -69,7 +69,7 @@ def observed_reflectivity(world: World, valid_time: datetime) -> npt.NDArray[np.
 
 
 def encode(world: World, valid_time: datetime) -> bytes:
-    """Return the bytes of the file of the hour ending at `valid_time` (layout: provider's, little-endian)."""
+    """Return the bytes of the file of the hour ending at `valid_time` (the provider's layout, little-endian)."""
     names = b"CB_1H_GC Acc\0SIMULAT" + b"mm\0SIM"
     return _pack(observed_rain(world, valid_time), valid_time, GRID, 100, names, (SCALE, MISSING))
 

@@ -1,7 +1,7 @@
-"""Simulated RWRP: raw `wrfout_d02` files of one time each, on a 2-km Lambert grid, winds relative to the grid.
+"""Simulated RWRP: raw `wrfout_d02` files, one per time, on a 2-km Lambert grid, with grid-relative winds.
 
-A run initialised at T0 is the truth's world branched at T0, with a smooth analysis error from its start. Its rain is
-accumulated since T0 in buckets of 100 mm, as WRF does with `bucket_mm = 100`.
+A run initialised at T0 is the truth's world branched at T0, with a smooth analysis error added from its start. Its rain
+is accumulated since T0 in buckets of 100 mm, as WRF does with `bucket_mm = 100`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CONE = (np.log(np.cos(np.radians(TRUELAT1))) - np.log(np.cos(np.radians(TRUELAT2
 """Cone constant of the projection (Snyder 1987, eq. 15-3)."""
 
 ANALYSIS_ERROR = {"t2m": 0.52 / 3.0, "u10m": 1.10 / 3.0, "v10m": 1.13 / 3.0}
-"""A third of the one-hour forecast errors of a trained model over Taiwan, K and m s-1."""
+"""Standard deviations: a third of a trained model's one-hour forecast errors over Taiwan, K and m s-1."""
 _RAIN_ERROR = 0.25
 """Standard deviation of the logarithm of the factor on rain."""
 _SHARES = {"RAINC": 0.10, "RAINSH": 0.05, "RAINNC": 0.85}
@@ -45,7 +45,7 @@ _SHARES = {"RAINC": 0.10, "RAINSH": 0.05, "RAINNC": 0.85}
 
 @lru_cache(maxsize=1)
 def grid() -> Grid:
-    """Return the grid of the simulated RWRP: 264 x 162 points 2 km apart in a Lambert projection."""
+    """Return the grid of the simulated RWRP: 264 x 162 points, 2 km apart, in a Lambert projection."""
     projection: dict[str, float | str] = {
         "proj": "lcc",
         "lat_1": TRUELAT1,
@@ -69,7 +69,7 @@ def _ground() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Array, 
 
 
 def run_on_box(world: World, init_time: datetime, lead_hours: int) -> dict[str, Array]:
-    """Return a run's t2m, u10m, v10m and tp01 (rain of the hour before; zero at lead 0) on the box (288, 192)."""
+    """Return a run's t2m, u10m, v10m and tp01 (rain of the past hour; zero at lead 0) on the box (288, 192)."""
     run = world.branch(init_time, "rwrp")
     fields = dict(run.box(init_time + timedelta(hours=lead_hours)))
     errors = smooth_errors(world.chance, "analysis", hour_index(init_time), 4)
@@ -80,7 +80,7 @@ def run_on_box(world: World, init_time: datetime, lead_hours: int) -> dict[str, 
 
 
 def run_fields(world: World, init_time: datetime, lead_hours: int) -> dict[str, Array]:
-    """Return WRF's 2-D fields (264, 162) of a run at a lead: T2, Q2, U10, V10, PSFC, RAINC and so on, WRF's units."""
+    """Return WRF's 2-D fields (264, 162) of a run at a lead, WRF's units: T2, Q2, U10, V10, PSFC, RAINC and so on."""
     latitude, longitude, height, land, sample = _ground()
     valid_time = init_time + timedelta(hours=lead_hours)
     here = {name: sample(values) for name, values in run_on_box(world, init_time, lead_hours).items()}
@@ -123,7 +123,7 @@ def _saturation(temperature: Array, pressure: npt.NDArray[np.float64]) -> npt.ND
 
 
 def _accumulated_rain(world: World, init_time: datetime, lead_hours: int) -> dict[str, Array]:
-    """Rain since init_time in WRF's three kinds, what fills a bucket counted apart."""
+    """Rain since init_time in WRF's three kinds, with full buckets counted separately."""
     sample = _ground()[4]
     total = np.zeros(grid().shape)
     for lead in range(1, lead_hours + 1):
@@ -138,7 +138,7 @@ def _accumulated_rain(world: World, init_time: datetime, lead_hours: int) -> dic
 
 
 _DESCRIPTIONS = {
-    # WRF's name: its description, its units
+    # WRF's name: description, units
     "XLAT": ("LATITUDE, SOUTH IS NEGATIVE", "degree_north"),
     "XLONG": ("LONGITUDE, WEST IS NEGATIVE", "degree_east"),
     "COSALPHA": ("Local cosine of map rotation", ""),
@@ -159,10 +159,10 @@ _DESCRIPTIONS = {
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
-    """Return the bytes of the wrfout file of the run of `init_time` at `lead_hours`: its surface fields.
+    """Return the bytes of the wrfout file, with surface fields only, for `lead_hours` of the run of `init_time`.
 
-    Classic netCDF with 64-bit offsets, WRF's own default: an HDF5 file would hold the hour of its writing, and the C
-    library leaves what was in memory between the arrays.
+    Classic netCDF with 64-bit offsets, WRF's own default: an HDF5 file would record the time of writing, and the C
+    library leaves whatever was in memory between the arrays.
     """
     buffer = io.BytesIO()
     file = begin(buffer, init_time, lead_hours)
@@ -172,7 +172,7 @@ def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
 
 
 def begin(buffer: io.BytesIO, init_time: datetime, lead_hours: int) -> netcdf_file:
-    """Begin a file of one time: global attributes, horizontal dimensions, Times and XTIME."""
+    """Begin a file for one time: global attributes, horizontal dimensions, Times and XTIME."""
     valid_time = init_time + timedelta(hours=lead_hours)
     file = netcdf_file(buffer, "w", version=2)
     for name, value in _global_attributes(init_time).items():
@@ -186,7 +186,7 @@ def begin(buffer: io.BytesIO, init_time: datetime, lead_hours: int) -> netcdf_fi
 
 
 def write_surface(file: netcdf_file, fields: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write what `run_fields` returned, described as WRF does."""
+    """Write the fields of `run_fields`, described as in WRF's files."""
     for name, values in fields.items():
         write(file, name, values, *_DESCRIPTIONS[name])
 
@@ -206,7 +206,7 @@ def write(
     units: str,
     dimensions: tuple[str, ...] = ("south_north", "west_east"),
 ) -> None:
-    """Write a field of these dimensions after Time, described as WRF does."""
+    """Write a field with these dimensions after Time, described as in WRF's files."""
     integer = np.issubdtype(values.dtype, np.integer)
     variable = file.createVariable(name, "i4" if integer else "f4", ("Time", *dimensions))
     _describe(variable, 106 if integer else 104, "XYZ" if len(dimensions) == 3 else "XY ", description, units)
@@ -225,7 +225,7 @@ def _describe(variable: netcdf_variable, kind: int, order: str, description: str
 
 
 def _global_attributes(init_time: datetime) -> dict[str, str | np.generic]:
-    """The global attributes of a real file that describe its grid and its times."""
+    """The global attributes of a real file that describe its grid and times."""
     start = f"{init_time:%Y-%m-%d_%H:%M:%S}"
     texts = {"TITLE": " SIMULATED OUTPUT FROM STORMCAST-TW IN THE FORM OF WRF V4.4 MODEL", "START_DATE": start,
              "SIMULATION_START_DATE": start, "GRIDTYPE": "C", "SIMULATION_INITIALIZATION_TYPE": "SIMULATED",

@@ -1,7 +1,7 @@
 """Simulated RWRP training archive: `wrfout_d01_YYYY-MM-DD_HH_interp`, in the units and shape of the real one.
 
-data-formats.md 2.3: `slp` hPa, `z_p` height, `QVAPOR_p` mixing ratio, earth-relative winds, 31 `pres_levels`. Under the
-ground lie fill values, as WRF's tools leave them; the real archive's are not known.
+data-formats.md 2.3: `slp` hPa, `z_p` height, `QVAPOR_p` mixing ratio, earth-relative winds, 31 `pres_levels`. Points
+below ground hold fill values, as WRF's tools leave them; those of the real archive are not known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 PRES_LEVELS = (1000, 975, 950, 925, 900, 875, 850, 825, 800, 775, 750, 700, 650, 600, 550, 500, 450, 400, 350, 300, 250,
                225, 200, 175, 150, 125, 100, 70, 50, 30, 20)  # fmt: skip
 FILL = 9.96921e36
-"""netCDF's own fill value."""
+"""netCDF's default fill value."""
 
 _ON_LEVELS = {
     # the archive's name: description, units
@@ -47,7 +47,7 @@ _FLAT = {
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
-    """Return the bytes of the archive's file for the hour at `lead_hours` of the run of `init_time`."""
+    """Return the bytes of the archive's file for `lead_hours` of the run of `init_time`."""
     air = aloft(world, init_time, lead_hours)
     faces, centres = faces_and_centres(air.surface_pressure)
     levels = [air.at(pressure) for pressure in centres]
@@ -79,19 +79,19 @@ def _write_levels(file: netcdf_file, air: Aloft) -> None:
 
 
 def _level(air: Aloft, pressure: float, height: FloatArray) -> dict[str, FloatArray]:
-    found = air.at(pressure)
+    state = air.at(pressure)
     fields = {
-        "umet_p": found["u"],
-        "vmet_p": found["v"],
-        "tk_p": found["t"],
+        "umet_p": state["u"],
+        "vmet_p": state["v"],
+        "tk_p": state["t"],
         "z_p": height,
-        "QVAPOR_p": found["q"] / (1.0 - found["q"]),
+        "QVAPOR_p": state["q"] / (1.0 - state["q"]),
     }
     return {name: np.where(air.surface_pressure >= pressure, values, FILL) for name, values in fields.items()}
 
 
 def heights(air: Aloft) -> dict[int, FloatArray]:
-    """Return the height in m of every level of PRES_LEVELS, by hPa, up from the raw file's face that lies below it."""
+    """Return the height in m of every level of PRES_LEVELS, by hPa, integrated up from the raw file's face below it."""
     faces, centres = faces_and_centres(air.surface_pressure)
     at_faces = geopotential(air.height, faces, np.stack([air.virtual_temperature(pressure) for pressure in centres]))
     out = {}

@@ -1,8 +1,8 @@
 """Simulated RWRP above the ground: raw `wrfout_d02` files with WRF's staggered volumes, on request.
 
-Aloft it is what the global model sees of the same run, on its 13 pressure levels; towards the ground it becomes the
-run's own km-scale surface. Geopotential is the hydrostatic integral from the terrain upwards. Eight volumes of 34
-levels make a file of 49 MB; the surface files of `rwrp.encode` stay as they are.
+Aloft the air is what the global model sees of the same run, on its 13 pressure levels; towards the ground it merges
+into the run's own km-scale surface. Geopotential is the hydrostatic integral from the terrain upwards. Eight volumes of 34
+levels make a file of 49 MB; the surface-only files of `rwrp.encode` are unaffected.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ TOP = 5000.0
 COUNT = 34
 
 _FADE = {"t": 0.10, "u": 0.09, "v": 0.09, "q": 0.20}
-"""ln(surface pressure / pressure) over which the surface's own weather fades into the free air: 0.1 is 850 m."""
+"""Depth in ln(surface pressure / pressure) over which surface weather fades into the free air: 0.1 is 850 m."""
 _LOG_LEVELS = np.log(np.array(LEVELS_HPA, dtype=np.float64) * 100.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Aloft:
-    """The air over the points of the simulated RWRP, to be asked for at any pressure.
+    """The air over the points of the simulated RWRP, available at any pressure.
 
-    `free` holds t, u, v and q of the global model's levels (13, ny, nx); `surface` what they are at the ground
-    (ny, nx), where pressure is `surface_pressure` (Pa) and height `height` (m); winds are earth-relative. `sea_level`
-    is the pressure that the run reduces to the sea, Pa.
+    `free` holds t, u, v and q on the global model's levels (13, ny, nx); `surface` holds them at the ground (ny, nx),
+    where the pressure is `surface_pressure` (Pa) and the height `height` (m); winds are earth-relative. `sea_level` is
+    the run's pressure reduced to sea level, Pa.
     """
 
     free: dict[str, FloatArray]
@@ -53,7 +53,7 @@ class Aloft:
     height: FloatArray
 
     def at(self, pressure: npt.ArrayLike) -> dict[str, FloatArray]:
-        """Return t (K), u, v (m s-1) and q (kg kg-1) at a pressure (Pa) a column, (ny, nx); linear in its logarithm."""
+        """Return t (K), u, v (m s-1), q (kg kg-1), (ny, nx), at each column's pressure (Pa); linear in ln p."""
         log_p = np.broadcast_to(np.log(np.asarray(pressure, np.float64)), self.height.shape)
         depth = np.maximum(np.log(self.surface_pressure) - log_p, 0.0)
         ground = self._at_ground
@@ -65,9 +65,9 @@ class Aloft:
         }
 
     def virtual_temperature(self, pressure: npt.ArrayLike) -> FloatArray:
-        """K at a pressure a column, (ny, nx)."""
-        found = self.at(pressure)
-        return found["t"] * (1.0 + (R_VAPOUR / R_DRY - 1.0) * found["q"])
+        """Return virtual temperature in K (ny, nx) at each column's pressure (Pa)."""
+        state = self.at(pressure)
+        return state["t"] * (1.0 + (R_VAPOUR / R_DRY - 1.0) * state["q"])
 
     @cached_property
     def _at_ground(self) -> dict[str, FloatArray]:
@@ -84,7 +84,7 @@ class Aloft:
 
 
 def aloft(world: World, init_time: datetime, lead_hours: int) -> Aloft:
-    """Return the air of a run at a lead: that of `rwrp.run_fields` at the ground, of `World.background` above."""
+    """Return the air of a run at a lead: as in `rwrp.run_fields` at the ground, as in `World.background` above."""
     fields = run_fields(world, init_time, lead_hours)
     valid_time = init_time + timedelta(hours=lead_hours)
     y, x = np.linspace(BOX.y_first, BOX.y_last, 14), np.linspace(BOX.x_first, BOX.x_last, 10)
@@ -116,13 +116,13 @@ def eta_faces() -> FloatArray:
 
 
 def faces_and_centres(surface_pressure: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return pressure (Pa) at the faces (35, ny, nx) and, their means, at the mass points (34, ny, nx)."""
+    """Return pressure (Pa) at the faces (35, ny, nx) and, as their means, at the mass points (34, ny, nx)."""
     faces = TOP + eta_faces()[:, None, None] * (surface_pressure - TOP)
     return faces, 0.5 * (faces[1:] + faces[:-1])
 
 
 def geopotential(height: FloatArray, faces: FloatArray, virtual_temperature: FloatArray) -> FloatArray:
-    """Return the hydrostatic geopotential at the faces, m2 s-2, of layers of this virtual temperature (K)."""
+    """Return the hydrostatic geopotential (m2 s-2) at the faces of layers with this virtual temperature (K)."""
     layers = R_DRY * virtual_temperature * np.log(faces[:-1] / faces[1:])
     return np.concatenate([GRAVITY * height[None], GRAVITY * height + np.cumsum(layers, axis=0)])
 
@@ -136,10 +136,10 @@ def _base_state(height: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def volumes(air: Aloft) -> dict[str, FloatArray]:
-    """Return WRF's three-dimensional fields by name: T (K less 300), P, PB, PH, PHB, QVAPOR, U and V."""
+    """Return WRF's 3-D fields by name: T (potential temperature less 300 K), P, PB, PH, PHB, QVAPOR, U and V."""
     faces, centres = faces_and_centres(air.surface_pressure)
-    found = [air.at(pressure) for pressure in centres]
-    t, q, east, north = (np.stack([level[letter] for level in found]) for letter in "tquv")
+    layers = [air.at(pressure) for pressure in centres]
+    t, q, east, north = (np.stack([level[letter] for level in layers]) for letter in "tquv")
     base, base_geopotential = _base_state(air.height)
     full = geopotential(air.height, faces, t * (1.0 + (R_VAPOUR / R_DRY - 1.0) * q))
     turn = grid().grid_north()
@@ -157,7 +157,7 @@ def volumes(air: Aloft) -> dict[str, FloatArray]:
 
 
 def _to_sides(values: FloatArray, axis: int) -> FloatArray:
-    """Return values at the sides of cells along an axis: the mean of both cells, at the edges that of the last one."""
+    """Return values at the sides of cells along an axis: the mean of both cells, at the edges the value of the last."""
     padded = np.pad(values, [(int(axis == number),) * 2 for number in range(3)], mode="edge")
     count = padded.shape[axis]
     return 0.5 * (np.take(padded, range(count - 1), axis) + np.take(padded, range(1, count), axis))
@@ -165,7 +165,7 @@ def _to_sides(values: FloatArray, axis: int) -> FloatArray:
 
 _MASS = ("bottom_top", "south_north", "west_east")
 _VOLUMES = {
-    # WRF's name: its description, its units, its dimensions after Time
+    # WRF's name: description, units, dimensions after Time
     "U": ("x-wind component", "m s-1", (*_MASS[:2], "west_east_stag")),
     "V": ("y-wind component", "m s-1", (_MASS[0], "south_north_stag", _MASS[2])),
     "PH": ("perturbation geopotential", "m2 s-2", ("bottom_top_stag", *_MASS[1:])),
@@ -178,7 +178,7 @@ _VOLUMES = {
 
 
 def encode(world: World, init_time: datetime, lead_hours: int) -> bytes:
-    """Return the bytes of the wrfout file of `rwrp.encode` with the volumes in it."""
+    """Return the bytes of the wrfout file of `rwrp.encode` with the volumes added."""
     ny, nx = grid().shape
     buffer = io.BytesIO()
     file = begin(buffer, init_time, lead_hours)

@@ -1,4 +1,4 @@
-"""What a global model sees: the large scale only, blurred, on 13 pressure levels, hydrostatic and near balance.
+"""What a global model sees: the large scale only, blurred, on 13 pressure levels, hydrostatic and nearly balanced.
 
 Geopotential is the hydrostatic integral of the temperature; the seasonal wind and the waves are in geostrophic and
 thermal-wind balance with it at the reference latitude.
@@ -38,11 +38,11 @@ from stormcast_tw.simulation.world.synoptic import (
 FloatArray = npt.NDArray[np.float64]
 
 BLUR_KM = 60.0
-"""A global model of 25 km resolves features of two to three grid lengths."""
+"""A global model of 25 km resolves features no finer than two to three grid lengths."""
 
 _WAVE_SHAPE = np.array([1.0, 1.0, 0.95, 0.95, 1.05, 1.25, 1.5, 1.7, 1.75, 1.6, 1.2, 0.7, 0.4])
 _WAVE_TILT = np.array([0.0, 0.1, 0.2, 0.4, 0.55, 0.7, 0.85, 0.95, 1.0, 1.0, 1.0, 1.0, 1.0])
-"""Waves grow with height and tilt westwards (radians)."""
+"""With height, waves grow and tilt westwards (radians)."""
 _AIR_MASS = np.array([1.0, 1.0, 0.9, 0.45, 0.25, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
 _VORTEX = np.array([1.0, 1.0, 0.95, 0.8, 0.7, 0.55, 0.4, 0.2, 0.1, 0.0, -0.05, 0.0, 0.0])
 """How cold air behind fronts, and the winds of fronts and typhoons, fade with height."""
@@ -115,7 +115,7 @@ def _upper_air(
 
 
 def _surge(state: Synopsis, level: int) -> tuple[float, float]:
-    """Monsoon surges: the part of the low-level wind that is not seasonal, fading above 850 hPa."""
+    """Return the wind of monsoon surges, the non-seasonal part of the low-level wind; it fades above 850 hPa."""
     depth = {1000: 1.0, 925: 0.9, 850: 0.5}.get(level, 0.0)
     strength = depth * state.index["monsoon"] * (1.5 - 0.9 * state.summer)
     return -0.7 * strength, -0.9 * strength
@@ -145,7 +145,7 @@ def _near_surface(
 
 
 def _coarse_ground(latitude: FloatArray, longitude: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Height in m and land fraction as a 25-km model has them: means over 0.3 degree."""
+    """Return height in m and land fraction as in a 25-km model: means over 0.3 degree."""
     return _coarse_ground_of(latitude.tobytes(), longitude.tobytes(), latitude.shape)
 
 

@@ -1,7 +1,7 @@
 """The lattice on which the simulated weather is computed: TAIWAN_2KM with 32 more points on every side.
 
-It is periodic for Fourier transforms; what wraps round its edges stays outside TAIWAN_2KM. Arrays are (288, 192), rows
-south to north, float32.
+It is periodic for Fourier transforms; what wraps round its edges stays outside TAIWAN_2KM. Arrays are (288, 192)
+float32, rows south to north.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DX_KM, DY_KM = float(X_KM[1] - X_KM[0]), float(Y_KM[1] - Y_KM[0])
 
 @dataclass(frozen=True)
 class Wavenumbers:
-    """Angular wavenumbers in km-1 of the box in rfft2 layout (288, 97)."""
+    """Angular wavenumbers of the box in km-1, in rfft2 layout (288, 97)."""
 
     kx: Array
     ky: Array
@@ -60,7 +60,7 @@ def wavenumbers() -> Wavenumbers:
 
 
 def smoothed(values: npt.ArrayLike, radius_km: float) -> Array:
-    """Return a box array smoothed with a Gaussian of this standard deviation; periodic."""
+    """Return a box array smoothed with a Gaussian of standard deviation `radius_km`; periodic."""
     transfer = np.exp(-0.5 * (wavenumbers().k * radius_km) ** 2)
     spectrum = fft.rfft2(np.asarray(values, dtype=np.float32)) * transfer
     return np.asarray(fft.irfft2(spectrum, s=BOX.shape), dtype=np.float32)
@@ -73,9 +73,9 @@ def gradient(values: npt.ArrayLike) -> tuple[Array, Array]:
 
 
 class Sampler:
-    """Bilinear interpolation from the box to fixed points, weights computed once.
+    """Bilinear interpolation from the box to fixed points, with weights computed once.
 
-    latitude, longitude in degrees, any shape; raises ValueError for a point outside the box.
+    `latitude` and `longitude` are in degrees, of any shape. Raises ValueError for a point outside the box.
     """
 
     def __init__(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> None:
@@ -91,7 +91,7 @@ class Sampler:
         self._wy, self._wx = (j - j0).astype(np.float32), (i - i0).astype(np.float32)
 
     def __call__(self, values: Array) -> Array:
-        """Return a box array at the points, float32, of the shape of the points."""
+        """Return a box array interpolated to the points, float32, in their shape."""
         flat, corner, wx, wy = values.ravel(), self._corner, self._wx, self._wy
         south = flat[corner] * (1.0 - wx) + flat[corner + 1] * wx
         north = flat[corner + BOX.nx] * (1.0 - wx) + flat[corner + BOX.nx + 1] * wx
@@ -105,8 +105,8 @@ class Terrain:
     `height` m; `land` 0 or 1; `coastal` land smoothed over 10 km; `broad` height smoothed over 8 km, its slopes
     `dhdx`, `dhdy` in m per km; `wide_dhdx`, `wide_dhdy` slopes of the height smoothed over 24 km; `coast_x`, `coast_y`
     gradient of land smoothed over 15 km, per km; `flow` the four components (u from u, v from u, u from v, v from v)
-    of the wind that a unit wind becomes round the island; `exposure` of ridges (above 1) and valleys (below 1) to
-    wind; `rough` the drag factor of land.
+    of the flow round the island that a unit wind causes; `exposure` to wind of ridges (above 1) and valleys (below 1);
+    `rough` the drag factor of land.
     """
 
     height: Array
@@ -153,9 +153,9 @@ def terrain() -> Terrain:
 
 
 def _flow_round(height: Array) -> tuple[Array, Array, Array, Array]:
-    """Return the blocked flow: wind slowed by the mountains, then made non-divergent (Leray projection), in turn.
+    """Return the blocked flow: wind alternately slowed by the mountains and made non-divergent (Leray projection).
 
-    The flow goes round: slow on the windward and lee sides, jets off both ends and in the strait.
+    It passes round the island: slow on the windward and lee sides, with jets off both ends and in the strait.
     """
     slowed = np.exp(-((np.maximum(height, 0.0) / 900.0) ** 1.5)).astype(np.float32)
     zero, one = np.zeros_like(slowed), np.ones_like(slowed)
@@ -168,7 +168,7 @@ def _flow_round(height: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def _non_divergent(u: Array, v: Array, mean_u: float, mean_v: float) -> tuple[Array, Array]:
-    """Return the non-divergent part of a wind, with this mean."""
+    """Return the non-divergent part of a wind, with its mean set to (`mean_u`, `mean_v`)."""
     n = wavenumbers()
     k2 = np.where(n.k > 0, n.k**2, 1.0)
     u_hat, v_hat = fft.rfft2(u), fft.rfft2(v)

@@ -1,7 +1,7 @@
-"""Chance as time-stamped innovations: what happens at a time uses no innovation stamped later.
+"""Chance as time-stamped innovations: weather at a time depends on no innovation stamped later.
 
 An innovation belongs to one whole hour and one stream; it is drawn from numpy's Philox keyed by (seed, stream, hour,
-branches taken before that hour), so any hour's chance is known without the hours before it. A process with finite
+branches taken before that hour), so that any hour can be drawn without the hours before it. A process with finite
 memory is a moving average of innovations; see `moving_average_kernel`.
 """
 
@@ -24,12 +24,12 @@ FloatArray = npt.NDArray[np.float64]
 EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 
 UPSTREAM = "synoptic"
-"""The stream of weather that is born elsewhere and comes: who looks upstream sees it before its hour."""
+"""The stream of weather that forms elsewhere and arrives: looking upstream, one can see it before its hour."""
 LOCAL = "local"
-"""What of those same innovations is born here: nobody sees it before its hour."""
+"""The part of those same innovations that forms here: nobody can see it before its hour."""
 
 STREAMS = {UPSTREAM: 1, LOCAL: 1, "mesoscale": 2, "fine": 3, "cells": 4, "analysis": 5, "global": 6, "gauge": 7}
-"""Sources of chance, independent but where they share a number; a number here never changes its meaning."""
+"""Sources of chance, independent unless they share a number; a number never changes its meaning."""
 
 
 def hour_index(time: datetime) -> int:
@@ -46,14 +46,14 @@ def hour_time(index: int) -> datetime:
 
 
 class Branch(NamedTuple):
-    """Where another chance begins: after an hour; upstream, so many hours later, since those are seen already."""
+    """Where different chance begins: after `hour`; upstream, `foresight_hours` later, as those are already seen."""
 
     hour: int
     name: str
     foresight_hours: int = 0
 
     def matters(self, hour: int, stream: str = "") -> bool:
-        """Return whether what is stamped `hour` is another's; without a stream, whether anything is."""
+        """Return whether innovations stamped `hour` differ in this branch; without a stream, whether any of them do."""
         return self.hour + (self.foresight_hours if stream == UPSTREAM else 0) < hour
 
 
@@ -65,9 +65,9 @@ class Chance:
     branches: tuple[Branch, ...] = ()
 
     def until(self, hour: int, stream: str = "") -> Chance:
-        """Return the chance that matters at `hour`: without branches that have not parted yet.
+        """Return the chance that matters at `hour`, without the branches that do not differ yet.
 
-        Two chances that agree up to an hour are equal here, so that their common past is computed once.
+        Two chances that agree up to `hour` return equal values, so that their common past is computed once.
         """
         if all(branch.matters(hour, stream) for branch in self.branches):
             return self
@@ -116,7 +116,7 @@ def moving_average_kernel(memory_hours: float, smooth: bool = False) -> FloatArr
     """Return the weights (lags,) of a unit-variance process with this memory; lag 0 is the newest innovation.
 
     Plain: exp(-lag / memory), the moving-average form of a first-order autoregression. Smooth: (lag + 1) exp(-lag /
-    memory), nearly differentiable, so that an hour changes it little. Cut at four memories and tapered to zero.
+    memory), nearly differentiable, so that it changes little within an hour. Cut at four memories and tapered to zero.
     """
     lags = np.arange(int(np.ceil(4.0 * memory_hours)))
     weights = np.exp(-lags / memory_hours) * (1.0 - lags / lags.size)

@@ -24,7 +24,7 @@ CORIOLIS = 2.0 * 7.292e-5 * np.sin(np.radians(LATITUDE_0))
 
 MSL_MEAN, MSL_SUMMER = 101326.0, -620.0
 _SUMMER_PEAK = 2.0 * np.pi * 212.0 / 365.25
-"""31 July: the sea lags the sun by six weeks."""
+"""Phase of 31 July: the sea lags the sun by six weeks."""
 
 _T = (
     (296.7, 292.8, 289.1, 281.5, 275.0, 267.3, 256.8, 241.8, 233.5, 222.5, 210.5, 197.5, 209.0),
@@ -50,7 +50,7 @@ def summerness(hour: int) -> float:
 
 
 def season_window(hour: int, centre_day: float, half_width_days: float) -> float:
-    """Return a bell in [0, 1] over the year, 1 on `centre_day` and 0.61 at `half_width_days` from it."""
+    """Return a bell curve over the year in [0, 1]: 1 on `centre_day` and 0.61 at `half_width_days` from it."""
     day = year_phase(hour_time(hour)) * 365.25 / (2.0 * np.pi)
     distance = (day - centre_day + 182.625) % 365.25 - 182.625
     return float(np.exp(-0.5 * (distance / half_width_days) ** 2))
@@ -65,7 +65,7 @@ def profile(letter: str, summer: float) -> FloatArray:
 
 
 def log_pressure_integral(profile_values: FloatArray) -> FloatArray:
-    """Return the integral (13,) of a profile from 1000 hPa up to each level over -d ln p (trapezoidal rule)."""
+    """Return the integral (13,) over -d ln p of a profile from 1000 hPa up to each level (trapezoidal rule)."""
     log_p = -np.log(np.array(LEVELS_HPA, dtype=np.float64))
     layers = 0.5 * (profile_values[1:] + profile_values[:-1]) * np.diff(log_p)
     return np.concatenate([[0.0], np.cumsum(layers)])

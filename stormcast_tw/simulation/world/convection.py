@@ -1,6 +1,6 @@
 """Convective cells: Poisson births, one to three hours of life, rain carried by the wind, cold pools left behind.
 
-A birth is a candidate stamped with its hour that is accepted where the weather of that hour favours it. All cells
+A birth is a candidate, stamped with its hour, that the weather of that hour favours enough to be accepted. All cells
 are Gaussians along the axes of the box, so that a sum over cells is a matrix product.
 """
 
@@ -20,12 +20,16 @@ CANDIDATES = 640
 LONGEST_LIFE_HOURS = 3
 _STRIP_ROWS = 12
 _SUBSTEPS = (0.875, 0.625, 0.375, 0.125)
-"""Hours before the end of the hour at the middle of each 15-minute sub-step."""
+"""Time from the middle of each 15-minute sub-step to the end of the hour, in hours."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells born in one hour, arrays (cells,): place and radius km, peak mm per hour, life h, h before its end."""
+    """Cells born in one hour, arrays (cells,).
+
+    Position and radius in km, peak in mm per hour, life in h; `born_before` in h before the end of the hour; `velocity`
+    in km per hour.
+    """
 
     east: Array
     north: Array
@@ -65,7 +69,7 @@ def _births(chance: Chance, hour: int) -> Cells:
 
 
 def birth_probability(state: Synopsis, east: Array, north: Array) -> Array:
-    """Return the chance (points,) that a candidate at km east, north of the reference point becomes a cell."""
+    """Return the probability (points,) that a candidate `east`, `north` km from the reference point becomes a cell."""
     fields = add_features(state, smooth_fields(state, east, north), east, north)
     ground = terrain()
     j = np.clip(np.rint((north - Y_KM[0]) / DY_KM), 0, BOX.ny - 1).astype(np.int64)
@@ -90,7 +94,7 @@ def _profile(age: Array, life: Array) -> Array:
 
 @dataclass(frozen=True)
 class Convection:
-    """What cells do in an hour: `rain` mm; `cooling` K of cold pools; `outflow_u`, `outflow_v` m s-1; (288, 192)."""
+    """Effects of cells in an hour, (288, 192): `rain` mm; `cooling` K by cold pools; `outflow_u`, `outflow_v` m s-1."""
 
     rain: Array
     cooling: Array
@@ -111,8 +115,8 @@ def _gaussians(centre: Array, radius: Array, axis: Array) -> Array:
 def _summed(along_y: Array, along_x: Array) -> Array:
     """Return the sum over cells of along_y (288, cells) times along_x (192, cells), in strips of rows.
 
-    A strip takes the cells that reach it: less work than the whole product, and too small for BLAS to start threads,
-    which would spin on cores that others use.
+    A strip sums only the cells that reach it: less work than the whole product, and too small for BLAS to start
+    threads, which would spin on cores that others use.
     """
     total = np.zeros((BOX.ny, BOX.nx), dtype=np.float32)
     for first in range(0, BOX.ny, _STRIP_ROWS):

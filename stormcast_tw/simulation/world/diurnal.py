@@ -1,4 +1,4 @@
-"""The daily cycle: how warm the sun has made the ground by an hour."""
+"""The daily cycle: how warm the sun has made the ground by a given hour."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _sun(hour: int) -> float:
 def heating(hour: int) -> float:
     """Return the ground's warmth, dimensionless: about 1 on a summer afternoon, -0.35 before dawn, daily mean near 0.
 
-    The height of the sun averaged with a memory of three hours, less its mean over the day before.
+    The sine of the sun's elevation averaged with a memory of three hours, less its mean over the past 24 hours.
     """
     lags = np.arange(24)
     sun = np.array([_sun(hour - int(lag)) for lag in lags])

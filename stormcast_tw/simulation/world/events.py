@@ -1,6 +1,6 @@
-"""Fronts and typhoons: born by chance at an hour, alive for a few days, carried by their own innovations.
+"""Fronts and typhoons: born by chance in an hour, alive for a few days, moved by innovations of their own.
 
-The past of an event is at most HISTORY_HOURS long, so that any hour can be computed alone. Positions are km east and
+An event's past is at most HISTORY_HOURS long, so that any hour can be computed by itself. Positions are km east and
 north of 23.6 N 121 E.
 """
 
@@ -43,8 +43,8 @@ class _Fields(Protocol):
 class Front:
     """A front: `north_km` where it crosses 121 E, `tilt` km north per km east, and the contrast across it.
 
-    `cooling` K; `u`, `v` wind added behind it, `u_ahead`, `v_ahead` before it, m s-1; `lift` 0 to about 1; `width_km`;
-    `speed_km_h` southward; `memory_km` how far behind the front its air has lost its cold.
+    `cooling` K; `u`, `v` wind added behind it and `u_ahead`, `v_ahead` wind added ahead of it, m s-1; `lift` 0 to about
+    1; `width_km`; `memory_km` the distance behind the front at which its air has lost its cold.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Front:
 
 @dataclass(frozen=True)
 class Typhoon:
-    """A vortex: centre `east_km`, `north_km`; greatest wind `vmax` m s-1 at `rmax_km`; `spin` phase of its bands."""
+    """A vortex: centre `east_km`, `north_km`; maximum wind `vmax` m s-1 at `rmax_km`; `spin` phase of its bands."""
 
     east_km: float
     north_km: float
@@ -113,7 +113,7 @@ class Typhoon:
 
 def _births(chance: Chance, hour: int, column: int, rate: float, centre_day: float, width_days: float,
             lifetime: int) -> list[tuple[int, npt.NDArray[np.float32]]]:  # fmt: skip
-    """Return (age, uniforms of the birth) of every event born within `lifetime` hours, oldest last."""
+    """Return (age, uniforms of the birth) of every event born within the last `lifetime` hours, oldest last."""
     born = []
     for age in range(lifetime):
         drawn = chance.uniforms(UPSTREAM, hour - age, _UNIFORMS)
@@ -124,7 +124,7 @@ def _births(chance: Chance, hour: int, column: int, rate: float, centre_day: flo
 
 
 def _wander(past: npt.NDArray[np.float32], column: int, age: int) -> float:
-    """Return the sum of the innovations since birth, in units of one hour's."""
+    """Return the sum of the innovations since birth, in units of one hour's innovation."""
     return float(np.sum(past[:age, column], dtype=np.float64))
 
 
@@ -186,7 +186,7 @@ def typhoons_at(chance: Chance, hour: int, past: npt.NDArray[np.float32]) -> tup
 
 
 def _typhoon(age: int, drawn: npt.NDArray[np.float32], wander: tuple[float, ...]) -> Typhoon:
-    """Track: from the Philippine Sea past a chosen latitude at 121 E, then recurving."""
+    """Return a typhoon on a track from the Philippine Sea through a chosen latitude at 121 E, then recurving."""
     speed = 15.0 + 9.0 * float(drawn[0])
     start_east, start_north = 1150.0, -720.0 + 560.0 * float(drawn[1])
     pass_north = -330.0 + 560.0 * float(drawn[2])

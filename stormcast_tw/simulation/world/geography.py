@@ -1,7 +1,7 @@
-"""Orography, coast and radar cover of Taiwan as a compact analytic approximation, evaluable anywhere.
+"""Orography, coast and radar coverage of Taiwan: a compact analytic approximation that can be evaluated anywhere.
 
-Peaks: published heights and positions of the mountains named beside them. Coast: a hand-made polygon of 46 capes
-and bays, good to a few kilometres; never use it for anything but simulated weather.
+Peaks have the published heights and positions of the mountains named beside them. The coast is a hand-made polygon of
+46 capes and bays, good to a few kilometres; never use it for anything but simulated weather.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ RADARS = {
     "Kenting": (21.90, 120.85),
 }
 RADAR_RANGE_KM = 195.0
-"""Shorter than the real range: the north-west corner of TAIWAN_2KM stays unobserved and stand-ins are exercised."""
+"""Shorter than the real range, so that the north-west corner of TAIWAN_2KM is unobserved and stand-ins are used."""
 
 
 def distance_km(
     latitude: npt.ArrayLike, longitude: npt.ArrayLike, latitude_0: float, longitude_0: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the distances (east, north) in km from a point, on a plane tangent at that point; any shape."""
+    """Return the distances (east, north) in km from a point, in the plane tangent there; any shape."""
     north = (np.asarray(latitude, dtype=np.float64) - latitude_0) * KM_PER_DEGREE
     east = (np.asarray(longitude, dtype=np.float64) - longitude_0) * KM_PER_DEGREE
     return east * np.cos(np.radians(latitude_0)), north
@@ -102,7 +102,7 @@ def _inside(
 def orography(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> FloatArray:
     """Return the height of the ground in m, 0 over sea, as a 2-km model sees it; degrees, any shape.
 
-    Mountains are anisotropic Gaussians joined by a sixth-power norm; valleys of 6 to 20 km are cut into what is high.
+    Mountains are anisotropic Gaussians joined by a sixth-power norm; valleys of 6 to 20 km are cut into high ground.
     """
     latitude, longitude = np.broadcast_arrays(np.asarray(latitude, float), np.asarray(longitude, float))
     joined = np.zeros(latitude.shape)

@@ -1,8 +1,8 @@
 """Unpredictable weather from 4 to 400 km: red noise in spectral space, carried by the wind.
 
-Each Fourier mode of the box is a moving average of hourly innovations, moved between the hours by a phase shift. The
-memory of a mode grows with its wavelength as eddy turnover time does, tau = tau_0 (L / L_0)^(2/3), so small scales
-live an hour and large ones a day.
+Each Fourier mode of the box is a moving average of hourly innovations, moved from hour to hour by a phase shift. The
+memory of a mode grows with wavelength as the eddy turnover time does, tau = tau_0 (L / L_0)^(2/3), so that small scales
+live for an hour and large ones for a day.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LONGEST_KM, _SHORTEST_KM, _SPLIT_KM = 450.0, 4.0, 45.0
 _MEMORY_HOURS, _AT_KM = {"t": 2.8, "u": 2.5, "v": 2.5, "rain": 0.9, "storm": 0.9}, 60.0
 """tau_0 and L_0: a rain area of 60 km keeps its texture for an hour, an eddy for two and a half."""
 _ONE_PER_WAVELENGTH = {"t": 1.35, "u": 1.4, "v": 1.4, "rain": 1.1, "storm": 1.6}
-"""Half the slope of the 2-D spectral density: amplitude of a mode goes as wavelength to this power."""
+"""Half the slope of the 2-D spectral density: the amplitude of a mode goes as its wavelength to this power."""
 
 
 @dataclass(frozen=True)
 class _Band:
-    """Modes of a range of wavelengths in rfft2 layout, longest first: flat index and axis indices (modes,).
+    """The modes of a range of wavelengths in rfft2 layout, longest first: flat index and axis indices (modes,).
 
-    `weights` (lags, fields, modes) and `amplitude` (fields, modes); `alive` (lags,) how many modes remember so long.
+    `weights` (lags, fields, modes); `amplitude` (fields, modes); `alive` (lags,) how many modes remember that long.
     """
 
     stream: str
@@ -44,7 +44,7 @@ class _Band:
 
 
 def _memory(wavelength: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Memory in hours (fields, modes)."""
+    """Return the memory of modes in hours (fields, modes)."""
     at_60_km = np.array([_MEMORY_HOURS[name] for name in FIELDS])[:, None]
     return np.asarray(np.clip(at_60_km * (wavelength / _AT_KM) ** (2.0 / 3.0), 0.4, 12.0))
 
@@ -63,7 +63,7 @@ def _bands() -> tuple[_Band, _Band]:
 def _amplitude(
     wavelength: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_], name: str
 ) -> npt.NDArray[np.float64]:
-    """Amplitude of each mode such that the field has unit variance."""
+    """Return the amplitude of each mode that gives the field unit variance."""
     shape = np.where(inside, np.minimum(wavelength, 200.0) ** _ONE_PER_WAVELENGTH[name], 0.0)
     twice = np.full(shape.shape[1], 2.0)
     twice[[0, -1]] = 1.0
@@ -95,13 +95,13 @@ def _band(
 
 
 HISTORY_HOURS = int(np.ceil(3.0 * 12.0))
-"""Longest memory of any mode: how far back the wind that carries them must be known."""
+"""Longest memory of any mode: how far back the wind that carries the modes must be known."""
 
 
 def mesoscale(chance: Chance, hour: int, drift_km: npt.NDArray[np.float64]) -> dict[str, Array]:
     """Return unit-variance noise of each of FIELDS on the box at `hour`.
 
-    `drift_km` (HISTORY_HOURS, 2): eastward and northward distance that air has moved since each past hour, 0 first.
+    `drift_km` (HISTORY_HOURS, 2) is how far east and north the air has moved since each past hour, starting with 0.
     """
     spectrum = np.zeros((len(FIELDS), BOX.ny * (BOX.nx // 2 + 1)), dtype=np.complex64)
     for band in _bands():

@@ -1,4 +1,4 @@
-"""Naming the weather of an hour."""
+"""Names for the weather regime of an hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smooth random errors of analyses: what an assimilation of observations leaves behind."""
+"""Smooth random errors of analyses: what remains after the assimilation of observations."""
 
 from __future__ import annotations
 

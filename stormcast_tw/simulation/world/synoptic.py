@@ -1,8 +1,8 @@
 """The large scale: travelling waves, air masses, fronts and typhoons, from hourly innovations with finite memory.
 
-`synopsis(chance, hour)` is everything the large scale needs at one hour; `smooth_fields` and `add_features` evaluate it
-anywhere. The truth, the RWRP and the global model all read it; they differ in the chance they are given and in how
-much they blur it.
+`synopsis(chance, hour)` holds everything about the large scale at one hour; `smooth_fields` and `add_features` evaluate
+it anywhere. The truth, RWRP and the global model all use it; they differ in the chance they are given and in how much
+they blur it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Synopsis:
     """The large scale at one hour.
 
     `index` holds standard normal indices by name; `waves` (8,) complex amplitudes; `drift_km` (36, 2) how far air at
-    about 700 hPa has moved since each past hour; `steering` its velocity in km per hour.
+    about 700 hPa has moved since each past hour; `steering` the velocity of that air in km per hour.
     """
 
     hour: int
@@ -71,11 +71,11 @@ def synopsis(chance: Chance, hour: int) -> Synopsis:
 
 @lru_cache(maxsize=256)
 def _synopsis(chance: Chance, hour: int) -> Synopsis:
-    """Return the large scale of a chance with what it has of its own: it does not come from upstream."""
-    come = _upstream(chance.until(hour, UPSTREAM), hour)
+    """Return the large scale of a chance, with its local indices added to what comes from upstream."""
+    upstream = _upstream(chance.until(hour, UPSTREAM), hour)
     lags = range(max(moving_average_kernel(memory, smooth).size for _, memory, smooth in _LOCAL.values()))
     past = np.stack([chance.normals(LOCAL, hour - lag, NORMALS) for lag in lags])
-    return replace(come, index=come.index | _indices(past, _LOCAL))
+    return replace(upstream, index=upstream.index | _indices(past, _LOCAL))
 
 
 @lru_cache(maxsize=256)
@@ -147,7 +147,7 @@ class LargeScale:
 
 
 def low_level_mean_wind(state: Synopsis) -> tuple[float, float]:
-    """Return the seasonal wind of the lowest kilometre with its monsoon surges, m s-1 (waves and fronts apart)."""
+    """Return the seasonal wind of the lowest kilometre with its monsoon surges, m s-1 (without waves and fronts)."""
     u = -1.7 + 3.2 * state.summer
     v = -3.1 + 4.9 * state.summer
     surge = state.index["monsoon"] * (1.5 - 0.9 * state.summer)

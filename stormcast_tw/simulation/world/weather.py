@@ -1,7 +1,7 @@
 """The simulated truth: surface weather over Taiwan as a function of (seed, time).
 
-A `World` is a seed and the branches taken from it. Its weather at a time uses innovations stamped at or before that
-time only, and any hour can be computed without the hours before it.
+A `World` is a seed and the branches taken from it. Its weather at a time uses only innovations stamped no later than
+that time, and any hour can be computed without the hours before it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ FloatArray = npt.NDArray[np.float64]
 SURFACE_IDS = STATE_SETS["surface"].ids
 
 LAPSE_RATE = 5.4e-3
-"""K per m: what stations on Taiwan's mountains show on the yearly mean."""
+"""K per m: the annual mean shown by stations on Taiwan's mountains."""
 
 HEAVIEST_MM = 120.0
-"""Where hourly rain saturates: gauges on Taiwan have seen a little more, 2-km cells have not."""
+"""Where hourly rain saturates: gauges on Taiwan have recorded a little more, 2-km cells have not."""
 
 FORESIGHT_HOURS = 12
-"""How long before it is here the weather from upstream can be seen. Without it the global model's errors over Taiwan at
+"""How long before its arrival weather from upstream can be seen. Without it the global model's errors over Taiwan at
 18 h were 2.5 K, 3.8 m/s (v10m) and 455 Pa; with it they are 0.9 K, 1.4 m/s and 160 Pa (root mean square, 24 runs)."""
 
 
@@ -56,11 +56,11 @@ class World:
         return Chance(self.seed, self.branches)
 
     def branch(self, time: datetime, key: str, foresight_hours: int = 0) -> World:
-        """Return a world with the same past up to and including `time` and other chance after it.
+        """Return a world with the same past up to and including `time` and different chance after it.
 
-        What comes from upstream (waves, fronts, air masses, typhoons) is the same for `foresight_hours` more: a front
-        of tonight is on this morning's global map. What this world's own branches would bring after `time` is not part
-        of it: a forecast knows no future.
+        What comes from upstream (waves, fronts, air masses, typhoons) stays the same for another `foresight_hours`:
+        tonight's front is on this morning's global map. Branches that this world takes after `time` are left out: a
+        forecast does not know the future.
         """
         hour = hour_index(time)
         past = tuple(branch for branch in self.branches if branch.hour < hour)
@@ -90,7 +90,7 @@ class World:
         longitude: npt.ArrayLike,
         shift_km: tuple[float, float] = (0.0, 0.0),
     ) -> dict[str, FloatArray]:
-        """Return what a global model sees at `time` at points in degrees: see background.background."""
+        """Return what a global model sees at `time`, at points given in degrees: see background.background."""
         hour = hour_index(time)
         return background(self.chance.until(hour), hour, latitude, longitude, shift_km)
 
@@ -102,7 +102,7 @@ class World:
 
 @lru_cache(maxsize=1)
 def _upsampling() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Cubic interpolation from a coarse lattice to the box: matrices (288, 19), (192, 13) and the coarse axes in km."""
+    """Return cubic interpolation from a coarse lattice to the box: matrices (288, 19), (192, 13), coarse axes in km."""
     matrices, axes = [], []
     for axis, count in ((Y_KM, 19), (X_KM, 13)):
         coarse = np.linspace(axis[0], axis[-1], count)
@@ -113,7 +113,7 @@ def _upsampling() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
 
 
 def large_scale_on_box(state: Synopsis) -> LargeScale:
-    """Return the large scale on the box, arrays (288, 192), without the stream function, which is left at zero."""
+    """Return the large scale on the box, arrays (288, 192), with the stream function left at zero."""
     to_y, to_x, north, east = _upsampling()
     coarse = smooth_fields(state, east[None, :], north[:, None])
     strips = to_y.reshape(24, -1, to_y.shape[1])  # small products keep BLAS from starting threads
@@ -141,7 +141,7 @@ def _surface(chance: Chance, hour: int) -> dict[str, Array]:
 def _wind(
     state: Synopsis, large: LargeScale, noise: dict[str, Array], cells: Convection, ground: Terrain
 ) -> tuple[Array, Array]:
-    """Blocked and channelled large-scale wind, sea and slope breezes, outflows and eddies, at 10 m."""
+    """Return the wind at 10 m: blocked and channelled large-scale wind, sea and slope breezes, outflows and eddies."""
     free_u, free_v = large.u.astype(np.float32), large.v.astype(np.float32)
     speed = np.sqrt(free_u**2 + free_v**2)
     blocking = np.clip(1.15 - speed / 45.0, 0.4, 0.95).astype(np.float32)
@@ -160,7 +160,7 @@ def _wind(
 
 
 def _breezes(state: Synopsis) -> tuple[float, float]:
-    """Strength of the sea breeze (m s-1 per km-1 of land gradient) and of the slope wind (m s-1 per m km-1)."""
+    """Return strengths of the sea breeze (m s-1 per km-1 of land gradient) and the slope wind (m s-1 per m km-1)."""
     warmth = heating(state.hour) * (1.0 - 0.3 * np.tanh(state.index["moisture"]))
     warmth = max(warmth, 0.6 * warmth)  # the land breeze is shallow and weak
     season = 0.75 + 0.25 * state.summer
@@ -170,7 +170,7 @@ def _breezes(state: Synopsis) -> tuple[float, float]:
 def _temperature(
     state: Synopsis, large: LargeScale, noise: Array, cells: Convection, rain: Array, ground: Terrain
 ) -> Array:
-    """Sea level air, lapse rate, day and night over land, cold pools, rain cooling and eddies."""
+    """Return t2m: sea-level air, lapse rate, daily cycle over land, cold pools, cooling by rain, and eddies."""
     sea = 298.3 + 4.0 * state.summer - (0.0030 - 0.0024 * state.summer) * Y_KM[:, None]
     land = 297.9 + 5.6 * state.summer - (0.0048 - 0.0042 * state.summer) * Y_KM[:, None]
     base = sea + (land - sea) * ground.coastal + large.t * (0.75 + 0.25 * ground.coastal)
@@ -184,7 +184,7 @@ def _temperature(
 
 
 def _rain(state: Synopsis, large: LargeScale, noise: dict[str, Array], cells: Convection, ground: Terrain) -> Array:
-    """Rain of the hour, mm: monsoon showers, upslope, frontal and typhoon rain with texture, and convective cells.
+    """Return rain of the hour in mm: monsoon, upslope, frontal and typhoon rain with texture, and convective cells.
 
     Northerly flow reaches the slopes from the north-east, turned by the island.
     """
