@@ -17,7 +17,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
-from stormcast_tw.model.package import describe, load_invariants
+from stormcast_tw.model.description import describe, load_invariants
 from stormcast_tw.settings import settings
 
 RAIN = [0.1, 1, 2, 6, 10, 15, 20, 30, 40, 50]

@@ -14,7 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.operations import operations
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
-from stormcast_tw.model.package import describe
+from stormcast_tw.model.description import describe
 from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.publication.catalogue import find_published
 from stormcast_tw.settings import settings
@@ -87,9 +87,14 @@ def backfill(
 def forecast_cycle(cycle: str, request: Request) -> Outcome:
     """Skip a published cycle, else run `operations` for it as a flow of its own; a failure is an outcome."""
     package = describe(settings().package).digest
-    asked = {"members": request.members, "base_seed": request.base_seed}
     there = find_published(
-        Store(settings().published_root), request.experiment, cycle, package, request.lead_hours, asked
+        Store(settings().published_root),
+        request.experiment,
+        cycle,
+        package,
+        request.lead_hours,
+        request.members,
+        request.base_seed,
     )
     if there is not None:
         return Outcome(cycle=cycle, outcome="skipped", text=there.address.run)

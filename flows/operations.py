@@ -12,20 +12,20 @@ from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.forecast.planning import plan_forecast
 from stormcast_tw.inputs.fetch import UnusableInput
 from stormcast_tw.inputs.prepare import plan_inputs
 from stormcast_tw.inputs.readiness import InputSet
-from stormcast_tw.model.package import Description, describe
+from stormcast_tw.inputs.request import Request
+from stormcast_tw.model.description import describe
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
-from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact
-from tasks.fetch import await_inputs, fetch_background, fetch_state
+from tasks.inputs import await_inputs, fetch_background, fetch_state, regrid_inputs
 from tasks.policy import emit
 from tasks.products import make_products
 from tasks.publish import publish
-from tasks.regrid import regrid_inputs
 from tasks.rollout import roll_out
 
 
@@ -59,38 +59,30 @@ def operations(
     """
     now = now or datetime.now(UTC)
     chosen = Cycle.parse(cycle) if cycle else OPERATIONS.cycle_of(this_run.scheduled_start_time or now)
-    package = describe(settings().package)
-    inputs, state, background = _gather(chosen, lead_hours, package, experiment, now, wait)
-    inputs_plan = plan_inputs((state, background), experiment, chosen, package, lead_hours)
-    prepared = regrid_inputs(inputs_plan, inputs, state, background, package, now)
-    plan = Plan(
-        inputs=inputs_plan,
-        members=members or package.members,
-        base_seed=base_seed,
-        sampler=package.sampler,
-        members_per_batch=package.members_per_batch,
-    )
+    package = settings().package
+    request = Request(chosen, lead_hours, experiment, package, describe(package), now)
+    inputs, fetched = _gather(request, wait)
+    inputs_plan = plan_inputs(request, fetched)
+    prepared = regrid_inputs(request, inputs_plan, inputs, fetched)
+    plan = plan_forecast(request.description, inputs_plan, members, base_seed)
     forecast = roll_out(plan, prepared, now)
     products = make_products(plan, forecast, now)
-    return publish(inputs, (state, background), forecast, products, now)
+    return publish(inputs, fetched, forecast, products, now)
 
 
 _MOST_ATTEMPTS = 50
 """Far above the number of stand-ins: each attempt rejects at least one file, or finds one that changed."""
 
 
-def _gather(
-    cycle: Cycle, lead_hours: int, package: Description, experiment: str, now: datetime, wait: bool
-) -> tuple[InputSet, Artifact, Artifact]:
+def _gather(request: Request, wait: bool) -> tuple[InputSet, tuple[Artifact, Artifact]]:
     """Wait, fetch, and where what was delivered cannot be used, let the next stand-in serve."""
     rejected: dict[str, str] = {}
     for _ in range(_MOST_ATTEMPTS):
-        inputs = await_inputs(cycle, lead_hours, package, experiment, now, rejected, wait)
+        inputs = await_inputs(request, rejected, wait)
         try:
-            state = fetch_state(inputs, package, experiment, now)
-            return inputs, state, fetch_background(inputs, package, experiment, now)
+            state = fetch_state(request, inputs)
+            return inputs, (state, fetch_background(request, inputs))
         except UnusableInput as error:
             rejected |= error.rejected
-    raise BadInput(
-        f"{cycle}: after {_MOST_ATTEMPTS} attempts no input can be used; the last: {'; '.join(rejected.values())}"
-    )
+    last = "; ".join(rejected.values())
+    raise BadInput(f"{request.cycle}: after {_MOST_ATTEMPTS} attempts no input can be used; the last: {last}")

@@ -7,11 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from pydantic import PlainSerializer, PlainValidator
 from pyproj import CRS, Proj
 
 FloatArray = npt.NDArray[np.float64]
@@ -206,6 +207,17 @@ class Grid:
         if grid.fingerprint != attributes["grid_fingerprint"]:
             raise ValueError(f"the axes of grid {grid.name} are not those it was written with")
         return grid
+
+
+def _parsed(value: Any) -> Grid:
+    try:
+        return value if isinstance(value, Grid) else Grid.parse(value)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"is no grid: {error!r}") from error
+
+
+DescribedGrid = Annotated[Grid, PlainValidator(_parsed), PlainSerializer(Grid.describe)]
+"""A grid as a field of a pydantic model: in JSON it is what `Grid.describe` returns."""
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -54,8 +55,8 @@ class Sampler(Frozen):
 class _AnyPlan(Frozen):
     @property
     def run(self) -> str:
-        """The first 12 hex digits of the plan's sha256."""
-        return digest_of(self.model_dump(mode="json"))[:12]
+        """The first 12 hex digits of the plan's sha256; a field that an older plan lacks (None) does not count."""
+        return digest_of(self.model_dump(mode="json", exclude_none=True))[:12]
 
 
 class InputsPlan(_AnyPlan):
@@ -69,6 +70,7 @@ class InputsPlan(_AnyPlan):
     """Digest of the package that chose the grid and the variables."""
     lead_hours: int = Field(ge=1, le=48)
     code_version: str
+    """Of what prepares them: `version.code_version("prepared")`."""
 
 
 class Plan(_AnyPlan):
@@ -80,6 +82,8 @@ class Plan(_AnyPlan):
     sampler: Sampler
     precision: Literal["float32"] = "float32"
     members_per_batch: int = Field(ge=1)
+    code_version: str | None = None
+    """Of the model and the rollout. None in plans made before 0.2, whose inputs name the whole code."""
 
     @property
     def experiment(self) -> str:
@@ -101,3 +105,16 @@ class Plan(_AnyPlan):
         """Members that are stepped together, in order."""
         first = range(0, self.members, self.members_per_batch)
         return tuple(tuple(range(m, min(m + self.members_per_batch, self.members))) for m in first)
+
+
+class ProductsPlan(_AnyPlan):
+    """Determines the products of a forecast, and with them what is published of it."""
+
+    forecast: Plan
+    code_version: str | None = None
+    """Of what forms the products. None where they were made before 0.2."""
+
+    @classmethod
+    def read(cls, plan: Mapping[str, Any]) -> Self:
+        """Read the plan of a published run; before 0.2 it was that of the forecast alone."""
+        return cls.model_validate(plan if "forecast" in plan else {"forecast": plan})

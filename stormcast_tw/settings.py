@@ -1,8 +1,7 @@
-"""Where things are (`STORMCAST_TW_*` in the environment), and which code is running. Read once."""
+"""Where things are: `STORMCAST_TW_*` in the environment, read once."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any, Literal
 import fsspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from stormcast_tw import __version__
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
 _STORE_ATTEMPTS = 4
@@ -138,17 +135,3 @@ def settings() -> Settings:
     chosen = Settings()
     fsspec.config.conf["s3"] = chosen.s3_options()
     return chosen
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Return the version and the first 8 hex of the sha256 of this package's sources, e.g. `0.1.0+1a2b3c4d`.
-
-    Part of every plan: changed code is another run, with or without git.
-    """
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for source in sorted(package.rglob("*.py")):
-        digest.update(source.relative_to(package).as_posix().encode())
-        digest.update(source.read_bytes())
-    return f"{__version__}+{digest.hexdigest()[:8]}"

@@ -24,9 +24,9 @@ def publish(
 ) -> Artifact:
     """Publish, move the pointers, and say so as an event."""
     store, work, where = Store(settings().published_root), Store(settings().work_root), settings().published_root
-    seen = store.find(forecast.address.model_copy(update={"kind": catalogue.PUBLISHED})) is not None
+    seen = store.find(catalogue.published_address(products)) is not None
     table = input_table(inputs, fetched)
-    status = "complete" if inputs.status == "ready" else "degraded"
+    status: catalogue.Status = "complete" if inputs.status == "ready" else "degraded"
     artifact = catalogue.publish(store, work, forecast, products, now, inputs=table, status=status)
     cycle = Cycle.parse(artifact.address.cycle)
     create_table_artifact(

@@ -13,9 +13,10 @@ from prefect.logging import get_run_logger
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.model import package as packages
+from stormcast_tw.model.description import Description, describe, load_invariants
 from stormcast_tw.operations.events import Event
 from stormcast_tw.plan import CycleText, ExperimentName, Frozen
+from stormcast_tw.publication.catalogue import plan_of
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.sources.table import all_sources
@@ -39,15 +40,15 @@ class Judging(Frozen):
     scoring: Scoring = Scoring()
 
     @property
-    def described(self) -> packages.Description:
+    def described(self) -> Description:
         """The description of the package."""
-        return packages.describe(self.package)
+        return describe(self.package)
 
     def bench(self) -> Bench:
         """Return where its records are made."""
         where, described = settings(), self.described
-        truth = self._truth(Grid.parse(described.grid))
-        invariants = packages.load_invariants(self.package, described)
+        truth = self._truth(described.grid)
+        invariants = load_invariants(self.package, described)
         return Bench(Store(where.published_root), Store(where.work_root), truth, invariants, get_run_logger().info)
 
     def _truth(self, grid: Grid) -> Truth:
@@ -148,19 +149,17 @@ def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) ->
     return made, f"{bench.published.root}/{where}/comparison.md"
 
 
-def _side(described: packages.Description, runs: list[Artifact]) -> choice.Side:
+def _side(described: Description, runs: list[Artifact]) -> choice.Side:
     """Return what a package is and costs. Global models are asked what they have, not whether their files are there."""
     with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as nowhere:
         elsewhere = settings().model_copy(update={"inputs_root": nowhere, "providers": {}})
-        live = choice.drivers(
-            BACKGROUND_SETS[described.background_set], all_sources(elsewhere, Grid.parse(described.grid))
-        )
+        live = choice.drivers(BACKGROUND_SETS[described.background_set], all_sources(elsewhere, described.grid))
     return choice.Side(
         name=described.name,
         version=described.version,
         digest=described.digest,
         trained=described.trained,
-        members=runs[-1].plan["members"] if runs else described.members,
+        members=plan_of(runs[-1]).members if runs else described.members,
         seconds_per_member_hour=choice.cost(runs),
         drivers=live,
     )

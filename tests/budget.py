@@ -14,7 +14,7 @@ import time
 CEILING_MINUTES = 20.0
 """CPU of the whole suite. Two cores then need ten minutes: what takes longer is no longer run before every commit."""
 ALLOWED = 1.25
-"""How much of the ceiling is still no failure: processors differ, and busy ones count more seconds for the same work."""
+"""How much above the ceiling is no failure yet: busy processors count more seconds for the same work."""
 
 
 def main(arguments: list[str]) -> int:

@@ -13,8 +13,10 @@ import xarray as xr
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # two workers of two threads each would wait for each other
+# Two test processes of two threads each would wait for each other; their children inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.forecast.rollout import Job
@@ -73,6 +75,16 @@ def small_package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_package(small_package_folder: Path) -> ModelPackage:
     return packages.load(small_package_folder)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """Start the one temporary Prefect server of this test process, and give its address to processes of tests."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=600):
+        yield PREFECT_API_URL.value()
 
 
 @pytest.fixture
@@ -164,7 +176,7 @@ def forecast_plan(package: ModelPackage, *, members: int = 4, lead_hours: int = 
     )
 
 
-def rollout_job(package: ModelPackage, folder: Path, root: str, *, members: int = 4, lead_hours: int = 12) -> Job:
+def rollout_job(package: ModelPackage, folder: Path, root: str, *, members: int = 4, lead_hours: int = 6) -> Job:
     """Seal prepared inputs below `root` and return the job that rolls a forecast out of them, there."""
     prepared = write_prepared(Store(root), package, lead_hours)
     return Job(

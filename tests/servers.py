@@ -95,7 +95,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
             above.chmod(above.stat().st_mode | 0o011)
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     make = [*as_user, str(programs[-1] / "initdb"), "-D", str(data), "-U", "prefect", "-A", "trust", "--no-sync"]
-    subprocess.run(make, check=True, timeout=120, stdout=subprocess.DEVNULL, cwd="/")
+    subprocess.run(make, check=True, timeout=600, stdout=subprocess.DEVNULL, cwd="/")
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
     command = [*as_user, str(programs[-1] / "postgres"), "-D", str(data), "-p", str(port), *options]
     with running(command, port):
@@ -136,7 +136,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(
-    command: list[str], port: int | None, environment: Mapping[str, str] | None = None, seconds: float = 60
+    command: list[str], port: int | None, environment: Mapping[str, str] | None = None, seconds: float = 300
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process in a group of its own until the block ends; with a port, wait until it answers there."""
     process = subprocess.Popen(
@@ -155,7 +155,7 @@ def running(
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)

@@ -76,6 +76,7 @@ def forecast(
     """Forecast one cycle and publish it. Exit code 3 if a stand-in served."""
     settings().use_prefect_home()
     from flows.operations import operations
+    from stormcast_tw.publication.catalogue import Published
 
     Cycle.parse(cycle)
     artifact = operations(
@@ -91,10 +92,11 @@ def forecast(
         "  .venv/bin/stormcast-tw doctor            is this machine fit",
         "  make serve                               the Prefect page with the run's story",
     ]  # fmt: skip
-    served = [row for row in artifact.details["inputs"] if row["status"] == "degraded"]
+    published = Published.of(artifact)
+    served = [row for row in published.inputs if row["status"] == "degraded"]
     lines[2:2] = [f"  DEGRADED: {row['input']}: {row['remark']}" for row in served]
     say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
-    if artifact.details["status"] == "degraded":
+    if published.status == "degraded":
         raise typer.Exit(3)
 
 
@@ -108,14 +110,13 @@ def inputs(
     """Show what serves each input of a cycle now; only looks. Exit code 0 ready, 3 degraded, 4 missing."""
     import time
 
-    from stormcast_tw.grid import Grid
     from stormcast_tw.inputs.readiness import Need, look
-    from stormcast_tw.model.package import read_description
+    from stormcast_tw.model.description import read_description
     from stormcast_tw.sources.table import all_sources
     from stormcast_tw.variables import BACKGROUND_SETS
 
     package = read_description(settings().package)
-    sources = all_sources(settings(), Grid.parse(package.grid))
+    sources = all_sources(settings(), package.grid)
     need = Need(Cycle.parse(cycle), lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
     while True:
         found = look(need, sources)
@@ -186,7 +187,7 @@ def catalogue(
     as_json: Json = False,
 ) -> None:
     """List what is published, newest cycle last."""
-    from stormcast_tw.publication.catalogue import PUBLISHED, latest
+    from stormcast_tw.publication.catalogue import PUBLISHED, latest, plan_of
     from stormcast_tw.storage.store import Store
 
     store = Store(settings().published_root)
@@ -198,9 +199,14 @@ def catalogue(
     table = Table("cycle", "run", "members", "leads", "made (UTC)", "", title=f"published, experiment {experiment}")
     for a in found:
         words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
-        leads, members = a.plan["inputs"]["lead_hours"], a.plan["members"]
+        plan = plan_of(a)
         table.add_row(
-            a.address.cycle, a.address.run, str(members), f"1-{leads} h", f"{a.written_at:%Y-%m-%d %H:%M}", words
+            a.address.cycle,
+            a.address.run,
+            str(plan.members),
+            f"1-{plan.lead_hours} h",
+            f"{a.written_at:%Y-%m-%d %H:%M}",
+            words,
         )
     Console().print(table)
 

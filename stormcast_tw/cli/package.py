@@ -19,15 +19,16 @@ PackageArgument = Annotated[Path | None, typer.Argument(help="The package's fold
 @package_app.command("show")
 def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
     """Show what a package predicts, from what, and how."""
-    from stormcast_tw.model import package as packages
 
-    described = packages.describe(folder or settings().package)
+    from stormcast_tw.model.description import describe
+
+    described = describe(folder or settings().package)
     table = Table(show_header=False, title=f"{described.name} {described.version}")
     rows = {
         "summary": described.summary,
         "trained": "yes" if described.trained else "NO",
         "digest": described.digest,
-        "grid": f"{described.grid['name']} {described.grid['y'][2]} x {described.grid['x'][2]}",
+        "grid": f"{described.grid.name} {described.grid.ny} x {described.grid.nx}",
         "predicts": f"{described.state_set}: {', '.join(described.state)}",
         "driven by": f"{described.background_set}: {', '.join(described.background)}",
         "networks": ", ".join(f"{n.role} ({n.file})" for n in described.networks),

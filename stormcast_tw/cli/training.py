@@ -52,6 +52,7 @@ def run(
 ) -> None:
     """Train RECIPE, or go on; exit code 1 if it is ill, 4 if it was asked to stop and can go on."""
     from stormcast_tw.model import package as packages
+    from stormcast_tw.model.description import describe
     from stormcast_tw.training.learner import Switches
     from stormcast_tw.training.recipes import DATA, NEED_A_BASE, RECIPES
     from stormcast_tw.training.run import carry_out
@@ -82,7 +83,7 @@ def run(
         datetime.now(UTC),
         packages.load(base) if base else None,
     )
-    typer.echo(f"{package}: digest {packages.describe(package).digest}")
+    typer.echo(f"{package}: digest {describe(package).digest}")
 
 
 @train_app.command("compare")

@@ -109,9 +109,13 @@ def main() -> None:
 
         try:
             carry_out(job, report)
+            code = 0
         except StormcastError as error:
             _say(messages, _ChildError(error=type(error).__name__, message=str(error)))
-            sys.exit(error.exit_code)
+            code = error.exit_code
+    messages.close()
+    sys.stderr.flush()
+    os._exit(code)  # everything is sealed; taking the libraries down takes seconds
 
 
 def _say(messages: IO[str], message: Frozen) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import FORECAST, Job, Progress
-from stormcast_tw.plan import Frozen, Plan
-from stormcast_tw.settings import Settings, code_version
+from stormcast_tw.forecast.rollout import FORECAST, Job, Progress, Rolled
+from stormcast_tw.plan import Frozen, Plan, ProductsPlan
+from stormcast_tw.settings import Settings
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Store
 from stormcast_tw.variables import VARIABLES
+from stormcast_tw.version import code_version
 
 TOLERANCE = {"K": 0.02, "m s-1": 0.02, "kg m-2": 0.1}
 """Largest difference called rounding, by units. Convolutions differ by about 1e-6 a call between machines, and hundreds
@@ -96,13 +97,13 @@ def compare(published: Artifact, again: Artifact) -> Comparison:
     return Comparison(
         verdict=_verdict(all(np.array_equal(a, b) for a, b in pairs.values()), largest),
         largest=largest,
-        around=_around(published, again),
+        around=_around(published, _plan(published), again),
     )
 
 
 def _plan(published: Artifact) -> Plan:
     try:
-        return Plan.model_validate(published.plan)
+        return ProductsPlan.read(published.plan).forecast
     except ValidationError as error:
         raise BadInput(f"{published.address}: holds no forecast plan: {error.errors()[0]['msg']}") from error
 
@@ -114,8 +115,7 @@ def _verdict(identical: bool, largest: dict[str, float]) -> Verdict:
     return "equal within tolerance" if close else "different"
 
 
-def _around(published: Artifact, again: Artifact) -> dict[str, tuple[str, str]]:
-    code = published.plan["inputs"]["code_version"]
-    then: dict[str, Any] = {"code": code, **published.details.get("machine", {})}
-    now: dict[str, Any] = {"code": code_version(), **again.details["machine"]}
+def _around(published: Artifact, plan: Plan, again: Artifact) -> dict[str, tuple[str, str]]:
+    then = {"code": plan.code_version or plan.inputs.code_version, **Rolled.of(published).machine}
+    now = {"code": code_version("forecast"), **Rolled.of(again).machine}
     return {name: (str(then.get(name)), str(now[name])) for name in now if then.get(name) != now[name]}

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
+from stormcast_tw import __version__
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.model import package as packages
@@ -26,7 +27,7 @@ from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, Plan
 from stormcast_tw.schema import DatasetSpec, forecast_spec, global_attributes
-from stormcast_tw.storage.store import Address, Artifact, Draft, Store, array_of
+from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store, array_of
 from stormcast_tw.variables import VariableSet
 
 FORECAST = "forecast"
@@ -51,6 +52,14 @@ def rollout(
     for lead in lead_hours:
         state = model.step(state, background[lead - 1], background[lead], noise(lead))
         yield lead, state
+
+
+class Rolled(Details):
+    """What the manifest of a forecast says: the package, the machine, and what a member-hour cost on it."""
+
+    package: dict[str, Any] = Field(default_factory=dict)
+    machine: dict[str, Any] = Field(default_factory=dict)
+    seconds_per_member_hour: float | None = None
 
 
 class Job(Frozen):
@@ -100,7 +109,9 @@ def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
             simulated=prepared.simulated or package.description.simulated,
             trained=package.description.trained,
             now=job.now,
-            details={"package": _about(package), "machine": machine(job.device), **count.cost()},
+            details=Rolled(
+                package=_about(package), machine=machine(job.device), seconds_per_member_hour=count.seconds_each
+            ),
         )
 
     return store.make(address(plan), plan.model_dump(mode="json"), fill)
@@ -173,9 +184,10 @@ class _Count:
         self._report(Progress(done=self._done, total=self._total, seconds_each=(now - self._last) / members))
         self._last = now
 
-    def cost(self) -> dict[str, float]:
-        """Return what the manifest says of it; nothing where an earlier attempt had made all."""
-        return {"seconds_per_member_hour": round(self._seconds / self._counted, 4)} if self._counted else {}
+    @property
+    def seconds_each(self) -> float | None:
+        """Seconds a member-hour; None where an earlier attempt had made all."""
+        return round(self._seconds / self._counted, 4) if self._counted else None
 
 
 def _spec(job: Job, package: ModelPackage, prepared: Artifact) -> DatasetSpec:
@@ -184,7 +196,7 @@ def _spec(job: Job, package: ModelPackage, prepared: Artifact) -> DatasetSpec:
         "StormCast Taiwan ensemble forecast",
         simulated=prepared.simulated or package.description.simulated,
         trained=package.description.trained,
-        source=f"stormcast-tw {plan.inputs.code_version}, package {package.description.name} "
+        source=f"stormcast-tw {__version__}+{plan.code_version}, package {package.description.name} "
         f"{package.description.version} ({package.digest[:12]})",
         references="doi:10.1126/sciadv.adv0423",
         experiment=plan.experiment,

@@ -6,9 +6,6 @@ One artifact of kind `inputs` holds what was fetched together, a dataset an inpu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -19,18 +16,24 @@ from stormcast_tw.errors import BadInput, NotReady, Refused, StormcastError, Unr
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import observed_weights, require_terrain
 from stormcast_tw.inputs.readiness import Input, InputName, InputSet, version_of
-from stormcast_tw.model import package as packages
-from stormcast_tw.model.package import Description
+from stormcast_tw.inputs.request import OPERATIONAL, Request
+from stormcast_tw.model.description import load_invariants
 from stormcast_tw.plan import digest_of
 from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear
-from stormcast_tw.settings import code_version
 from stormcast_tw.sources.base import Reading, Source
-from stormcast_tw.storage.store import Address, Artifact, Draft, Store
+from stormcast_tw.storage.provider_files import Used
+from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store
 from stormcast_tw.variables import VARIABLES
+from stormcast_tw.version import code_version
 
-OPERATIONAL = "oper"
-"""The one experiment that responders act on; it refuses everything simulated or untrained."""
+
+class Fetched(Details):
+    """What the manifest of fetched inputs says: what served each, what was read of it, and every verdict on it."""
+
+    inputs: tuple[Input, ...]
+    used: dict[str, tuple[Used, ...]]
+    verdicts: dict[str, tuple[str, ...]]
 
 
 class UnusableInput(BadInput):
@@ -42,53 +45,42 @@ class UnusableInput(BadInput):
 
 
 def fetch(
-    store: Store,
-    inputs: InputSet,
-    names: Sequence[InputName],
-    providers: Mapping[str, Source],
-    package: Path,
-    description: Description,
-    experiment: str,
-    now: datetime,
+    store: Store, request: Request, inputs: InputSet, names: Sequence[InputName], sources: Mapping[str, Source]
 ) -> Artifact:
     """Read the named inputs that something serves, examine them, and keep them as they are, one dataset each.
 
     The hours of `past_rain` are to be named before `rain`, which is compared with the last of them.
-
-    Details hold what was used of each file (`used`) and the verdicts of quality (`verdicts`), by input.
+    The manifest's details are `Fetched`.
     Raises UnusableInput for what cannot be read or believed, Refused for anything simulated in `oper`.
     """
-    wanted = [found for name in names if (found := inputs.get(name)) is not None and found.files]
-    versions = {i.name: [version_of(file) for file in i.located().files] for i in wanted}
-    plan = {"inputs": versions, "package": description.digest, "code_version": code_version()}
-    address = Address(kind="inputs", experiment=experiment, cycle=inputs.cycle, run=digest_of(plan)[:12])
+    wanted = [served for name in names if (served := inputs.get(name)) is not None and served.files]
+    versions = {i.name: [version_of(file) for file in i.files] for i in wanted}
+    plan = {"inputs": versions, "package": request.description.digest, "code_version": code_version("inputs")}
+    address = Address(kind="inputs", experiment=request.experiment, cycle=inputs.cycle, run=digest_of(plan)[:12])
 
     def fill(draft: Draft) -> Artifact:
-        orography = packages.load_invariants(package, description)["orog"]
+        grid, orography = request.description.grid, load_invariants(request.package, request.description)["orog"]
         readings: dict[InputName, Reading] = {}
-        verdicts: dict[str, list[str]] = {}
-        for found in wanted:
-            reading = readings[found.name] = _read(found, providers[found.source])
-            before = _hour_before(found, providers, readings)
-            examined = _examined(found, reading.dataset, before, Grid.parse(description.grid), orography)
-            verdicts[found.name] = [str(verdict) for verdict in examined]
-            draft.write(found.name, reading.dataset)
+        verdicts: dict[str, tuple[str, ...]] = {}
+        for served in wanted:
+            reading = readings[served.name] = _read(served, sources[served.source])
+            before = _hour_before(served, sources, readings)
+            verdicts[served.name] = tuple(map(str, _examined(served, reading.dataset, before, grid, orography)))
+            draft.write(served.name, reading.dataset)
         simulated = any(bool(r.dataset.attrs.get("simulated", 0)) for r in readings.values())
-        if simulated and experiment == OPERATIONAL:
+        if simulated and request.experiment == OPERATIONAL:
             raise Refused(
-                f"experiment {OPERATIONAL}: {', '.join(a for i in wanted for a, *_ in i.files)} are simulated"
+                f"experiment {OPERATIONAL}: {', '.join(f.address for i in wanted for f in i.files)} are simulated"
             )
         return draft.seal(
             grid={name: Grid.of(reading.dataset).describe() for name, reading in readings.items()},
             variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
-            parents=tuple(address for i in wanted for address, *_ in i.files),
+            parents=tuple(file.address for i in wanted for file in i.files),
             simulated=simulated,
-            now=now,
-            details={
-                "inputs": [i.model_dump(mode="json") for i in wanted],
-                "used": {name: [asdict(used) for used in reading.used] for name, reading in readings.items()},
-                "verdicts": verdicts,
-            },
+            now=request.now,
+            details=Fetched(
+                inputs=tuple(wanted), used={name: r.used for name, r in readings.items()}, verdicts=verdicts
+            ),
         )
 
     return store.make(address, plan, fill)
@@ -138,13 +130,13 @@ def _examined(
         for name, array in before.data_vars.items() if before is not None else ():
             if VARIABLES[str(name)].cell_methods:  # constants stay
                 now = dataset[name].values[0]
-                yield from quality.examine_change(now, array.values[0], VARIABLES[str(name)], found.files[0][0])
+                yield from quality.examine_change(now, array.values[0], VARIABLES[str(name)], found.files[0].address)
     except BadInput as error:
         raise _unusable(found, error) from error
 
 
 def _covering(found: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> Iterator[Verdict]:
-    address, source = found.files[0][0], Grid.of(dataset)
+    address, source = found.files[0].address, Grid.of(dataset)
     try:
         if found.name == "rain" and source.is_geographic:
             observed = observed_weights(source, grid)(dataset["tp01"].values[0])
@@ -159,15 +151,16 @@ def _covering(found: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> 
 
 def input_table(inputs: InputSet, fetched: Sequence[Artifact]) -> list[dict[str, str]]:
     """Return the table of inputs with what was read and found: one row an input, for people and for the manifest."""
-    used = {name: files for artifact in fetched for name, files in artifact.details["used"].items()}
-    verdicts = {name: found for artifact in fetched for name, found in artifact.details["verdicts"].items()}
+    details = [Fetched.of(artifact) for artifact in fetched]
+    used = {name: files for one in details for name, files in one.used.items()}
+    verdicts = {name: passed for one in details for name, passed in one.verdicts.items()}
     rows = []
     for row in inputs.table():
-        files = used.get(row["input"], [])
-        megabytes = sum(file["bytes_used"] + file["bytes_of_index"] for file in files) / 1e6
+        files = used.get(row["input"], ())
+        megabytes = sum(file.bytes_read for file in files) / 1e6
         rows.append(
             row
-            | {"read": f"{megabytes:.2f} MB" if files else "", "quality": "; ".join(verdicts.get(row["input"], []))}
-            | {"sha256": " ".join(file["digest"] for file in files)}
+            | {"read": f"{megabytes:.2f} MB" if files else "", "quality": "; ".join(verdicts.get(row["input"], ()))}
+            | {"sha256": " ".join(file.digest for file in files)}
         )
     return rows

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from stormcast_tw.cycle import Cycle, hours
 from stormcast_tw.errors import BadInput, NotReady, StormcastError
@@ -71,6 +71,14 @@ ALONE = "background alone"
 """The last stand-in, which has no files."""
 
 
+def _file(value: Any) -> Any:
+    return SourceFile(*value) if isinstance(value, list | tuple) else value
+
+
+_File = Annotated[SourceFile, BeforeValidator(_file)]
+"""Manifests made before 0.2 hold a file as [address, version, size]."""
+
+
 class Input(Frozen):
     """One input of a cycle: what was wanted, what serves it, how old that is, and what was tried before."""
 
@@ -79,8 +87,7 @@ class Input(Frozen):
     """The provider that serves, or the first that should have."""
     required: bool
     status: Status
-    files: tuple[tuple[str, str, int], ...] = ()
-    """(address, version, size) of each file."""
+    files: tuple[_File, ...] = ()
     valid_times: tuple[AwareDatetime, ...]
     variables: tuple[str, ...]
     init_time: AwareDatetime | None = None
@@ -91,9 +98,8 @@ class Input(Frozen):
 
     def located(self) -> Located:
         """Return what the source's `read` takes."""
-        files = tuple(SourceFile(*file) for file in self.files)
         variables = VariableSet(self.source, tuple(VARIABLES[v] for v in self.variables))
-        return Located(self.source, files, self.valid_times, variables, self.init_time)
+        return Located(self.source, self.files, self.valid_times, variables, self.init_time)
 
     def age_hours(self, cycle: Cycle) -> int | None:
         """Return how long before the cycle the serving run began; None for observations."""
@@ -226,7 +232,7 @@ def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mappin
         update={
             "source": row.provider,
             "status": "ready",
-            "files": tuple((f.address, f.version, f.size) for f in found.files),
+            "files": found.files,
             "init_time": found.init_time,
             "expected_age_hours": row.expected_age,
             "stand_in": row.stand_in,
@@ -270,7 +276,7 @@ def _past_rain(need: Need, providers: Mapping[str, Source], rejected: Mapping[st
         source=row.provider,
         required=False,
         status="ready" if len(times) == PAST_HOURS else "degraded" if times else "missing",
-        files=tuple((f.address, f.version, f.size) for f in files),
+        files=tuple(files),
         valid_times=tuple(times),
         variables=RAIN.ids,
         expected_age_hours=row.expected_age,
@@ -280,7 +286,7 @@ def _past_rain(need: Need, providers: Mapping[str, Source], rejected: Mapping[st
 
 def _row(cycle: Cycle, row: Input) -> dict[str, str]:
     age = row.age_hours(cycle)
-    shown = [address.rsplit("/", 1)[-1] for address, _, _ in row.files]
+    shown = [file.address.rsplit("/", 1)[-1] for file in row.files]
     files = ", ".join(shown) if len(shown) <= 3 else f"{shown[0]} to {shown[-1]} ({len(shown)} files)"
     return {
         "input": row.name,

@@ -17,18 +17,16 @@ import torch
 
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.network import for_inference
-from stormcast_tw.model.package import (
+from stormcast_tw.model.description import (
     DESCRIPTION,
     INVARIANTS_FILE,
     Description,
-    ModelPackage,
     Network,
     load_invariants,
-    misfit,
-    new_network,
     read_description,
 )
+from stormcast_tw.model.network import for_inference
+from stormcast_tw.model.package import ModelPackage, misfit, new_network
 
 
 def export_mdlus(package: ModelPackage, source: Path, folder: Path) -> list[Path]:
@@ -52,7 +50,7 @@ def import_mdlus(folder: Path) -> ModelPackage:
     networks.
     """
     description = read_description(folder)
-    grid = Grid.parse(description.grid)
+    grid = description.grid
     networks = {n.role: _network(folder / f"{n.role}.mdlus", description, n, grid) for n in description.networks}
     return ModelPackage(description, grid, load_invariants(folder, description), networks)
 

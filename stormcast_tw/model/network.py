@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
 from stormcast_tw.model import physicsnemo_import
-from stormcast_tw.plan import Frozen
-
-Role = Literal["regression", "diffusion", "background_only_regression", "background_only_diffusion"]
-"""The two stages of a step and, in packages that can begin without a state, the two that make one (as in CorrDiff)."""
-
-
-class Architecture(Frozen):
-    """Size of a SongUNet (Song et al. 2021's U-Net as in EDM): physicsnemo's own parameter names."""
-
-    model_channels: int
-    channel_mult: tuple[int, ...]
-    num_blocks: int
-    attn_resolutions: tuple[int, ...] = ()
-    bottleneck_attention: bool = False
-    dropout: float = 0.0
-
-
-class Channels(Frozen):
-    """Number of fields a network predicts (`state`) and is conditioned on (`condition`), before folding."""
-
-    state: int
-    condition: int
+from stormcast_tw.model.description import Architecture, Channels, Role
 
 
 def fold(fields: torch.Tensor, factor: int) -> torch.Tensor:

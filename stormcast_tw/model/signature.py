@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from stormcast_tw.errors import BadPackage
-from stormcast_tw.model.package import describe
+from stormcast_tw.model.description import describe
 
 SIGNATURE = "package.sig"
 

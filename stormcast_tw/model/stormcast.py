@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
-from stormcast_tw.model.network import Role, fold, unfold
-from stormcast_tw.model.package import ModelPackage, Scale, StateScale
+from stormcast_tw.model.description import Role, Scale, StateScale
+from stormcast_tw.model.network import fold, unfold
+from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
 from stormcast_tw.model.waves import OCTAVES, WAVES_A_SIDE, cosines, octaves

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.network import Architecture, Role, for_inference, zero_output
-from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network
+from stormcast_tw.model.description import Architecture, Description, Network, Role, Scale, StateScale
+from stormcast_tw.model.network import for_inference, zero_output
+from stormcast_tw.model.package import ModelPackage, new_network
 from stormcast_tw.plan import Sampler
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 
@@ -72,7 +73,7 @@ def untrained_package(
         licence="Apache-2.0",
         trained=False,
         simulated=True,
-        grid=grid.describe(),
+        grid=grid,
         state_set=state_set,
         background_set=background_set,
         state={v: _state_scale(v, begins_alone) for v in STATE_SETS[state_set].ids},

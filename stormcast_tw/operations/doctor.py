@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stormcast_tw.errors import StormcastError
-from stormcast_tw.model import package as packages
+from stormcast_tw.model.description import describe
 from stormcast_tw.regions import HOME
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources import qpepre_clock, table
@@ -68,7 +68,7 @@ def _projections(_settings: Settings) -> tuple[bool, str, str]:
 
 
 def _package(settings: Settings) -> tuple[bool, str, str]:
-    described = packages.describe(settings.package)
+    described = describe(settings.package)
     trained = "trained" if described.trained else "UNTRAINED"
     return True, f"{described.name} {described.version} ({described.digest[:12]}), {trained}", ""
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import xarray as xr
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Conflict
 from stormcast_tw.exports.netcdf import to_netcdf
-from stormcast_tw.plan import Frozen
+from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products import make_products as products_of
-from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Draft, Store
+from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Details, Draft, Store
+from stormcast_tw.version import code_version
 
 PUBLISHED = "published"
+Status = Literal["complete", "degraded"]
 _ATTEMPTS = 20
 
 
@@ -29,11 +31,27 @@ class Entry(Frozen):
     run: str
     manifest: str
     """Relative to the folder of the experiment."""
-    status: Literal["complete", "degraded"]
+    status: Status
+
+
+class Published(Details):
+    """What the manifest of a published run says: how it was rolled out, the table of its inputs, and its status."""
+
+    package: dict[str, Any] = Field(default_factory=dict)
+    machine: dict[str, Any] = Field(default_factory=dict)
+    seconds_per_member_hour: float | None = None
+    inputs: tuple[dict[str, str], ...] = ()
+    status: Status = "complete"
+
+
+def plan_of(run: Artifact) -> Plan:
+    """Return the plan of the forecast in a published run."""
+    return ProductsPlan.read(run.plan).forecast
 
 
 def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
     """Form the products of a forecast and seal them beside it; sealed ones are returned as they are."""
+    plan = ProductsPlan(forecast=Plan.model_validate(forecast.plan), code_version=code_version("products"))
 
     def fill(draft: Draft) -> Artifact:
         products = products_of(store.open(forecast, "forecast"))
@@ -48,15 +66,28 @@ def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
             now=now,
         )
 
-    return store.make(forecast.address.model_copy(update={"kind": "products"}), forecast.plan, fill)
+    address = forecast.address.model_copy(update={"kind": "products", "run": plan.run})
+    return store.make(address, plan.model_dump(mode="json", exclude_none=True), fill)
+
+
+def published_address(products: Artifact) -> Address:
+    """Return where products, and the forecast that they are of, are published."""
+    return products.address.model_copy(update={"kind": PUBLISHED})
 
 
 def publish(
-    store: Store, work: Store, forecast: Artifact, products: Artifact, now: datetime, **details: Any
+    store: Store,
+    work: Store,
+    forecast: Artifact,
+    products: Artifact,
+    now: datetime,
+    inputs: Sequence[Mapping[str, str]] = (),
+    status: Status = "complete",
 ) -> Artifact:
     """Copy a forecast and its products where readers look, seal them, then move the pointers.
 
-    A reader sees nothing before the seal. A published run is returned as it is.
+    `inputs` is the table of inputs for people. A reader sees nothing before the seal. A published run is returned as it
+    is.
     """
 
     def fill(draft: Draft) -> Artifact:
@@ -69,10 +100,10 @@ def publish(
             simulated=forecast.simulated,
             trained=forecast.trained,
             now=now,
-            details={**forecast.details, **details},
+            details=Published.model_validate(forecast.details | {"inputs": inputs, "status": status}),
         )
 
-    artifact = store.make(forecast.address.model_copy(update={"kind": PUBLISHED}), forecast.plan, fill)
+    artifact = store.make(published_address(products), products.plan, fill)
     point_at(store, artifact)
     return artifact
 
@@ -92,7 +123,7 @@ def point_at(store: Store, artifact: Artifact) -> None:
         init_time=cycle.init_time,
         run=address.run,
         manifest=f"{address.cycle}/{address.run}/{MANIFEST}",
-        status=artifact.details.get("status", "complete"),
+        status=Published.of(artifact).status,
     )
     folder = f"{address.kind}/{address.experiment}"
     _move(store, f"{folder}/{address.cycle}/chosen.json", entry)
@@ -110,13 +141,13 @@ def latest(store: Store, experiment: str) -> Artifact | None:
 
 
 def find_published(
-    store: Store, experiment: str, cycle: str, package: str, lead_hours: int, asked: Mapping[str, int]
+    store: Store, experiment: str, cycle: str, package: str, lead_hours: int, members: int, base_seed: int
 ) -> Artifact | None:
     """Return the newest published run of a cycle made by this package for these leads, members and base seed."""
-    wanted = {"package": package, "lead_hours": lead_hours}
+    wanted = (package, lead_hours, members, base_seed)
     for artifact in reversed(store.list(PUBLISHED, f"{experiment}/{cycle}")):
-        inputs = artifact.plan["inputs"]
-        if all(inputs[k] == v for k, v in wanted.items()) and all(artifact.plan[k] == v for k, v in asked.items()):
+        plan = plan_of(artifact)
+        if (plan.inputs.package, plan.lead_hours, plan.members, plan.base_seed) == wanted:
             return artifact
     return None
 

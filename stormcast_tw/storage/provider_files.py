@@ -53,6 +53,11 @@ class Used:
     bytes_used: int
     bytes_of_index: int
 
+    @property
+    def bytes_read(self) -> int:
+        """All that was read."""
+        return self.bytes_used + self.bytes_of_index
+
 
 @dataclass(frozen=True)
 class Folder:

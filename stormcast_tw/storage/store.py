@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
 import zarr
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
 from stormcast_tw.plan import CycleText, ExperimentName, Frozen
@@ -62,6 +62,25 @@ class Artifact(Frozen):
     def uri(self) -> str:
         """The folder that holds it."""
         return f"{self.root}/{self.address}"
+
+
+class Details(Frozen):
+    """What the manifest of one kind of artifact says beside the fields of `Artifact`; each kind has its own subclass.
+
+    A field added later has a default, so that older manifests are still read, and an unknown one is passed over.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Self:
+        """Return the details of an artifact of this kind; raises BadInput where they are another kind's."""
+        try:
+            return cls.model_validate(artifact.details)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            where = ".".join(map(str, wrong["loc"]))
+            raise BadInput(f"{artifact.uri}/{MANIFEST}: details.{where}: {wrong['msg']}") from error
 
 
 @dataclass(frozen=True)
@@ -232,7 +251,7 @@ class Draft:
         simulated: bool,
         now: datetime,
         trained: bool | None = None,
-        details: dict[str, Any] | None = None,
+        details: Details | None = None,
     ) -> Artifact:
         """Consolidate the datasets and write the manifest: from here on the artifact exists and never changes.
 
@@ -249,7 +268,7 @@ class Draft:
             simulated=simulated,
             trained=trained,
             written_at=now,
-            details=details or {},
+            details=details.model_dump(mode="json", exclude_none=True) if details else {},
         )
         manifest = artifact.model_dump_json(indent=1).encode()
         if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):

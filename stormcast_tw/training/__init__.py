@@ -1,1 +1,1 @@
-"""From a training dataset to a model package: recipes, the stages, checkpoints, validation, calibration, the card."""
+"""From a training dataset to a model package: recipes, stages, checkpoints, validation, calibration, model card."""

@@ -1,7 +1,7 @@
-"""What a trained package has to show on held-out hours before it ships, beside its scores.
+"""What a trained package must show on held-out hours before it ships, besides its scores.
 
-Three questions that a score does not answer: does it stay within physics when it runs on, does its diffusion do more
-than add noise, and does it grow grain that the truth has not.
+Three questions that a score does not answer: does it stay within physical bounds in a long run, does its diffusion do
+more than add noise, and does it develop grain that the truth does not have.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ FIRST_MEMBERS = 8
 RAIN_BIAS = 0.15
 GRAIN = (1 / 3, 3.0)
 FINE = ("40-20", "20-10")
-"""Octaves (km) in which grain of the grid would show: winds of 8 to 32 km."""
+"""Octaves (km) in which grid-scale grain would show: winds of 8 to 32 km."""
 _EXACT = Sampler(name="dpmpp_2m", steps=64, sigma_min=0.005, sigma_max=80.0, rho=7.0)
-"""Enough steps that white noise comes out of the sampler with its own variance."""
+"""Enough steps for white noise to leave the sampler with its own variance."""
 
 
 class Finding(Frozen):
-    """One criterion: what was found, what is allowed, and whether that is kept."""
+    """One criterion: what was found, what is allowed, and whether the criterion is met."""
 
     what: str
     found: float
@@ -44,16 +44,16 @@ class Finding(Frozen):
 
 
 class White(torch.nn.Module):
-    """The denoiser of white noise of unit variance, x / (1 + sigma^2): sampled, it only dresses a regression."""
+    """The denoiser of white noise of unit variance, x / (1 + sigma^2): its samples merely dress a regression."""
 
     def forward(self, noisy: torch.Tensor, sigma: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """Return the denoised (b, c, y, x); it sees nothing of the condition."""
+        """Return the denoised (b, c, y, x); the condition is ignored."""
         return noisy / (1 + sigma[:, None, None, None] ** 2)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """One held-out hour: `truth` and `observed` follow it hour by hour; `states` yields (lead, members' states)."""
+    """One held-out hour: `truth` and `observed` from it on, hour by hour; `states` yields (lead, members' states)."""
 
     truth: npt.NDArray[np.float32]
     observed: npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ class _Place:
 def accept(
     package: ModelPackage, data: TrainingData, cycles: int, report: Callable[[str], None] = lambda _: None
 ) -> tuple[Finding, ...]:
-    """Return every finding over `cycles` held-out hours each. Raises Refused where no 48 of them follow each other."""
+    """Return all findings, each over `cycles` held-out hours. Raises Refused if no 48 of them are consecutive."""
     model = StormCast(package)
     return (*_long(model, data, cycles, report), *_first(package, data, cycles, report), *_grain(model, data, cycles))
 
@@ -76,7 +76,7 @@ def _places(model: StormCast, data: TrainingData, cycles: int, hours: int, membe
 
 
 def _long(model: StormCast, data: TrainingData, cycles: int, report: Callable[[str], None]) -> Iterator[Finding]:
-    """Run on for two days: is any value held back by a physical bound, and does it rain as much as it should?"""
+    """Run for two days: is any value held back by a physical bound, and does it rain as much as it should?"""
     ids = model.package.state_set.ids
     bounds = np.array([v.valid_range for v in model.package.state_set], np.float32)[:, :, None, None]
     held, points, rain = 0, 0, np.zeros(2)
@@ -95,9 +95,9 @@ def _long(model: StormCast, data: TrainingData, cycles: int, report: Callable[[s
 
 
 def _first(package: ModelPackage, data: TrainingData, cycles: int, report: Callable[[str], None]) -> Iterator[Finding]:
-    """Compare an hour ahead with the regression dressed in white noise of the same scale: CRPS and spectrum.
+    """Compare one hour ahead with the regression dressed in white noise of the same scale: CRPS and spectrum.
 
-    White noise comes without the calibration, which is of the diffusion's samples.
+    The white noise goes without the calibration, which was measured on the diffusion's samples.
     """
     plain = uncalibrated(package)
     dressed = replace(
@@ -106,20 +106,20 @@ def _first(package: ModelPackage, data: TrainingData, cycles: int, report: Calla
         networks=package.networks | {"diffusion": White()},
     )
     report("an hour ahead, by diffusion and by white noise")
-    ours, theirs = (_first_scores(StormCast(one), data, cycles) for one in (package, dressed))
+    ours, theirs = (_first_scores(StormCast(candidate), data, cycles) for candidate in (package, dressed))
     for v, variable in enumerate(package.state_set.ids):
-        crps = [one[0][v] for one in (ours, theirs)]
-        spectrum = [float(np.abs(np.log(one[1][v] / one[2][v])).mean()) for one in (ours, theirs)]
+        crps = [scores[0][v] for scores in (ours, theirs)]
+        spectrum = [float(np.abs(np.log(scores[1][v] / scores[2][v])).mean()) for scores in (ours, theirs)]
         for what, (diffusion, noise) in (
             ("CRPS of the diffusion", crps),
             ("error of the spectrum (mean |ln ratio|)", spectrum),
         ):
-            told = f"{variable}: {what} over that of white noise, 1 h"
-            yield _finding(told, diffusion / noise, "below 1", 0.0, np.nextafter(1, 0))
+            criterion = f"{variable}: {what} over that of white noise, 1 h"
+            yield _finding(criterion, diffusion / noise, "below 1", 0.0, np.nextafter(1, 0))
 
 
 def _first_scores(model: StormCast, data: TrainingData, cycles: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return summed CRPS (variable), and power of members and of truth in the scored octaves (variable, octave)."""
+    """Return summed CRPS (variable) and the power of members and truth in the scored octaves (variable, octave)."""
     ids = model.package.state_set.ids
     crps, members, truth = np.zeros(len(ids)), np.zeros((len(ids), 4)), np.zeros((len(ids), 4))
     for place in _places(model, data, cycles, 1, FIRST_MEMBERS):
@@ -133,7 +133,7 @@ def _first_scores(model: StormCast, data: TrainingData, cycles: int) -> tuple[Fl
 
 
 def _grain(model: StormCast, data: TrainingData, cycles: int) -> Iterator[Finding]:
-    """Follow the power of wind at fine scales from hour to hour: the worst ratio to truth's must stay within bounds."""
+    """Follow the power of wind at fine scales hour by hour: its worst ratio to the truth's must stay within bounds."""
     ids = [v for v in ("u10m", "v10m") if v in model.package.state_set.ids]
     rows, columns = [model.package.state_set.ids.index(v) for v in ids], [OCTAVES.index(name) - 1 for name in FINE]
     power = np.zeros((2, GRAIN_HOURS, len(ids), len(FINE)))
@@ -152,7 +152,7 @@ def _grain(model: StormCast, data: TrainingData, cycles: int) -> Iterator[Findin
 
 
 def _power(model: StormCast, fields: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]) -> FloatArray:
-    """Return the variance in the four scored octaves of (..., v, y, x), rain as log1p and 0 where none was observed."""
+    """Return the variance in the four scored octaves of (..., v, y, x), with rain as log1p, and 0 where unobserved."""
     values = fields.astype(np.float64)
     for v, variable in enumerate(model.package.state_set):
         if variable.transform == "log1p":

@@ -1,4 +1,4 @@
-"""Whether two runs agree: what they were made of, and their metrics within a stated tolerance."""
+"""Whether two runs agree: what they were made from, and their metrics within a stated tolerance."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from stormcast_tw.training import log
 from stormcast_tw.training.run import RESULT, RUN, Begun, Result
 
 TOLERANCE = 0.02
-"""Relative. Two machines round differently, and a training amplifies that: after some thousand updates losses over the
-last tenth agree within about a per cent, scores of small ensembles within two."""
+"""Relative. Two machines round differently, and training amplifies that: after some thousand updates the losses over
+the last tenth agree to about one per cent, the scores of small ensembles to two."""
 
 
 class Row(Frozen):
-    """One thing that was compared."""
+    """One comparison."""
 
     what: str
     a: str
     b: str
     verdict: Literal["same", "within", "other", "beyond"]
-    """`other`: two runs may differ so and still agree (hardware); `beyond`: they do not agree."""
+    """`other`: they differ in a way that still allows agreement (hardware); `beyond`: they do not agree."""
 
 
 class Comparison(Frozen):
@@ -35,7 +35,7 @@ class Comparison(Frozen):
 
     @property
     def agree(self) -> bool:
-        """True if nothing is beyond."""
+        """True if no row is `beyond`."""
         return all(row.verdict != "beyond" for row in self.rows)
 
 
@@ -44,7 +44,7 @@ _MUST = ("recipe", "data", "base", "seed")
 
 
 def compare(a: Path, b: Path, tolerance: float = TOLERANCE) -> Comparison:
-    """Compare two finished runs by their folders. Raises NotReady for one that has not ended."""
+    """Compare two finished runs, given their folders. Raises NotReady for a run that has not ended."""
     return Comparison(tolerance=tolerance, rows=(*_made_of(a, b), *_metrics(a, b, tolerance)))
 
 
@@ -76,27 +76,27 @@ def _facts(folder: Path) -> dict[str, str]:
 def _metrics(a: Path, b: Path, tolerance: float) -> Iterator[Row]:
     ours, theirs = _numbers(a), _numbers(b)
     for what in sorted({*ours, *theirs}):
-        one, other = ours.get(what), theirs.get(what)
-        yield Row(what=what, a=_told(one), b=_told(other), verdict=_verdict(one, other, tolerance))
+        in_a, in_b = ours.get(what), theirs.get(what)
+        yield Row(what=what, a=_shown(in_a), b=_shown(in_b), verdict=_verdict(in_a, in_b, tolerance))
 
 
 def _numbers(folder: Path) -> dict[str, float]:
-    """Return the loss of the last tenth of every stage, the residual, and CRPS and spread/error by variable."""
-    result, found = _result(folder), {}
+    """Return the loss over the last tenth of every stage, the residual, and CRPS and spread/error by variable."""
+    result, metrics = _result(folder), {}
     lines = [line for line in log.read(folder / log.LOG) if line.get("loss") is not None]
     for stage in dict.fromkeys(line["stage"] for line in lines):
         losses = [line["loss"] for line in lines if line["stage"] == stage]
         last = losses[-max(1, len(losses) // 10) :]
-        found[f"loss of {stage}"] = sum(last) / len(last)
-    found |= {f"residual of {variable}": value for variable, value in result.residual_std.items()}
+        metrics[f"loss of {stage}"] = sum(last) / len(last)
+    metrics |= {f"residual of {variable}": value for variable, value in result.residual_std.items()}
     if result.scores is not None:
-        found["skill"] = result.scores.skill
+        metrics["skill"] = result.scores.skill
         for variable, row in result.scores.crps.items():
-            found[f"crps of {variable}"] = sum(row) / len(row)
+            metrics[f"crps of {variable}"] = sum(row) / len(row)
         for variable, ratios in result.scores.spread_over_error.items():
             known = [ratio for ratio in ratios if ratio is not None]
-            found |= {f"spread / error of {variable}": sum(known) / len(known)} if known else {}
-    return found
+            metrics |= {f"spread / error of {variable}": sum(known) / len(known)} if known else {}
+    return metrics
 
 
 def _verdict(a: float | None, b: float | None, tolerance: float) -> Literal["same", "within", "beyond"]:
@@ -107,7 +107,7 @@ def _verdict(a: float | None, b: float | None, tolerance: float) -> Literal["sam
     return "within" if abs(a - b) <= tolerance * max(abs(a), abs(b)) else "beyond"
 
 
-def _told(value: float | None) -> str:
+def _shown(value: float | None) -> str:
     return "none" if value is None else f"{value:.6g}"
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: written aside, then renamed, so that there is always a whole one; read weights-only."""
+"""Checkpoints: written aside and then renamed, so that a whole one always exists; read weights-only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stormcast_tw.training.health import TrainingIll
 
 
 def write(path: Path, contents: dict[str, Any]) -> None:
-    """Replace a checkpoint. Raises TrainingIll where the disk is full; the one before stays."""
+    """Replace a checkpoint. Raises TrainingIll if the disk is full, and leaves the previous one in place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -34,7 +34,7 @@ def write(path: Path, contents: dict[str, Any]) -> None:
 
 
 def read(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """Return a checkpoint, or None where there is none. Raises BadInput for what is not one."""
+    """Return a checkpoint, or None if there is none. Raises BadInput for a file that is not a whole checkpoint."""
     if not path.exists():
         return None
     try:
@@ -47,7 +47,7 @@ def read(path: Path, device: torch.device) -> dict[str, Any] | None:
 
 
 def _is_full(error: OSError | RuntimeError) -> bool:
-    """True for a full disk or quota, also where torch's zip writer hid it behind an error of its own."""
+    """True for a full disk or quota, even if torch's zip writer hid it behind an error of its own."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -1,6 +1,6 @@
-"""Which hours an update sees, and what is drawn for it: functions of seed and update, never of what went before.
+"""Which hours an update sees, and its random draws: functions of seed and update, never of earlier draws.
 
-So a run that was cut needs no state of any generator to go on, and many processes draw what one would.
+An interrupted run therefore needs no generator state to continue, and several processes draw what one would.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from stormcast_tw.training_data.reader import TrainingData
 
 Array = npt.NDArray[np.float32]
 Key = tuple[int, int]
-"""A place along time, and how many hours more than one follow it."""
+"""(place, ahead): an index along time, and how many hours the model steps by itself before the pair."""
 
 
 class Sample(NamedTuple):
-    """Hours that follow each other, physical units: states and backgrounds (hour, variable, y, x).
+    """Consecutive hours in physical units: states and backgrounds (hour, variable, y, x).
 
-    The last two are the pair that is learnt; those before are for the model to make itself. `observed` (y, x) is where
-    the rain of the last hour was observed, `valid_time` that of the first.
+    The last two are the pair to be learnt; the hours before them are stepped by the model itself. `observed` (y, x) is
+    where the rain of the last hour was observed, `valid_time` the time of the first hour.
     """
 
     states: Array
@@ -40,12 +40,12 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples by their key; handed to the processes that read ahead."""
+    """Samples by key; handed to the processes that read ahead."""
 
     data: TrainingData
 
     def __getitem__(self, key: Key) -> Sample:
-        """Return the sample of a place, with so many hours before the pair."""
+        """Return the sample that starts at `place`, with `ahead` hours before the pair."""
         place, ahead = key
         observed = self.data.observed(place + ahead + 1)[0]
         return Sample(
@@ -59,25 +59,25 @@ class Samples:
 
 @dataclass(frozen=True)
 class Draws:
-    """All chances of a stage of a recipe, by update and by position in the update's batch."""
+    """All random draws of a stage of a recipe, by update and by position in the update's batch."""
 
     seed: int
     stage: StageName
     settings: Stage
     crops: int = 1
-    """Positions that follow each other and are crops of one map."""
+    """Number of consecutive positions that are crops of one map."""
 
     @classmethod
     def of(cls, recipe: Recipe, stage: StageName) -> Draws:
-        """Return the chances of a stage."""
+        """Return the draws of a stage."""
         return cls(recipe.seed, stage, recipe.stages[stage], recipe.crops)
 
     def ahead(self, update: int) -> int:
-        """Return how many hours the model makes itself before the samples of an update."""
+        """Return how many hours the model steps by itself before the pairs of an update."""
         return int(self.generator("ahead", update).integers(self.settings.rollout_hours + 1))
 
     def places(self, update: int, starts: npt.NDArray[np.int32]) -> tuple[int, ...]:
-        """Return the places of an update's maps: all of `starts` once in an order of its own, then in another."""
+        """Return the places of an update's maps: all of `starts` once in a random order, then again in another."""
         maps = self.settings.batch // self.crops
         first = update * maps
         return tuple(
@@ -86,16 +86,17 @@ class Draws:
         )
 
     def corner(self, update: int, position: int, shape: tuple[int, int], crop: tuple[int, int]) -> Key:
-        """Return the corner (y, x) of a sample's crop, at any point: on whole folds alone, a network learns the fold.
+        """Return the corner (y, x) of a sample's crop, at any point.
 
-        Its winds then grow a grain of one fold's size, from hour to hour.
+        If corners were on whole folds only, a network would learn the fold, and its winds would from hour to hour
+        develop grain of one fold's size.
         """
         rng = self.generator("crop", update, position)
         y, x = (int(rng.integers(full - part + 1)) for full, part in zip(shape, crop, strict=True))
         return y, x
 
     def sigma(self, update: int, position: int, law: NoiseLaw) -> float:
-        """Return a noise level: ln sigma is normal over all samples, and a batch has one level in each slice of it."""
+        """Return a noise level: ln sigma is normal over all samples, stratified over the positions of a batch."""
         share = (position + self.generator("sigma", update, position).random()) / self.settings.batch
         return law.quantile(min(max(share, 1e-12), 1 - 1e-12))
 
@@ -105,23 +106,23 @@ class Draws:
         return torch.randn(shape, generator=generator, device=device)
 
     def dropout_seed(self, update: int, rank: int) -> int:
-        """Return what torch's own generator is set to before an update: dropout draws from it."""
+        """Return the seed of torch's own generator for an update: dropout draws from it."""
         return _number(self.seed, self.stage, "dropout", update, rank)
 
-    def generator(self, *what: object) -> np.random.Generator:
-        """Return a generator that depends on the seed, the stage and what it is for."""
-        return np.random.Generator(np.random.Philox(key=_number(self.seed, self.stage, *what)))
+    def generator(self, *purpose: object) -> np.random.Generator:
+        """Return a generator determined by the seed, the stage and its purpose."""
+        return np.random.Generator(np.random.Philox(key=_number(self.seed, self.stage, *purpose)))
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of this process, a list a micro-batch, from an update on to the last."""
+    """The keys of this process, one list per micro-batch, from update `first` to the last."""
 
     draws: Draws
     starts: npt.NDArray[np.int32]
     first: int
     positions: tuple[tuple[int, ...], ...]
-    """Positions in the batch, by micro-batch."""
+    """Positions in the batch, by micro-batch of this process."""
 
     def __iter__(self) -> Iterator[list[Key]]:
         for update in range(self.first, self.draws.settings.updates):
@@ -133,7 +134,7 @@ class Keys:
 def positions(batch: int, rank: int, world: int, at_once: int, crops: int = 1) -> tuple[tuple[int, ...], ...]:
     """Return the positions of a process's share of a batch, in micro-batches of at most `at_once` (0: all at once).
 
-    Raises Refused for a batch that is not whole micro-batches of whole maps on every process.
+    Raises Refused for a batch that does not split into whole micro-batches of whole maps on every process.
     """
     share, rest = divmod(batch, world)
     size = min(at_once or share, share)
@@ -144,15 +145,15 @@ def positions(batch: int, rank: int, world: int, at_once: int, crops: int = 1) -
 
 
 def evenly(places: npt.NDArray[np.int32], count: int) -> Sequence[int]:
-    """Return at most `count` of some places, evenly spread over them, always the same."""
+    """Return at most `count` of the places, evenly spread and always the same."""
     if places.size <= count:
         return [int(place) for place in places]
     return [int(places[n]) for n in np.linspace(0, places.size - 1, count).round().astype(int)]
 
 
-def _number(*what: object) -> int:
-    """Return 63 bits that depend on what they are for and on nothing else."""
-    return int.from_bytes(hashlib.blake2b(repr(what).encode(), digest_size=8).digest(), "little") >> 1
+def _number(*purpose: object) -> int:
+    """Return 63 bits determined by their purpose and by nothing else."""
+    return int.from_bytes(hashlib.blake2b(repr(purpose).encode(), digest_size=8).digest(), "little") >> 1
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
-"""Watching a training: what makes it ill, and what asks it to stop.
+"""Watch a training: what makes it ill, and what asks it to stop.
 
-Ill is a `TrainingIll`, recorded in the run's `ill.json`; the flow `training` makes the event `training.ill` of it.
+An ill training raises `TrainingIll`, recorded in the run's `ill.json`, from which the flow `training` emits the event
+`training.ill`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ RECORD = "ill.json"
 
 
 class TrainingIll(Refused):
-    """A training that goes wrong: what is wrong, and the numbers."""
+    """A training that is going wrong: what is wrong, with the numbers."""
 
     def __init__(self, what: Illness, text: str):
         super().__init__(text)
@@ -39,28 +40,28 @@ class TrainingIll(Refused):
 
 
 class Interrupted(NotReady):
-    """A training that was asked to stop and has written a checkpoint; the same command goes on."""
+    """A training that was asked to stop and has written a checkpoint; the same command continues it."""
 
 
 class Limits(Frozen):
-    """Beyond these a training is ill."""
+    """Limits beyond which a training is ill."""
 
     skipped_in_a_row: int = 20
-    """Updates whose gradient is not finite."""
+    """Consecutive updates whose gradient is not finite."""
     divergence: float = 5.0
-    """Loss of the last windows over the least that was seen, both medians of `windows` windows."""
+    """Recent loss over the lowest so far, both medians of `windows` windows."""
     throughput: float = 0.25
-    """Samples a second of the last windows over the most that was seen, likewise; the first window does not count."""
+    """Recent samples per second over the highest so far, likewise; the first window does not count."""
     windows: int = 5
     stall_seconds: float = 1800.0
-    """Without an update, a validated hour or a checkpoint. Compiling takes minutes on a busy machine."""
+    """Longest time without an update, a validated hour or a checkpoint. Compiling takes minutes on a busy machine."""
     free_bytes: int = 1 << 30
-    """On the disk of the run."""
+    """Least free space on the disk of the run."""
 
 
 @dataclass
 class Watch:
-    """Looks at every window of updates. `free` tells the bytes free at a path."""
+    """Checks every window of updates. `free` returns the free bytes at a path."""
 
     limits: Limits
     folder: Path
@@ -72,12 +73,12 @@ class Watch:
     _windows: int = 0
 
     def skipped(self, in_a_row: int, update: int) -> None:
-        """Raise TrainingIll for too many updates without a finite gradient."""
+        """Raise TrainingIll for too many consecutive updates without a finite gradient."""
         if in_a_row >= self.limits.skipped_in_a_row:
             raise TrainingIll("nan", f"update {update}: {in_a_row} gradients in a row were not finite")
 
     def window(self, update: int, loss: float, samples_per_second: float) -> None:
-        """Raise TrainingIll for a loss that grows, a speed that falls or a disk that is full."""
+        """Raise TrainingIll for a growing loss, a falling speed or a full disk."""
         self._windows += 1
         self._check_disk()
         if not math.isfinite(loss):
@@ -119,7 +120,7 @@ class Watch:
 
 
 def record(folder: Path, what: Illness, text: str) -> None:
-    """Write what a training died of into its folder; a full disk may forbid it."""
+    """Record in a training's folder what it died of; a full disk may prevent it."""
     try:
         (folder / RECORD).write_text(json.dumps({"event": "training.ill", "what": what, "text": text}) + "\n")
     except OSError as error:
@@ -128,16 +129,16 @@ def record(folder: Path, what: Illness, text: str) -> None:
 
 @contextmanager
 def no_stall(folder: Path, seconds: float) -> Iterator[Callable[[], None]]:
-    """Yield what has to be called now and then; when it is not for so long, end the process.
+    """Yield a heartbeat function; if it is not called for `seconds`, end the process.
 
-    A process that waits for a store or for another process cannot raise an error itself, so a thread writes where it
-    stands to standard error, records the illness and ends the process with status 1.
+    A process that waits for a store or for another process cannot raise an error itself, so a thread writes its
+    traceback to standard error, records the illness and ends the process with status 1.
     """
-    beaten, over = [time.monotonic()], threading.Event()
+    last_beat, over = [time.monotonic()], threading.Event()
 
     def look() -> None:
         while not over.wait(min(1.0, seconds / 4)):
-            waited = time.monotonic() - beaten[0]
+            waited = time.monotonic() - last_beat[0]
             if waited > seconds:
                 text = f"{folder}: nothing done for {waited:.0f} s; allowed {seconds:g}"
                 record(folder, "stall", text)
@@ -146,7 +147,7 @@ def no_stall(folder: Path, seconds: float) -> Iterator[Callable[[], None]]:
                 os._exit(1)
 
     def beat() -> None:
-        beaten[0] = time.monotonic()
+        last_beat[0] = time.monotonic()
 
     watcher = threading.Thread(target=look, name="no-stall", daemon=True)
     watcher.start()
@@ -159,18 +160,18 @@ def no_stall(folder: Path, seconds: float) -> Iterator[Callable[[], None]]:
 
 @dataclass
 class Stop:
-    """Whether a signal has asked for the end."""
+    """Whether a signal has asked the training to stop; `asked` is its name."""
 
     asked: str = ""
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Take note of a signal."""
+        """Note a signal."""
         self.asked = signal.Signals(number).name
 
 
 @contextmanager
 def on_signals() -> Iterator[Stop]:
-    """Yield what SIGTERM and SIGUSR1 set, instead of ending the process."""
+    """Yield the Stop that SIGTERM and SIGUSR1 set, instead of ending the process."""
     stop = Stop()
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
     try:

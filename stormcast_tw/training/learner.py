@@ -1,4 +1,4 @@
-"""A network in training: its weights, the moving mean of them that will be shipped, and the optimizer."""
+"""A network in training: its weights, their moving mean, which is shipped, and the optimizer."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stormcast_tw.training.recipes import Stage
 
 BETAS = (0.9, 0.99)
 EMA_RISE = 0.1
-"""The half life is at most this share of the samples seen, so that the first weights are soon forgotten."""
+"""The half-life is at most this share of the samples seen, so that the first weights are soon forgotten."""
 
 
 class Switches(Frozen):
-    """How a training is computed: all of it changes speed, and last digits, but not what is learnt."""
+    """How a training is computed: these affect speed and last digits, but not what is learnt."""
 
     device: str = "cpu"
     """cpu or cuda."""
@@ -31,19 +31,19 @@ class Switches(Frozen):
     compile: bool = False
     channels_last: bool = False
     at_once: int = 0
-    """Samples a process takes at once, as its memory allows; 0: its whole share of the batch."""
+    """Samples that a process takes at once, as its memory allows; 0: its whole share of the batch."""
     threads: int = 0
-    """Of torch, a process; 0: torch's own choice. On a busy machine 1 is many times faster than 2 that wait for each
-    other; on idle cores a process a core, of one thread each, is a third faster than one process of all."""
+    """torch's threads per process; 0: torch's own choice. On a busy machine 1 is many times faster than 2, which wait
+    for each other; on idle cores one single-threaded process per core is a third faster than one process on all."""
     workers: int = 0
-    """Processes that read ahead, for each that trains."""
+    """Reading processes for each training process."""
     log_every: int = 20
     checkpoint_every: int = 500
-    """In updates."""
+    """Like `log_every`, in updates."""
 
 
 class Learner:
-    """A network of a package, which holds the moving mean of the weights; `network` learns."""
+    """Trains `network`, a copy of a package's network; the package's own holds the moving mean of the weights."""
 
     def __init__(self, shipped: torch.nn.Module, settings: Stage, switches: Switches, team: Team):
         self._shipped = for_inference(shipped)
@@ -67,14 +67,14 @@ class Learner:
         """Return the context that the forward pass is computed in."""
         return self._bf16
 
-    def gathers(self, last: bool) -> AbstractContextManager[Any]:
+    def gradient_exchange(self, last: bool) -> AbstractContextManager[Any]:
         """Return the context of a micro-batch: only the last one of an update exchanges gradients."""
         if isinstance(self._whole, DistributedDataParallel) and not last:
             return self._whole.no_sync()
         return nullcontext()
 
     def apply(self) -> float:
-        """Take a step along the gradients and return their norm; where it is not finite, skip the step and count it."""
+        """Take a step along the gradients and return their norm; if it is not finite, skip the step and count it."""
         parameters = [p for p in self.network.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         size = float(norm)
@@ -83,7 +83,7 @@ class Learner:
             for group in self._optimizer.param_groups:
                 group["lr"] = self.learning_rate
             self._optimizer.step()
-            self._follow()
+            self._update_mean()
             self.skipped_in_a_row = 0
         else:
             self.skipped, self.skipped_in_a_row = self.skipped + 1, self.skipped_in_a_row + 1
@@ -93,7 +93,7 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next update: a linear rise, then a cosine to zero."""
+        """The learning rate of the next update: a linear rise, then a cosine to zero."""
         stage, done = self._settings, self.update
         if done < stage.warm_up:
             return stage.learning_rate * (done + 1) / stage.warm_up
@@ -102,8 +102,8 @@ class Learner:
         )
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Move the shipped weights towards the learning ones (the mean's half life counts samples)."""
+    def _update_mean(self) -> None:
+        """Move the shipped weights towards the learning ones; the half-life of the mean is in samples."""
         seen = (self.update + 1) * self._settings.batch
         half_life = min(self._settings.ema_half_life, EMA_RISE * seen)
         keep = 0.5 ** (self._settings.batch / half_life)
@@ -113,7 +113,7 @@ class Learner:
             kept.copy_(buffer)
 
     def state(self) -> dict[str, Any]:
-        """Return all that a checkpoint needs."""
+        """Return everything that a checkpoint needs."""
         return {
             "update": self.update,
             "skipped": self.skipped,
@@ -125,7 +125,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Continue from what `state` returned."""
         self.update, self.skipped = state["update"], state["skipped"]
         self.skipped_in_a_row, self.validated = state["skipped_in_a_row"], state["validated"]
         self.network.load_state_dict(state["network"])

@@ -1,4 +1,4 @@
-"""What a training says of itself: a line of JSON a window of updates, and TensorBoard where it is installed."""
+"""The log of a training: a line of JSON per window of updates, and TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG = "log.jsonl"
 
 
 class Journal:
-    """The log of a run; None as folder: of the processes that do not write."""
+    """The log of a run; processes that do not write have None as folder."""
 
     def __init__(self, folder: Path | None):
         self._path = folder / LOG if folder else None
@@ -28,7 +28,7 @@ class Journal:
             self._board = SummaryWriter(str(folder / "tensorboard"))
 
     def forget_after(self, stage: StageName, update: int) -> None:
-        """Drop the lines of a stage beyond an update, from which it is begun again."""
+        """Drop the lines of a stage after `update`, from which the stage resumes."""
         if self._path is None or not self._path.exists():
             return
         kept = [line for line in read(self._path) if line["stage"] != stage or line["update"] <= update]
@@ -54,13 +54,13 @@ class Journal:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; a last line that a kill cut short does not count."""
+    """Return the lines of a log, without a last line that a kill cut short."""
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     return [json.loads(line) for line in lines if line]
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Return the same with None for what JSON cannot write."""
+    """Return the same numbers, with None for those that JSON cannot write."""
     return {
         name: _finite(value)
         if isinstance(value, dict)
@@ -72,10 +72,10 @@ def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat(prefix: str, numbers: dict[str, Any]) -> list[tuple[str, float]]:
-    found: list[tuple[str, float]] = []
+    flat: list[tuple[str, float]] = []
     for name, value in numbers.items():
         if isinstance(value, dict):
-            found += _flat(f"{prefix}/{name}", value)
+            flat += _flat(f"{prefix}/{name}", value)
         elif isinstance(value, int | float):
-            found.append((f"{prefix}/{name}", float(value)))
-    return found
+            flat.append((f"{prefix}/{name}", float(value)))
+    return flat

@@ -1,7 +1,7 @@
-"""What each network learns: exactly what `StormCast.step` and `StormCast.begin` will ask of it.
+"""What each network learns: exactly what `StormCast.step` and `StormCast.begin` will require of it.
 
-Shapes: b sample of a batch, v variable, y, x. *Scaled* is (T(x) - mean) / std. The four networks differ in three:
-a scaled `base` and a `unit`, such that (scaled truth - base) / unit is learnt, and which channels are seen.
+Shapes: b sample of a batch, v variable, y, x. *Scaled* is (T(x) - mean) / std. The four networks differ in three
+things: a scaled `base` and a `unit`, such that (scaled truth - base) / unit is learnt, and the channels they see.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from stormcast_tw.cycle import hours
-from stormcast_tw.model.network import Role, fold, unfold
+from stormcast_tw.model.description import Role
+from stormcast_tw.model.network import fold, unfold
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
@@ -22,12 +23,12 @@ from stormcast_tw.training.draws import Array, Draws, Key, Sample
 from stormcast_tw.training.recipes import NoiseLaw
 
 Forward = Callable[..., torch.Tensor]
-"""A network, or what compiles or shares it."""
+"""A network, possibly compiled or wrapped for several processes."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a network sees (b, channel, y, x), what it shall say and what that counts (b, v, y, x); 0: unknown."""
+    """Inputs (b, channel, y, x), target and weight (b, v, y, x); the weight is 0 where the truth is unknown."""
 
     condition: torch.Tensor
     target: torch.Tensor
@@ -35,9 +36,10 @@ class Batch:
 
 
 def known(states: Array, package: ModelPackage) -> Array:
-    """Return states (..., variable, y, x) with rain that nobody knows (NaN) at its climate's mean, after its transform.
+    """Return states (..., variable, y, x) with unknown rain (NaN) set to its climatological mean after the transform.
 
-    So the network sees 0 there, and the coverage tells it why. In a forecast it sees what it said an hour before.
+    The network then sees 0 there, and the coverage tells it why. In a forecast it sees its own output of the hour
+    before.
     """
     if "tp01" not in package.state_set.ids:
         return states
@@ -48,9 +50,10 @@ def known(states: Array, package: ModelPackage) -> Array:
 
 
 def from_own_hours(model: StormCast, sample: Sample, draws: Draws, update: int, position: int) -> Sample:
-    """Return the pair at the end of a sample, begun from the state that the model itself makes of the hours before.
+    """Return the pair at the end of a sample, starting from the state to which the model itself stepped.
 
-    Brandstetter et al. (2022, arXiv 2202.03376) call it the pushforward trick: no gradient passes through those hours.
+    Brandstetter et al. (2022, arXiv 2202.03376) call it the pushforward trick: no gradient passes through the earlier
+    hours.
     """
     package, ahead = model.package, len(sample.states) - 2
     if not ahead:
@@ -69,10 +72,10 @@ def from_own_hours(model: StormCast, sample: Sample, draws: Draws, update: int, 
 
 
 def perturbed(sample: Sample, package: ModelPackage, draws: Draws, update: int, position: int) -> Sample:
-    """Return a pair whose first state errs at large scale, as those of later leads do: what to do about it is learnt.
+    """Return a pair whose first state has a large-scale error, as at later leads, so that correcting it is learnt.
 
-    Of every variable without a transform: a smooth field of the widest waves, of normal size times the stage's
-    `state_error` times its change of an hour.
+    To every variable without a transform a smooth field of the widest waves is added, with a normally distributed
+    amplitude of standard deviation `state_error` of the stage times the variable's hourly change.
     """
     rng, states = draws.generator("state error", update, position), sample.states.copy()
     for place, (variable, scale) in enumerate(zip(package.state_set, package.description.state.values(), strict=True)):
@@ -83,7 +86,7 @@ def perturbed(sample: Sample, package: ModelPackage, draws: Draws, update: int, 
 
 
 def smooth_field(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
-    """Return a random field (y, x) of unit variance over draws and points: cosines of at most one wave a side."""
+    """Return a random field (y, x) of unit variance over draws and points: cosines of at most one wave per side."""
     modes = [np.cos(np.pi * np.arange(3)[:, None] * (np.arange(size) + 0.5) / size) for size in shape]
     squares = [np.array([1.0, 0.5, 0.5])] * 2
     share = 1.0 / (1.0 + np.add.outer(np.arange(3) ** 2, np.arange(3) ** 2))
@@ -102,31 +105,31 @@ def batch_of(
 ) -> Batch:
     """Return the batch of pairs for a network; `weights` by variable, `corners` (y, x) of the crops of each sample.
 
-    A diffusion's target is what the package's regression leaves of it, on the same crop.
+    The target of a diffusion is the residual of the package's regression on the same crop.
     """
     height, width = crop or model.package.grid.shape
-    seen, wanted, counts = [], [], []
+    conditions, truths, counts = [], [], []
     for number, sample in enumerate(samples):
         channels, scaled = _both_hours(model, sample)
         count = _counts(model, sample, weights)
         for y, x in corners[number] if corners else ((0, 0),):
             part = (..., slice(y, y + height), slice(x, x + width))
-            seen.append(channels[part])
-            wanted.append(scaled[part])
+            conditions.append(channels[part])
+            truths.append(scaled[part])
             counts.append(count[part])
-    condition, truth, weight = torch.stack(seen), torch.stack(wanted), torch.stack(counts)
+    condition, truth, weight = torch.stack(conditions), torch.stack(truths), torch.stack(counts)
     return _for_role(model, role, condition, truth, weight)
 
 
 def predict(network: Forward, condition: torch.Tensor, factor: int) -> torch.Tensor:
-    """Return what a regression says (b, v, y, x)."""
+    """Return the output of a regression (b, v, y, x)."""
     no_noise = torch.zeros(condition.shape[0], device=condition.device)
-    said: torch.Tensor = network(fold(condition, factor), no_noise, None)
-    return unfold(said, factor)
+    output: torch.Tensor = network(fold(condition, factor), no_noise, None)
+    return unfold(output, factor)
 
 
 def regression_terms(network: Forward, batch: Batch, factor: int) -> torch.Tensor:
-    """Return the weighted mean squared error of every sample and variable (b, v); their mean is the loss."""
+    """Return the weighted mean squared error of every sample and variable (b, v); the mean of these is the loss."""
     error = predict(network, batch.condition, factor) - batch.target
     return (batch.weight * error**2).mean(dim=(2, 3))
 
@@ -134,7 +137,7 @@ def regression_terms(network: Forward, batch: Batch, factor: int) -> torch.Tenso
 def diffusion_terms(
     network: Forward, batch: Batch, factor: int, noise: torch.Tensor, sigma: torch.Tensor
 ) -> torch.Tensor:
-    """Return the squared error of the denoised, times (sigma^2 + 1) / sigma^2, of every sample and variable (b, v).
+    """Return the squared error of the denoised times (sigma^2 + 1) / sigma^2, for every sample and variable (b, v).
 
     Karras et al. (2022), table 1, with sigma_data 1. `noise` is standard normal (b, v, y, x), `sigma` (b).
     """
@@ -148,7 +151,7 @@ def diffusion_terms(
 def noise_of(
     draws: Draws, law: NoiseLaw, update: int, positions: Sequence[int], target: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the noise (b, v, y, x) and its levels (b) of some positions of an update."""
+    """Return the noise (b, v, y, x) and its levels (b) for the given positions of an update."""
     shape = tuple(target.shape[1:])
     noise = torch.stack([draws.noise(update, position, shape, target.device) for position in positions])
     levels = [draws.sigma(update, position, law) for position in positions]
@@ -156,9 +159,9 @@ def noise_of(
 
 
 def _both_hours(model: StormCast, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the condition of a step (channel, y, x), and its scaled truth (v, y, x).
+    """Return the condition of a step (channel, y, x) and its scaled truth (v, y, x).
 
-    Both hours go through the model's own condition as two members, whose first channels are the scaled state.
+    Both hours pass through the model's own `condition` as two members; its first channels are the scaled state.
     """
     states = np.stack([known(sample.states[-2], model.package), sample.states[-1]])
     pair, backgrounds = (torch.from_numpy(a).to(model.device) for a in (states, sample.backgrounds[-2:]))
@@ -168,7 +171,7 @@ def _both_hours(model: StormCast, sample: Sample) -> tuple[torch.Tensor, torch.T
 
 
 def _counts(model: StormCast, sample: Sample, weights: Sequence[float]) -> torch.Tensor:
-    """Return what each point counts (v, y, x): the variable's weight; of rain, only where it was observed."""
+    """Return the weight of each point (v, y, x): the variable's weight, for rain only where it was observed."""
     weight = torch.tensor(weights, dtype=torch.float32, device=model.device)[:, None, None]
     count = weight.expand(-1, *model.package.grid.shape).clone()
     if "tp01" in model.package.state_set.ids:
@@ -189,8 +192,8 @@ def _for_role(
     if role.endswith("diffusion"):
         regression: Role = "background_only_regression" if alone else "regression"
         with torch.no_grad():
-            said = predict(model.package.networks[regression], condition, description.fold)
-        base = base + _column(units, device) * said
+            prediction = predict(model.package.networks[regression], condition, description.fold)
+        base = base + _column(units, device) * prediction
         condition = torch.cat([condition, base], dim=1)
         stds = [scale.background_only_residual_std if alone else scale.residual_std for scale in scales]
         units = [(std or 1.0) / scale.std for std, scale in zip(stds, scales, strict=True)]

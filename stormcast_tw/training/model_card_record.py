@@ -1,4 +1,4 @@
-"""Sections of a model card that are made after the training: its record, from scorecards, and its acceptance."""
+"""Sections of a model card that are written after the training: the record, from scorecards, and the acceptance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.model.package import describe
+from stormcast_tw.model.description import describe
 from stormcast_tw.training.model_card import NAME
 
 OURS, PERFECT, REFERENCE = "forecast", "perfect", "persistence_dressed"
@@ -18,9 +18,9 @@ VARIABLES = ("t2m", "u10m", "v10m", "tp01")
 _DRY = ("t2m", "u10m", "v10m")
 
 MUSTS = {"persistence": VARIABLES, REFERENCE: VARIABLES, "global": _DRY, "extrapolation": ("tp01",)}
-"""Whose fair CRPS a package that ships must be below at every lead, and in what."""
+"""Systems whose fair CRPS a package that ships must beat at every lead, and in which variables."""
 RWRP_LEADS = 6
-"""To what lead a radar-assimilating model should be beaten: it is then that it loses its radar."""
+"""Last lead at which a radar-assimilating model should be beaten: that is when it loses its radar."""
 FSS = (("tp01>=1", "5"), ("tp01>=1", "11"), ("tp01>=5", "5"), ("tp01>=5", "11"))
 SPREAD_ERROR, SPREAD_FROM = (0.8, 1.2), 2
 POWER = (0.7, 1.3)
@@ -28,13 +28,13 @@ WAY_MEAN, WAY_LEAST = {"t2m": 0.6, "u10m": 0.6, "v10m": 0.6, "tp01": 0.5}, 0.3
 
 Card = Mapping[str, Any]
 Checks = list[tuple[str, str, bool]]
-"""(variable, lead or the like, kept) of every single comparison of a criterion."""
+"""(variable, lead or the like, whether it is met) of every single comparison of a criterion."""
 
 
 def put_section(folder: Path, title: str, lines: Sequence[str]) -> Path:
-    """Write a section into the card of a package, in the place of one of that title or before Limits; return the card.
+    """Write a section into the card of a package, replacing one of that title or before Limits; return its path.
 
-    Raises BadInput where the folder has no card.
+    Raises BadInput if the folder has no card.
     """
     path = folder / NAME
     if not path.exists():
@@ -48,18 +48,18 @@ def put_section(folder: Path, title: str, lines: Sequence[str]) -> Path:
 
 
 def write_record(package: Path, scorecard: Path) -> Path:
-    """Write what a scorecard.json says into the card of its package, a section a truth; return the card.
+    """Write the record of a scorecard.json into the card of its package, one section per truth; return its path.
 
-    Raises BadInput where the scorecard is of another package.
+    Raises BadInput if the scorecard is of another package.
     """
-    found, digest = json.loads(scorecard.read_text()), describe(package).digest
-    if f"({digest[:12]})" not in found["package"]:
-        raise BadInput(f"{scorecard}: scores {found['package']}; {package} has the digest {digest[:12]}")
-    return put_section(package, f"Record, truth {found['truth']}", record(found))
+    card, digest = json.loads(scorecard.read_text()), describe(package).digest
+    if f"({digest[:12]})" not in card["package"]:
+        raise BadInput(f"{scorecard}: scores {card['package']}; {package} has the digest {digest[:12]}")
+    return put_section(package, f"Record, truth {card['truth']}", record(card))
 
 
 def record(scorecard: Card) -> list[str]:
-    """Return the lines of Markdown that a scorecard (verification.report, as JSON) makes."""
+    """Return the record as lines of Markdown, from a scorecard (`verification.scorecard`, as JSON)."""
     leads: list[int] = scorecard["leads"]
     first, last = scorecard["period"]
     shown = [(leads.index(lead), lead) for lead in SHOWN if lead in leads]
@@ -90,9 +90,9 @@ def record(scorecard: Card) -> list[str]:
 
 
 def criteria(scorecard: Card) -> Iterator[tuple[str, Checks]]:
-    """Yield what a package must reach and what it is meant to, each with all its single comparisons.
+    """Yield each criterion that a package must or should reach, with all its single comparisons.
 
-    What a scorecard cannot say (a system that it has not) has no comparisons.
+    Criteria that the scorecard cannot answer, for want of a system, have no comparisons.
     """
     crps, leads = _curves(scorecard, "crps"), scorecard["leads"]
     for system, variables in MUSTS.items():
@@ -103,18 +103,18 @@ def criteria(scorecard: Card) -> Iterator[tuple[str, Checks]]:
     yield (
         f"spread / error {low:g} to {high:g} from {SPREAD_FROM} h",
         [
-            (v, f"{lead} h", low <= one <= high)
+            (v, f"{lead} h", low <= ratio <= high)
             for v in VARIABLES
-            for lead, one in zip(leads, ratios.get(v, {}).get(OURS, ()), strict=False)
+            for lead, ratio in zip(leads, ratios.get(v, {}).get(OURS, ()), strict=False)
             if lead >= SPREAD_FROM
         ],
     )
     yield (
         f"power over truth's {POWER[0]:g} to {POWER[1]:g}, all octaves over 10 km",
         [
-            (field, f"{octave} km", POWER[0] <= one <= POWER[1])
+            (field, f"{octave} km", POWER[0] <= ratio <= POWER[1])
             for field, systems in scorecard["spectra"].items()
-            for octave, one in zip(scorecard["octaves_km"], systems[OURS], strict=True)
+            for octave, ratio in zip(scorecard["octaves_km"], systems[OURS], strict=True)
         ],
     )
     ways = {v: _way(crps[v]) for v in VARIABLES if v in crps}
@@ -124,7 +124,7 @@ def criteria(scorecard: Card) -> Iterator[tuple[str, Checks]]:
     )
     yield (
         f"way to perfect at least {WAY_LEAST:.0%} at every lead",
-        [(v, f"{lead} h", one >= WAY_LEAST) for v, way in ways.items() for lead, one in zip(leads, way, strict=False)],
+        [(v, f"{lead} h", x >= WAY_LEAST) for v, way in ways.items() for lead, x in zip(leads, way, strict=False)],
     )
 
 
@@ -145,14 +145,14 @@ def _below(crps: Mapping[str, Mapping[str, list[float]]], names: Sequence[str], 
 
 def _fss(scorecard: Card) -> Iterator[tuple[str, str, bool]]:
     for event, window in FSS:
-        found = scorecard["fss_by_lead"].get(window, {}).get("point", {}).get(event, {})
-        for lead, ours, rwrp in zip(scorecard["leads"], found.get(OURS, ()), found.get("rwrp", ()), strict=False):
+        systems = scorecard["fss_by_lead"].get(window, {}).get("point", {}).get(event, {})
+        for lead, ours, rwrp in zip(scorecard["leads"], systems.get(OURS, ()), systems.get("rwrp", ()), strict=False):
             if lead <= RWRP_LEADS and None not in (ours, rwrp):
                 yield f"{event} mm, {window} points", f"{lead} h", ours > rwrp
 
 
 def _way(curves: Mapping[str, list[float]]) -> list[float]:
-    """Return by lead the share of the way from dressed persistence to the perfect ensemble; none where one is not."""
+    """Return by lead the share of the way from dressed persistence to the perfect ensemble; empty without these two."""
     if not {REFERENCE, PERFECT} <= set(curves):
         return []
     return [
@@ -162,12 +162,12 @@ def _way(curves: Mapping[str, list[float]]) -> list[float]:
 
 
 def _criterion(what: str, checks: Checks) -> str:
-    told = []
+    misses = []
     for name in dict.fromkeys(name for name, *_ in checks):
-        missed = [where for one, where, kept in checks if one == name and not kept]
-        whole = len(missed) == sum(one == name for one, *_ in checks) > 1
-        told += [f"{name} {'all' if whole else _together(missed)}"] if missed else []
-    return f"| {what} | {sum(kept for *_, kept in checks)} / {len(checks)} | {'; '.join(told)} |"
+        missed = [where for variable, where, met in checks if variable == name and not met]
+        whole = len(missed) == sum(variable == name for variable, *_ in checks) > 1
+        misses += [f"{name} {'all' if whole else _together(missed)}"] if missed else []
+    return f"| {what} | {sum(met for *_, met in checks)} / {len(checks)} | {'; '.join(misses)} |"
 
 
 def _together(places: list[str]) -> str:
@@ -177,10 +177,10 @@ def _together(places: list[str]) -> str:
 
 
 def _regimes(scorecard: Card) -> str:
-    found = {regime: one["cycles"] for regime, one in scorecard["strata"]["regime"].items()}
-    if set(found) == {"all"}:
+    cycles_of = {regime: stratum["cycles"] for regime, stratum in scorecard["strata"]["regime"].items()}
+    if set(cycles_of) == {"all"}:
         return "Regimes are not named where truth is observed."
-    return "Regimes: " + ", ".join(f"{regime} {cycles}" for regime, cycles in sorted(found.items())) + "."
+    return "Regimes: " + ", ".join(f"{regime} {cycles}" for regime, cycles in sorted(cycles_of.items())) + "."
 
 
 def _rows(variable: str, curves: Mapping[str, list[float]], shown: list[tuple[int, int]]) -> Iterator[str]:

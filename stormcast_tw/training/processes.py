@@ -1,6 +1,6 @@
-"""The processes that train together: one, or those that `torchrun` started; on CPUs they speak gloo, on GPUs NCCL.
+"""The processes that train together: one, or those that `torchrun` started; by gloo on CPUs, by NCCL on GPUs.
 
-physicsnemo's DistributedManager cannot start a process group on CPUs, so torch is asked itself.
+physicsnemo's DistributedManager cannot start a process group on CPUs, so torch is used directly.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import torch
 import torch.distributed as dist
 
 PATIENCE = timedelta(minutes=30)
-"""One process may validate or write a checkpoint for so long while the others wait."""
+"""How long one process may validate or write a checkpoint while the others wait."""
 
 
 @dataclass(frozen=True)
 class Team:
-    """This process's place among `world`, and the device it computes on."""
+    """The rank of this process among `world` processes, and the device it computes on."""
 
     rank: int
     world: int
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """True for the process that writes."""
         return self.rank == 0
 
@@ -39,20 +39,20 @@ class Team:
         return summed
 
     def any(self, flag: bool) -> bool:
-        """True if it is for any process."""
+        """True if `flag` is true in any process."""
         return bool(self.total(torch.tensor([float(flag)]))[0] > 0)
 
     def wait(self) -> None:
-        """Return when all processes are here."""
+        """Return once all processes have arrived."""
         if self.world > 1:
             dist.barrier()
 
 
 @contextmanager
 def team_of(device: str) -> Iterator[Team]:
-    """Yield the team, as torchrun's RANK, WORLD_SIZE and LOCAL_RANK say; without them one process.
+    """Yield the team given by torchrun's RANK, WORLD_SIZE and LOCAL_RANK; without them a single process.
 
-    `device` is cpu or cuda; of cuda each process takes the GPU of its local rank.
+    `device` is cpu or cuda; with cuda each process takes the GPU of its local rank.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))

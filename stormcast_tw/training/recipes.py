@@ -1,4 +1,4 @@
-"""How a package is trained: everything that determines it, besides the data. A recipe is what a function returns."""
+"""How a package is trained: everything that determines it except the data. Each recipe is returned by a function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stormcast_tw.model.network import Architecture, Role
+from stormcast_tw.model.description import Architecture, Role
 from stormcast_tw.model.sampler import noise_levels
 from stormcast_tw.plan import ExperimentName, Frozen, Sampler
 
@@ -22,7 +22,7 @@ ROLES: Mapping[StageName, Role] = {
     "background_only_regression": "background_only_regression",
     "background_only_diffusion": "background_only_diffusion",
 }
-"""The network that each stage trains. `rollout` goes on with the diffusion, from hours that the model made itself."""
+"""The network that each stage trains. `rollout` continues the diffusion, from states of the model itself."""
 
 
 class NoiseLaw(Frozen):
@@ -37,25 +37,25 @@ class NoiseLaw(Frozen):
 
 
 class Stage(Frozen):
-    """One network's training. A sample is a map (or a crop of one), an update one step of the optimizer."""
+    """The training of one network. A sample is a map or a crop of one, an update is one step of the optimizer."""
 
     updates: int = Field(ge=1)
-    batch: int = Field(ge=1, description="samples an update, over all processes")
+    batch: int = Field(ge=1, description="samples per update, over all processes")
     learning_rate: float = Field(gt=0)
     warm_up: int = Field(default=0, ge=0, description="updates of linear rise; then a cosine to zero")
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
     weight_decay: float = Field(default=0.0, ge=0)
     ema_half_life: int = Field(ge=1, description="samples after which a weight counts half")
     rollout_hours: int = Field(
-        default=0, ge=0, le=4, description="hours the model makes itself before a sample, at most"
+        default=0, ge=0, le=4, description="most hours that the model steps by itself before a sample"
     )
     state_error: float = Field(
-        default=0.0, ge=0, description="large-scale error given to the state before, in changes of an hour"
+        default=0.0, ge=0, description="large-scale error added to the first state, in units of the hourly change"
     )
 
 
 class Validation(Frozen):
-    """Ensemble rollouts from fixed held-out hours, and how often, in updates of the diffusion."""
+    """Ensemble rollouts from fixed held-out hours, every `every` updates of the diffusion."""
 
     every: int = Field(ge=1)
     cycles: int = Field(ge=1)
@@ -64,11 +64,11 @@ class Validation(Frozen):
 
 
 class Recipe(Frozen):
-    """All that determines a training but the data, the code and the machine.
+    """Everything that determines a training except the data, the code and the machine.
 
-    `weights` by variable multiply its squared error (1 where absent); `crop` is (y, x) in points of the grid. Raises
-    ValueError for stages or networks that do not fit each other, and where less than 99 % of the sampler's noise
-    levels lie within the 0.1 to 99.9 % range of the training's.
+    `weights` by variable multiply the squared error (1 where absent); `crop` is (y, x) in points of the grid. Raises
+    ValueError for stages or networks that do not fit each other, and if less than 99 % of the sampler's noise levels
+    lie within the 0.1 to 99.9 % range of those of the training.
     """
 
     name: ExperimentName
@@ -79,15 +79,15 @@ class Recipe(Frozen):
     detail_widths: tuple[int, ...] = ()
     background_details: bool = False
     shapiro_order: int = 0
-    calibrated: bool = Field(default=False, description="ensembles an hour ahead, on held-out hours: calibration.py")
+    calibrated: bool = Field(default=False, description="one-hour ensembles, on held-out hours: calibration.py")
     networks: dict[Role, Architecture]
     stages: dict[StageName, Stage]
     noise: NoiseLaw
     sampler: Sampler
     weights: dict[str, float] = Field(default_factory=dict)
     crop: tuple[int, int] | None = None
-    crops: int = Field(default=1, ge=1, description="crops of each map that is read: reading costs more than a crop")
-    residual_hours: int = Field(default=512, ge=2, description="held-out hours that the residual is measured on")
+    crops: int = Field(default=1, ge=1, description="crops of each map that is read, as reading costs more than a crop")
+    residual_hours: int = Field(default=512, ge=2, description="held-out hours on which the residual is measured")
     validation: Validation
     members: int = Field(default=16, ge=2, description="ensemble size of a forecast")
     members_per_batch: int = Field(default=8, ge=1)
@@ -116,13 +116,13 @@ class Recipe(Frozen):
 
     @property
     def covered(self) -> float:
-        """The share of the sampler's noise levels within the 0.1 to 99.9 % range of the training's."""
+        """The share of the sampler's noise levels within the 0.1 to 99.9 % range of those of the training."""
         low, high = self.noise.quantile(0.001), self.noise.quantile(0.999)
         levels = [level for level in noise_levels(self.sampler) if level > 0]
         return sum(low <= level <= high for level in levels) / len(levels)
 
     def grown(self, model_channels: int) -> Recipe:
-        """Return the same recipe with networks of another width: what a GPU has room for."""
+        """Return the same recipe with networks of another width, as far as a GPU has room."""
         sizes = {
             role: size.model_copy(update={"model_channels": model_channels}) for role, size in self.networks.items()
         }
@@ -135,19 +135,20 @@ _STORMCAST = Architecture(
 """78 million parameters at the surface (Pathak et al. 2026; the same size is in service over Taiwan)."""
 
 _SMALL = Architecture(model_channels=32, channel_mult=(1, 2, 2), num_blocks=1)
-"""1.3 million parameters: 27 crops of 112 x 64 a second on two cores, folded 2 x 2."""
+"""1.3 million parameters; trains on 27 crops of 112 x 64 per second on two cores, folded 2 x 2."""
 
 _BROAD = NoiseLaw(mean=-0.3, std=1.7)
-"""The residual is not white: with unit variance its largest scales are as strong as white noise of 17 to 34, its
-smallest as 0.05. Both must be learnt; EDM's own law, meant for pixels, puts 0.2 % of its draws above 10."""
+"""The residual is not white: at unit variance its largest scales are as strong as white noise of sigma 17 to 34, its
+smallest as white noise of 0.05. Both must be learnt; EDM's own law, meant for pixels, puts 0.2 % of its draws above
+10."""
 
 _SAMPLER = Sampler(name="dpmpp_2m", steps=8, sigma_min=0.005, sigma_max=80.0, rho=7.0)
 
 
 def demo() -> Recipe:
-    """Trained on two cores in about two hours: folded 2 x 2, crops, a small network.
+    """Trains on two cores in about two hours: folded 2 x 2, crops, a small network.
 
-    No rollout: after 500 updates of it the validation was worse (.559 for .509 of persistence's).
+    No rollout stage: after 500 updates of it the validation was worse (.559 instead of .509 of persistence's error).
     """
     step = Stage(
         updates=8000, batch=4, learning_rate=1.5e-3, warm_up=100, weight_decay=1e-4, ema_half_life=1600, clip=1.0
@@ -172,7 +173,7 @@ def demo() -> Recipe:
 
 
 def demo_tuned() -> Recipe:
-    """The demo, trained on with forecasts as background, which err: begun from a package of `demo`, over an hour."""
+    """Continue `demo` with forecasts, which have errors, as background: from a package of `demo`, over an hour."""
     whole = demo()
     step = whole.stages["regression"].model_copy(update={"learning_rate": 1e-3})
     return whole.model_copy(
@@ -188,10 +189,11 @@ def demo_tuned() -> Recipe:
 
 
 def demo_driven() -> Recipe:
-    """The tuned demo, trained on with the background's change and distance before its eyes: 50 minutes.
+    """Continue `demo_tuned` with the background's change and the state's distance from it as inputs: 50 minutes.
 
-    Without them it followed 0.4 of the background's change in wind: small in a background, like details in a state.
-    States err at large scale, as those of later leads do: from true ones alone, the way back is never learnt.
+    Without these inputs it followed 0.4 of the background's change in wind, which is small compared with the
+    background, as details are with a state. States get a large-scale error, as at later leads: from true states alone
+    the model would never learn to return to the truth.
     """
     whole = demo_tuned()
     stages = {
@@ -212,7 +214,7 @@ def demo_driven() -> Recipe:
 
 
 def rehearsal() -> Recipe:
-    """The demo cut to minutes: for tests and for a first try of every command. Its forecasts are poor."""
+    """The demo cut down to minutes: for tests and for a first try of every command. Its forecasts are poor."""
     return demo().model_copy(
         update={
             "name": "rehearsal",
@@ -233,12 +235,12 @@ def surface_1y() -> Recipe:
 
 
 def surface_2y5() -> Recipe:
-    """As surface_1y on two and a half years; 8 M samples of diffusion, as many as CorrDiff's over Taiwan."""
+    """Like surface_1y on two and a half years; 8 M samples of diffusion, as many as CorrDiff over Taiwan."""
     return _stormcast("surface_2y5", "surface model of Taiwan, two and a half years of data", 125_000)
 
 
 def upper_2y5() -> Recipe:
-    """As surface_2y5 with the upper air: 52 variables. Those at the surface, which are asked for, count five times."""
+    """Like surface_2y5 with the upper air: 52 variables. Surface variables, the ones in demand, count five times."""
     recipe = _stormcast("upper_2y5", "surface and upper-air model of Taiwan, two and a half years of data", 150_000)
     return recipe.model_copy(
         update={
@@ -250,7 +252,7 @@ def upper_2y5() -> Recipe:
 
 
 def background_only() -> Recipe:
-    """The two networks that make a state where none was observed, for a package that `surface_2y5` has made."""
+    """The two networks that make a state where none was observed, added to a package made by `surface_2y5`."""
     recipe = _stormcast("background_only", "state from the background alone", 60_000)
     return Recipe.model_validate(
         recipe.model_dump()
@@ -263,7 +265,7 @@ def background_only() -> Recipe:
 
 
 def _stormcast(name: str, summary: str, diffusion_updates: int) -> Recipe:
-    """Return StormCast's own settings (batch 64, Adam 4e-4, 1000 updates of warm-up, 16,000 of regression)."""
+    """Return a recipe of StormCast's settings (batch 64, Adam 4e-4, 1000 updates of warm-up, 16,000 of regression)."""
     step = Stage(updates=16_000, batch=64, learning_rate=4e-4, warm_up=1000, ema_half_life=50_000, clip=1.0)
     return Recipe(
         name=name,
@@ -284,8 +286,8 @@ RECIPES: Mapping[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
     for recipe in (rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5, background_only)
 }
-"""Every named recipe."""
+"""Every recipe, by name."""
 NEED_A_BASE = ("demo_tuned", "demo_driven", "background_only")
-"""Recipes that go on from a package, or add to one."""
+"""Recipes that continue a package or add to one."""
 DATA: Mapping[str, str] = {"demo_driven": "demo_tuned", "background_only": "surface_2y5"}
-"""The data recipe of a recipe that has not one of its own name."""
+"""The data recipe of each recipe that has none of its own name."""

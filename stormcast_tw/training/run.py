@@ -1,9 +1,8 @@
-"""A whole training: the stages in their order, the residual between them, and the package at the end.
+"""A whole training: the stages in order, the residual measured between them, and the package at the end.
 
-A run is a folder: `run.json` says what it is, `<stage>.pt` are checkpoints, `residual.json` the scale of the residual,
-`calibration.json` what its samples lack or have too much, `best.pt` the best diffusion so far, `log.jsonl` and
-`tensorboard/` what it said, `result.json` how it ended, `package/` what it made. The same command in the same folder
-goes on.
+A run is a folder: `run.json` describes it, `<stage>.pt` are checkpoints, `residual.json` is the scale of the residual,
+`calibration.json` the correction of its samples, `best.pt` the best diffusion so far, `log.jsonl` and `tensorboard/`
+the log, `result.json` the outcome, `package/` the package. The same command in the same folder resumes the run.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ import torch
 
 from stormcast_tw.errors import BadInput, Conflict
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.network import Role, for_inference
+from stormcast_tw.model.description import Role
+from stormcast_tw.model.network import for_inference
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen, digest_of
-from stormcast_tw.settings import code_version
 from stormcast_tw.training import checkpoint, model_card
 from stormcast_tw.training.calibration import calibration
 from stormcast_tw.training.health import RECORD, Limits, Stop, TrainingIll, Watch, no_stall, on_signals, record
@@ -40,13 +39,14 @@ from stormcast_tw.training.stage import Halt, StageRun, train
 from stormcast_tw.training.starting_package import CALIBRATED, first_package, rescaled
 from stormcast_tw.training.validation import Scores, residual_std, validate
 from stormcast_tw.training_data.reader import TrainingData
+from stormcast_tw.version import code_version
 
 RUN, RESULT, BEST, PACKAGE = "run.json", "result.json", "best.pt", "package"
 RESIDUAL, CALIBRATION = "residual.json", "calibration.json"
 
 
 class Begun(Frozen):
-    """`run.json`: what a run is, and on what it was computed, each time that it was begun or gone on with."""
+    """`run.json`: what a run is, and on which machine and code each of its attempts ran."""
 
     recipe: Recipe
     data: str
@@ -93,11 +93,11 @@ def carry_out(
     base: ModelPackage | None = None,
     limits: Limits | None = None,
 ) -> Path:
-    """Train a recipe on data, or go on, and return the folder of the package; one process of a torchrun, or the only.
+    """Train a recipe on data, or resume, and return the package's folder; as one process of a torchrun, or alone.
 
-    `base` is the package whose networks a recipe trains on, or that one of background-only networks adds to. Raises
-    Conflict where the folder holds another run, BadInput for data of other variables, BadPackage for a base that does
-    not fit, TrainingIll, or Interrupted after SIGTERM or SIGUSR1.
+    `base` is the package whose networks the recipe continues, or to which it adds background-only networks. Raises
+    Conflict if the folder holds another run, BadInput for data of other variables, BadPackage for a base that does not
+    fit, TrainingIll, or Interrupted after SIGTERM or SIGUSR1.
     """
     watched = limits or Limits()
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,11 +107,11 @@ def carry_out(
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
     with team_of(switches.device) as team, on_signals() as stop, no_stall(folder, watched.stall_seconds) as beat:
-        run = _Run(recipe, data, folder, switches, team, Journal(folder if team.leads else None), stop, beat, watched)
+        run = _Run(recipe, data, folder, switches, team, Journal(folder if team.is_main else None), stop, beat, watched)
         try:
-            return run.whole(base, now)
+            return run.complete(base, now)
         except TrainingIll as illness:
-            if team.leads:
+            if team.is_main:
                 record(folder, illness.what, str(illness))
             raise
         finally:
@@ -130,7 +130,7 @@ class _Run:
     beat: Callable[[], None]
     limits: Limits
 
-    def whole(self, base: ModelPackage | None, now: datetime) -> Path:
+    def complete(self, base: ModelPackage | None, now: datetime) -> Path:
         self._check_data()
         package = first_package(self.recipe, self.data, base)
         begun = self._begin(base, now)
@@ -149,34 +149,34 @@ class _Run:
             for_inference(network)
         if self.recipe.calibrated:
             package = self._calibrated(package, best)
-        if self.team.leads:
+        if self.team.is_main:
             self._ship(package, begun, best, skipped)
         self.team.wait()
         return self.folder / PACKAGE
 
     def _check_data(self) -> None:
-        found = (self.data.state_set.name, self.data.background_set.name)
+        variable_sets = (self.data.state_set.name, self.data.background_set.name)
         wanted = (self.recipe.state_set, self.recipe.background_set)
-        if found != wanted:
-            raise BadInput(f"{self.data.artifact.uri}: holds {found}; recipe {self.recipe.name} needs {wanted}")
+        if variable_sets != wanted:
+            raise BadInput(f"{self.data.artifact.uri}: holds {variable_sets}; recipe {self.recipe.name} needs {wanted}")
         crop, shape = self.recipe.crop or (0, 0), self.data.grid.shape
         if crop[0] > shape[0] or crop[1] > shape[1]:
             raise BadInput(f"{self.data.artifact.uri}: a grid of {shape} points; crops of {crop} do not fit")
 
     def _begin(self, base: ModelPackage | None, now: datetime) -> Begun:
-        """Write run.json, or add this attempt to it; raises Conflict where it is of another run."""
+        """Write run.json, or add this attempt to it; raises Conflict if it describes another run."""
         path = self.folder / RUN
         what = {"recipe": self.recipe, "data": self.data.digest, "base": base.digest if base else None}
         before: tuple[dict[str, Any], ...] = ()
         if path.exists():
-            found = Begun.model_validate_json(path.read_text())
+            existing = Begun.model_validate_json(path.read_text())
             for name, value in what.items():
-                if getattr(found, name) != value:
+                if getattr(existing, name) != value:
                     raise Conflict(f"{path}: the folder holds a run of another {name}; give a new folder")
-            before = found.attempts
+            before = existing.attempts
         begun = Begun(**what, attempts=(*before, _attempt(self.switches, self.team, now)))
         self.team.wait()
-        if self.team.leads:
+        if self.team.is_main:
             path.write_text(begun.model_dump_json(indent=1) + "\n")
             (self.folder / RECORD).unlink(missing_ok=True)
         return begun
@@ -198,7 +198,7 @@ class _Run:
         )
 
     def _validation(self, stage: StageName, model: StormCast, best: _Best) -> Callable[[int, Halt], None]:
-        """Return what rolls ensembles out with the mean weights and keeps the best."""
+        """Return a function that validates the mean weights by ensemble rollouts and keeps the best."""
         role, held_out = ROLES[stage], self.data.of("held_out")
 
         def score(update: int, halt: Halt) -> None:
@@ -212,13 +212,13 @@ class _Run:
             best.skill, best.stage, best.update = scores.skill, stage, update
             best.scores = scores.model_dump_json()
             best.weights = {k: v.detach().cpu().clone() for k, v in model.package.networks[role].state_dict().items()}
-            if self.team.leads:
+            if self.team.is_main:
                 checkpoint.write(self.folder / BEST, vars(best))
 
         return score
 
     def _scaled(self, role: Role, package: ModelPackage, model: StormCast) -> ModelPackage:
-        """Return the package with the residual of its regression, measured once on held-out hours."""
+        """Return the package with the residual scale of its regression, measured once on held-out hours."""
         alone = role.startswith("background_only")
         diffusion: Role = "background_only_diffusion" if alone else "diffusion"
         measured_on = (self.data.of("held_out"), self.recipe.residual_hours, self.team)
@@ -226,30 +226,30 @@ class _Run:
         return rescaled(package, "background_only_residual_std" if alone else "residual_std", std)
 
     def _calibrated(self, package: ModelPackage, best: _Best) -> ModelPackage:
-        """Return the finished package with what its sampled residuals lack or have too much; its scores are those."""
+        """Return the finished package with calibrated residuals, and put its new scores into `best`."""
         held_out, count = self.data.of("held_out"), max(self.recipe.residual_hours // 4, 2)
         model = StormCast(package, self.team.device)
-        found = self._measured(CALIBRATION, lambda: calibration(model, held_out, count, self.team, self.beat))
+        measured = self._measured(CALIBRATION, lambda: calibration(model, held_out, count, self.team, self.beat))
         for name in CALIBRATED:
-            package = rescaled(package, name, {variable: one[name] for variable, one in found.items()})
+            package = rescaled(package, name, {variable: scale[name] for variable, scale in measured.items()})
         model = StormCast(package, self.team.device)
         scores = validate(model, held_out, self.recipe.validation, self.team, self.beat, alone=False)
         best.scores = scores.model_dump_json() if scores else ""
         return package
 
     def _measured(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what a file of the run holds; measured, and kept there, if there is none."""
+        """Return the contents of a file of the run; if it does not exist, measure them and write it."""
         path = self.folder / name
         if path.exists():
             kept: dict[str, Any] = json.loads(path.read_text())
             return kept
-        found = measure()
+        measured = measure()
         self.team.wait()
-        if self.team.leads:
+        if self.team.is_main:
             aside = path.with_suffix(".aside")
-            aside.write_text(json.dumps(found) + "\n")
+            aside.write_text(json.dumps(measured) + "\n")
             aside.replace(path)
-        return found
+        return measured
 
     def _ship(self, package: ModelPackage, begun: Begun, best: _Best, skipped: dict[StageName, int]) -> None:
         scores = Scores.model_validate_json(best.scores) if best.scores else None
@@ -272,7 +272,7 @@ def _attempt(switches: Switches, team: Team, now: datetime) -> dict[str, Any]:
     cuda = team.device.type == "cuda"
     return {
         "at": now.isoformat(timespec="seconds"),
-        "code": code_version(),
+        "code": code_version("training"),
         "installed": installed(),
         "device": torch.cuda.get_device_name(team.device) if cuda else platform.machine(),
         "processes": team.world,
@@ -286,6 +286,6 @@ def _attempt(switches: Switches, team: Team, now: datetime) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def installed() -> str:
-    """Return the first 12 hex of the sha256 of all installed distributions and their versions: the lock, as it is."""
-    found = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})
-    return digest_of(found)[:12]
+    """Return 12 hex digits of the sha256 of all installed distributions and versions: the lock as installed."""
+    versions = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})
+    return digest_of(versions)[:12]

@@ -1,4 +1,4 @@
-"""One stage of a training: updates, the log, the checkpoints, the validations. Cut anywhere, it goes on as if not."""
+"""One stage of a training: updates, log, checkpoints, validations. An interruption does not change its result."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from stormcast_tw.training.recipes import ROLES, NoiseLaw, Recipe, StageName
 from stormcast_tw.training_data.reader import TrainingData
 
 AHEAD = 2
-"""Micro-batches that are read ahead by a thread."""
+"""Micro-batches that a thread reads ahead."""
 BINS = 8
-"""Of noise levels, equally likely: the loss is logged for each."""
+"""Equally likely classes of noise levels; the loss is logged for each."""
 
 Halt = Callable[[], None]
-"""Ends the training, with a checkpoint, if it was asked to; all processes call it together."""
+"""Ends the training with a checkpoint if it was asked to stop; all processes call it together."""
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """All that a stage needs. `model` runs the package whose network is trained, and holds the mean of its weights.
+    """Everything a stage needs. `model` runs the package whose network is trained, and holds the mean of its weights.
 
     `validate(update, halt)` is called every `recipe.validation.every` updates and after the last.
     """
@@ -67,21 +67,21 @@ class StageRun:
 
     @property
     def checkpoint(self) -> Path:
-        """Where this stage's checkpoint lies."""
+        """Path of this stage's checkpoint."""
         return self.folder / f"{self.name}.pt"
 
 
 def train(run: StageRun) -> Learner:
-    """Carry out a stage, or go on with it, to its last update.
+    """Run or resume a stage to its last update.
 
-    Raises TrainingIll for what the watch finds, Interrupted after a signal; both leave a checkpoint, the ill one from
-    before.
+    Raises TrainingIll for what the watch finds, which leaves the last checkpoint from before, and Interrupted after a
+    signal, which leaves a new one.
     """
     settings = run.recipe.stages[run.name]
     learner = Learner(run.model.package.networks[ROLES[run.name]], settings, run.switches, run.team)
     if (state := checkpoint.read(run.checkpoint, run.team.device)) is not None:
         learner.restore(state)
-    if run.team.leads:
+    if run.team.is_main:
         run.journal.forget_after(run.name, learner.update)
     stage = _Stage(run, learner)
     while True:
@@ -94,7 +94,7 @@ def train(run: StageRun) -> Learner:
 
 
 class _Stage:
-    """The moving parts of a stage."""
+    """The changing state of a stage."""
 
     def __init__(self, run: StageRun, learner: Learner):
         self._run, self._learner = run, learner
@@ -108,27 +108,27 @@ class _Stage:
         self._window = _Window(run.data.state_set.ids, run.recipe.noise)
 
     def update(self) -> None:
-        """Carry out one update, and what is due after it."""
+        """Do one update, and whatever is due after it."""
         run, learner = self._run, self._learner
         torch.manual_seed(self._draws.dropout_seed(learner.update, run.team.rank))
-        share, found = sum(map(len, self._positions)), []
+        share, parts = sum(map(len, self._positions)), []
         for micro in self._positions:
             began = time.perf_counter()
             samples = next(self._samples)
             self._window.waited += time.perf_counter() - began
-            with learner.gathers(last=micro == self._positions[-1]):
+            with learner.gradient_exchange(last=micro == self._positions[-1]):
                 terms, sigma = self._terms(samples, micro)
                 (terms.mean() * len(micro) / share).backward()  # type: ignore[no-untyped-call]
-            found.append((terms.detach(), sigma))
+            parts.append((terms.detach(), sigma))
         skipped = learner.skipped
         norm = learner.apply()
-        self._window.add(found if learner.skipped == skipped else [], share, norm)
+        self._window.add(parts if learner.skipped == skipped else [], share, norm)
         run.beat()
         run.watch.skipped(learner.skipped_in_a_row, learner.update)
         self._after()
 
     def _terms(self, samples: list[Sample], micro: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the loss of every sample and variable (b, v), and the noise levels (b) of a diffusion."""
+        """Return the loss of every sample and variable (b, v), and for a diffusion the noise levels (b)."""
         run, update = self._run, self._learner.update
         places = micro[:: run.recipe.crops]
         if self._settings.rollout_hours:
@@ -171,17 +171,17 @@ class _Stage:
             self.save()
             raise Interrupted(
                 f"{run.folder}: {run.stop.asked or 'another process'} asked to stop; {run.name} is saved at update "
-                f"{self._learner.update} of {self._settings.updates}, the same command goes on"
+                f"{self._learner.update} of {self._settings.updates}, the same command continues"
             )
 
     def save(self) -> None:
         """Write the checkpoint."""
-        if self._run.team.leads:
+        if self._run.team.is_main:
             checkpoint.write(self._run.checkpoint, self._learner.state())
         self._run.team.wait()
 
     def validate_if_due(self) -> None:
-        """Validate every so many updates and after the last, each once."""
+        """Validate at the recipe's interval and after the last update, each time once."""
         run, update = self._run, self._learner.update
         due = update == self._settings.updates or (update and update % run.recipe.validation.every == 0)
         if run.validate is None or not due or self._learner.validated >= update:
@@ -200,15 +200,15 @@ class _Window:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew."""
+        """Start a new window."""
         self.waited, self._samples, self._norm, self._began = 0.0, 0, 0.0, time.perf_counter()
         self._by_variable, self._count = torch.zeros(len(self._ids), dtype=torch.float64), 0
         self._by_sigma = torch.zeros(2, BINS, dtype=torch.float64)
 
-    def add(self, found: list[tuple[torch.Tensor, torch.Tensor | None]], samples: int, norm: float) -> None:
-        """Count an update; `found` has the terms and noise levels of its micro-batches, none of a skipped one."""
+    def add(self, parts: list[tuple[torch.Tensor, torch.Tensor | None]], samples: int, norm: float) -> None:
+        """Count an update; `parts` are the terms and noise levels of its micro-batches, empty for a skipped update."""
         self._samples, self._norm = self._samples + samples, norm
-        for terms, sigma in found:
+        for terms, sigma in parts:
             cpu = terms.to("cpu", torch.float64)
             self._by_variable += cpu.sum(dim=0)
             self._count += len(cpu)
@@ -218,7 +218,7 @@ class _Window:
                 self._by_sigma[1].index_add_(0, torch.tensor(bins), torch.ones(len(bins), dtype=torch.float64))
 
     def close(self, team: Team, learner: Learner) -> dict[str, Any]:
-        """Return the numbers of the window over all processes, and begin the next."""
+        """Return the numbers of the window over all processes, and start the next."""
         seconds = time.perf_counter() - self._began
         ours = torch.tensor([self._count, self._samples, self.waited / seconds], dtype=torch.float64)
         parts = torch.cat([self._by_variable, self._by_sigma.flatten(), ours])
@@ -243,7 +243,7 @@ class _Window:
 
 
 def _read_ahead(samples: Samples, keys: Keys, workers: int) -> Iterator[list[Sample]]:
-    """Return micro-batches in the order of their keys, read ahead of the training by so many processes; 0: a thread."""
+    """Return micro-batches in the order of their keys, read ahead by `workers` processes, or by a thread if 0."""
     if not workers:
         return _in_a_thread(samples, keys)
     loader: DataLoader[Any] = DataLoader(
@@ -252,19 +252,19 @@ def _read_ahead(samples: Samples, keys: Keys, workers: int) -> Iterator[list[Sam
         num_workers=workers,
         collate_fn=list,
         multiprocessing_context="spawn",
-        worker_init_fn=_deaf,
+        worker_init_fn=_ignore_signals,
         generator=torch.Generator(),
     )
     return iter(loader)
 
 
 def _in_a_thread(samples: Samples, keys: Keys) -> Iterator[list[Sample]]:
-    """Yield micro-batches; the next ones are read meanwhile, most of which is waiting for a store."""
+    """Yield micro-batches while the next ones are read, which is mostly waiting for a store."""
     every = iter(keys)
     with ThreadPoolExecutor(1, "read-ahead") as pool:
 
         def begin(count: int) -> list[Future[list[Sample]]]:
-            return [pool.submit(lambda key: [samples[one] for one in key], key) for key in islice(every, count)]
+            return [pool.submit(lambda keys: [samples[key] for key in keys], micro) for micro in islice(every, count)]
 
         pending = begin(AHEAD)
         while pending:
@@ -272,7 +272,7 @@ def _in_a_thread(samples: Samples, keys: Keys) -> Iterator[list[Sample]]:
             pending += begin(1)
 
 
-def _deaf(_: int) -> None:
-    """A reader outlives the signals that ask its trainer to stop; it ends with it."""
+def _ignore_signals(_: int) -> None:
+    """Let a reading process ignore the signals that ask its trainer to stop; it ends when the trainer does."""
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The package that a training begins with: its description from recipe and data, its networks fresh."""
+"""The package that a training begins with: a description from recipe and data, and fresh or given networks."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any
 
 import torch
 
+from stormcast_tw import __version__
 from stormcast_tw.errors import BadPackage
-from stormcast_tw.model.network import Role
-from stormcast_tw.model.package import Description, ModelPackage, Network, Scale, StateScale, new_network
+from stormcast_tw.model.description import Description, Network, Role, Scale, StateScale
+from stormcast_tw.model.package import ModelPackage, new_network
 from stormcast_tw.model.stormcast import HOURLY_SHARE
 from stormcast_tw.plan import digest_of
-from stormcast_tw.settings import code_version
 from stormcast_tw.training.recipes import Recipe
 from stormcast_tw.training_data.reader import TrainingData
+from stormcast_tw.version import code_version
 
 CALIBRATED = ("widest_waves", "gain")
-"""What StateScale holds of a calibration."""
+"""The fields of StateScale that a calibration sets."""
 
 
 def first_package(recipe: Recipe, data: TrainingData, base: ModelPackage | None) -> ModelPackage:
-    """Return the package that a training begins with: fresh, or a base's whose networks go on or get others beside.
+    """Return the package that a training begins with: fresh, or a base whose networks are continued or added to.
 
-    Raises BadPackage where a base does not fit the data or the recipe.
+    Raises BadPackage if the base does not fit the data or the recipe.
     """
     if base is None:
         return new_package(recipe, data)
@@ -33,42 +34,47 @@ def first_package(recipe: Recipe, data: TrainingData, base: ModelPackage | None)
 
 
 def tuned(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
-    """Return a base whose networks a recipe trains on, with the base's own scales; a minor version later.
+    """Return the base, whose networks the recipe will continue, with its own scales and the next minor version.
 
-    Raises BadPackage where data or networks do not fit.
+    Raises BadPackage if data or networks do not fit.
     """
-    told = base.description
+    description = base.description
     _require_fit(base, recipe, data)
-    sizes = {network.role: network.architecture for network in told.networks}
+    sizes = {network.role: network.architecture for network in description.networks}
     if different := [r for r, size in recipe.networks.items() if sizes.get(r) != size]:
-        raise BadPackage(f"{told.name}: has no network {', '.join(different)} of the size in recipe {recipe.name}")
-    if told.detail_widths != recipe.detail_widths:
-        raise BadPackage(f"{told.name}: sees details {told.detail_widths}; recipe {recipe.name} {recipe.detail_widths}")
-    if recipe.background_details and not told.background_details:
+        raise BadPackage(
+            f"{description.name}: has no network {', '.join(different)} of the size in recipe {recipe.name}"
+        )
+    if description.detail_widths != recipe.detail_widths:
+        raise BadPackage(
+            f"{description.name}: sees details {description.detail_widths}; recipe {recipe.name} {recipe.detail_widths}"
+        )
+    if recipe.background_details and not description.background_details:
         base = with_background_details(base)
-        told = base.description
-    if told.background_details != recipe.background_details:
-        raise BadPackage(f"{told.name}: sees background details; recipe {recipe.name} does not")
+        description = base.description
+    if description.background_details != recipe.background_details:
+        raise BadPackage(f"{description.name}: sees background details; recipe {recipe.name} does not")
     base = uncalibrated(base)
-    told = base.description
-    major, minor, _ = told.version.split(".")
+    description = base.description
+    major, minor, _ = description.version.split(".")
     update = {
         "version": f"{major}.{int(minor) + 1}.0",
         "shapiro_order": recipe.shapiro_order,
         "sampler": recipe.sampler,
         "members": recipe.members,
         "members_per_batch": recipe.members_per_batch,
-        "provenance": _provenance(recipe, data) | {f"base {k}": v for k, v in told.provenance.items()},
-        "simulated": told.simulated or data.artifact.simulated,
+        "provenance": _provenance(recipe, data) | {f"base {k}": v for k, v in description.provenance.items()},
+        "simulated": description.simulated or data.artifact.simulated,
         "files": {},
     }
-    return replace(base, description=told.model_copy(update=update), networks=deepcopy(base.networks))
+    return replace(base, description=description.model_copy(update=update), networks=deepcopy(base.networks))
 
 
 def with_background_details(package: ModelPackage) -> ModelPackage:
-    """Return a package whose networks of a step see background details and say what they said without.
+    """Return a package whose networks of a step see background details but still give the same output.
 
-    Its first layer is linear: before and after are before and a change, and what it has not seen yet counts 0.
+    The first layer is linear, so its weights can be rewritten: the background at the end is the one at the start plus
+    the change, and new channels start at weight 0.
     """
     told = package.description
     description = told.model_copy(update={"background_details": True})
@@ -82,7 +88,7 @@ def with_background_details(package: ModelPackage) -> ModelPackage:
 
 
 def _rewritten(old: torch.nn.Module, fresh: torch.nn.Module, told: Description, role: Role) -> dict[str, torch.Tensor]:
-    """Return the weights of `old` for a network that sees background details: those of its first layer are other."""
+    """Return the weights of `old` for a network that sees background details: only its first layer changes."""
     weights = {name: value.clone() for name, value in old.state_dict().items()}
     (first,) = [name for name, value in fresh.state_dict().items() if value.shape != weights[name].shape]
     area, states, background = told.fold**2, len(told.state), len(told.background)
@@ -96,7 +102,7 @@ def _rewritten(old: torch.nn.Module, fresh: torch.nn.Module, told: Description, 
 
 
 def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
-    """Return the package of a recipe with fresh networks, its residual not yet measured (1 transformed unit)."""
+    """Return the package of a recipe with fresh networks and a residual not yet measured (1 transformed unit)."""
     description = Description(
         name=recipe.name,
         version="1.0.0",
@@ -104,7 +110,7 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
         licence=recipe.licence,
         trained=True,
         simulated=data.artifact.simulated,
-        grid=data.grid.describe(),
+        grid=data.grid,
         state_set=recipe.state_set,
         background_set=recipe.background_set,
         state=data.state_scales(dict.fromkeys(data.state_set.ids, 1.0)),
@@ -128,7 +134,7 @@ def new_package(recipe: Recipe, data: TrainingData) -> ModelPackage:
 
 
 def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPackage:
-    """Return a package with the recipe's networks beside its own. Raises BadPackage where data or recipe do not fit."""
+    """Return the base with the recipe's networks added. Raises BadPackage if data or recipe do not fit."""
     _require_fit(base, recipe, data)
     base = rescaled(base, "background_only_residual_std", dict.fromkeys(base.description.state, 1.0))
     told = base.description
@@ -139,29 +145,34 @@ def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPac
 
 
 def rescaled(package: ModelPackage, name: str, values: Mapping[str, Any]) -> ModelPackage:
-    """Return a package with another `name` in the scales of its state, of the variables that have a value.
+    """Return a package with field `name` of its state scales, e.g. residual_std, set for the variables in `values`.
 
-    Such as residual_std. Raises ValidationError for a value that StateScale does not allow.
+    Raises ValidationError for a value that StateScale does not allow.
     """
-    told = package.description
+    description = package.description
     state = {
         v: StateScale.model_validate(scale.model_dump() | ({name: values[v]} if v in values else {}))
-        for v, scale in told.state.items()
+        for v, scale in description.state.items()
     }
-    return replace(package, description=told.model_copy(update={"state": state}))
+    return replace(package, description=description.model_copy(update={"state": state}))
 
 
 def uncalibrated(package: ModelPackage) -> ModelPackage:
-    """Return a package without what was measured of its samples."""
+    """Return a package without its calibration."""
     for measured in CALIBRATED:
         package = rescaled(package, measured, dict.fromkeys(package.description.state))
     return package
 
 
 def _require_fit(base: ModelPackage, recipe: Recipe, data: TrainingData) -> None:
-    told, ours = base.description, (data.grid.fingerprint, data.state_set.name, data.background_set.name, recipe.fold)
-    if (base.grid.fingerprint, told.state_set, told.background_set, told.fold) != ours:
-        raise BadPackage(f"{told.name}: grid, variables or folding are not those of the data and recipe {recipe.name}")
+    description, ours = (
+        base.description,
+        (data.grid.fingerprint, data.state_set.name, data.background_set.name, recipe.fold),
+    )
+    if (base.grid.fingerprint, description.state_set, description.background_set, description.fold) != ours:
+        raise BadPackage(
+            f"{description.name}: grid, variables or folding are not those of the data and recipe {recipe.name}"
+        )
 
 
 def _networks(recipe: Recipe) -> tuple[Network, ...]:
@@ -174,9 +185,9 @@ def _fresh(description: Description, recipe: Recipe, data: TrainingData) -> dict
 
 
 def _provenance(recipe: Recipe, data: TrainingData) -> dict[str, str]:
-    """Return where a package comes from; nothing of the machine or the hour, so that equal runs make equal packages."""
+    """Return the origin of a package, without machine or time, so that equal runs make equal packages."""
     return {
-        "made_by": f"stormcast-tw {code_version()}",
+        "made_by": f"stormcast-tw {__version__}+{code_version('training')}",
         "recipe": recipe.name,
         "recipe_sha256": digest_of(recipe.model_dump(mode="json")),
         "data": f"{data.recipe.name} {data.artifact.address.run}",

@@ -1,4 +1,4 @@
-"""Validation is what operations do: ensembles rolled out from fixed held-out hours, and scored lead by lead."""
+"""Validation as in operations: ensembles rolled out from fixed held-out hours and scored lead by lead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage, Refused
 from stormcast_tw.forecast.rollout import rollout
-from stormcast_tw.model.network import Role
+from stormcast_tw.model.description import Role
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Frozen
@@ -26,14 +26,14 @@ from stormcast_tw.verification.scores.ensemble import differences, fair_crps, me
 FloatArray = npt.NDArray[np.float64]
 _SUMS = ("crps", "variance", "squared_error", "reference", "count")
 SEED = 20_240_601
-"""Of the noise of validations: the same in every run, so that they can be compared."""
+"""Seed of the noise of validations: the same in every run, so that they can be compared."""
 
 
 class Scores(Frozen):
     """Scores by variable and lead, rain where it was observed, in the variable's units.
 
-    `reference` is the mean absolute error of persistence; at lead 0 (a state from the background alone) that of the
-    climate's mean. `skill` is the mean of crps / reference over variables and leads: less is better.
+    `reference` is the mean absolute error of persistence or, at lead 0 (a state from the background alone), of the
+    climatological mean. `skill` is the mean of crps / reference over variables and leads: lower is better.
     """
 
     cycles: int
@@ -50,7 +50,7 @@ def validate(
 ) -> Scores | None:
     """Return the scores of ensembles from fixed held-out hours, shared among the processes; None if not finite.
 
-    With `alone`, states are begun from the background and scored as they are. Raises Refused without held-out hours.
+    With `alone`, states are made from the background alone and scored at lead 0. Raises Refused without held-out hours.
     """
     leads = (0,) if alone else tuple(range(1, settings.lead_hours + 1))
     places = places_of(data, settings.lead_hours, settings.cycles)
@@ -64,7 +64,7 @@ def validate(
 
 
 def places_of(data: TrainingData, hours_ahead: int, count: int) -> Sequence[int]:
-    """Return at most `count` places that so many hours follow, always the same. Raises Refused where there is none."""
+    """Return at most `count` places followed by `hours_ahead` hours, always the same; raises Refused if none is."""
     places = evenly(data.starts(hours_ahead), count)
     if not places:
         raise Refused(f"{data.artifact.uri}: no {hours_ahead} held-out hours follow each other")
@@ -72,10 +72,10 @@ def places_of(data: TrainingData, hours_ahead: int, count: int) -> Sequence[int]
 
 
 def residual_std(model: StormCast, role: Role, data: TrainingData, count: int, team: Team) -> dict[str, float]:
-    """Return what a diffusion's target has to be divided by, by variable, for a mean square of 1 (transformed units).
+    """Return by variable the divisor that gives a diffusion's target a mean square of 1 (transformed units).
 
-    Measured on at most `count` held-out hours, whole grids, where rain was observed: on hours of the training the
-    regression errs less. Raises Refused without held-out hours, or for a residual that is 0 or not finite.
+    Measured on whole grids of at most `count` held-out hours, as the regression errs less on training hours; of rain,
+    only where it was observed. Raises Refused without held-out hours, or for a residual that is 0 or not finite.
     """
     places = evenly(data.starts(), count)
     if not places:
@@ -86,15 +86,15 @@ def residual_std(model: StormCast, role: Role, data: TrainingData, count: int, t
         sums[0] += (batch.weight * batch.target**2).sum(dim=(0, 2, 3), dtype=torch.float64).cpu().numpy()
         sums[1] += batch.weight.sum(dim=(0, 2, 3), dtype=torch.float64).cpu().numpy()
     squares, counts = team.total(torch.from_numpy(sums)).cpu().numpy()
-    found = {}
+    stds = {}
     scales = model.package.description.state
     for number, (variable, scale) in enumerate(scales.items()):
         unit = scale.background_only_residual_std if role.startswith("background_only") else scale.residual_std
         value = float((unit or 1.0) * np.sqrt(squares[number] / counts[number])) if counts[number] else float("nan")
         if not isfinite(value) or value <= 0:
             raise Refused(f"{data.artifact.uri}: the residual of {variable} is {value}; allowed above 0")
-        found[variable] = value
-    return found
+        stds[variable] = value
+    return stds
 
 
 def _cycle(model: StormCast, data: TrainingData, members: int, leads: tuple[int, ...], place: int) -> FloatArray:
@@ -121,7 +121,7 @@ def _cycle(model: StormCast, data: TrainingData, members: int, leads: tuple[int,
 def ensemble(
     model: StormCast, data: TrainingData, members: int, hours_ahead: int, place: int
 ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Yield (lead, states (member, variable, y, x)) from the hour at `place` on, as a forecast makes them."""
+    """Yield (lead, states (member, variable, y, x)) of a forecast from the hour at `place`."""
     package, init_time = model.package, Samples(data).at(place)
     background = [
         State.of(values[None], package.background_set, init_time + hours(hour), model.device)
@@ -140,7 +140,7 @@ def ensemble(
 def _sums(
     states: npt.NDArray[np.float32], truth: npt.NDArray[np.float32], reference: npt.NDArray[np.float32]
 ) -> FloatArray:
-    """Return the sums over points of members (member, point) against the truth (point)."""
+    """Return the sums over points of the scores of members (member, point) against the truth (point)."""
     sorted_differences = differences(states, truth)
     maps = (
         fair_crps(sorted_differences),

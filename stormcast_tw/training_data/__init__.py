@@ -1,1 +1,1 @@
-"""From an archive of past hours to a training dataset."""
+"""Training datasets, made from an archive of past hours."""

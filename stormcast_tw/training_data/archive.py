@@ -1,8 +1,8 @@
-"""What an archive gives for an hour: the weather at km scale, and the large scale that drove it.
+"""What an archive provides for an hour: the km-scale weather, and the large scale that drove it.
 
-Two archives behind one Protocol: the simulated world itself (`simulated_archive`) and the files of providers
-(`provider_archive`). An hour that an archive cannot give, or cannot vouch for, comes as the error that says why;
-nothing is filled in.
+Two archives implement one Protocol: the simulated world itself (`simulated_archive`) and the files of providers
+(`provider_archive`). For an hour that is missing or fails a check, the archive returns the error that says why; nothing
+is filled in.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Array = npt.NDArray[np.float32]
 class KmScale:
     """The state of an hour on the model's grid.
 
-    `values` (variable, y, x) in the order of the state set, SI units; `rain_source` (y, x) has prepare's flags: where
-    it is not RAIN_QPESUMS the rain was not observed: RWRP's, or NaN where there is none. `terrain` (y, x), m, is the
-    hour's own: what tells a file of a wrong grid.
+    `values` (variable, y, x) are in the order of the state set, in SI units. `rain_source` (y, x) holds the flags of
+    `inputs.onto_grid`: where it is not RAIN_QPESUMS the rain was not observed, and is RWRP's or, without that, NaN.
+    `terrain` (y, x), m, is that of the hour's own file, which reveals a file on a wrong grid.
     """
 
     values: Array
@@ -38,7 +38,7 @@ class KmScale:
     simulated: bool = False
     address: str = ""
     rain_address: str = ""
-    """Where it was read, for messages."""
+    """Where the rain was read, for messages."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +53,31 @@ class LargeScale:
 
 
 Refusal = NotReady | BadInput
-"""Why an hour is not there (NotReady) or not to be believed (BadInput). Anything else stops the building."""
+"""Why an hour is missing (NotReady) or fails a check (BadInput). Any other error stops the build."""
 
 
 class Archive(Protocol):
-    """Past hours, each by itself: what a training dataset is made of. Sent to workers, so it can be pickled."""
+    """Past hours, each independent of the others, for a training dataset. Sent to workers, so it can be pickled."""
 
     def describe(self) -> str:
-        """Return what tells this archive from any other, in one line; where it lies is no part of it."""
+        """Return in one line what distinguishes this archive from any other; its location is no part of it."""
 
     def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:
         """Return the state of every hour, or why there is none."""
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:
-        """Return the background of every hour, or why there is none; others too that were read with them."""
+        """Return the background of every hour, or why there is none; also of other hours read with them."""
 
     def ground(self, time: datetime) -> Mapping[str, Array]:
-        """Return `orog` (m) and `lsm` (1), (y, x), as the state of an hour has them; raises NotReady or BadInput."""
+        """Return `orog` (m) and `lsm` (1), each (y, x), that go with an hour's state; raises NotReady or BadInput."""
 
 
 @dataclass(frozen=True)
 class Remembering:
-    """An archive that is not asked again for the last state and for backgrounds of the call before.
+    """An archive that keeps the last state and the backgrounds of the previous call, which consecutive days share.
 
-    Days that follow each other share them. What comes is what the archive itself would give: the outcome of an hour
-    depends on no other hour that is asked for with it.
+    Results are those of the archive itself: the outcome of an hour does not depend on which other hours are requested
+    with it.
     """
 
     archive: Archive
@@ -100,7 +100,7 @@ class Remembering:
 Outcome = TypeVar("Outcome")
 
 _BACKGROUNDS_KEPT = 48
-"""Two days of hourly ones: the day after may have been read for its midnight."""
+"""Two days of hourly backgrounds: the next day may have been read for its midnight."""
 
 
 def _recalled(
@@ -110,7 +110,7 @@ def _recalled(
     keep: int,
 ) -> dict[datetime, Outcome]:
     unknown = [time for time in times if time not in known]
-    found = known | (ask(unknown) if unknown else {})
+    outcomes = known | (ask(unknown) if unknown else {})
     known.clear()
-    known.update((time, found[time]) for time in sorted(found)[-keep:])
-    return {time: found[time] for time in times}
+    known.update((time, outcomes[time]) for time in sorted(outcomes)[-keep:])
+    return {time: outcomes[time] for time in times}

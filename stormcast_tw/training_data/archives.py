@@ -1,4 +1,4 @@
-"""From a recipe's archive to one that can be read: the providers by name, where the settings say they lie."""
+"""Make the archive that a recipe names: its providers by name, at the places that the settings give."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ FORECASTS = ("global_ai", "aifs", "gfs")
 
 
 def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
-    """Return the archive of a recipe; raises ValueError for a name in no table, or a setting that is missing."""
-    grid = recipe.on()
+    """Return the archive of a recipe; raises ValueError for an unknown name or a missing setting."""
+    grid = recipe.grid
     state_set, background_set = STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
     chosen = recipe.archive
     if isinstance(chosen, Simulated):
@@ -46,20 +46,20 @@ def archive_of(recipe: DataRecipe, settings: Settings) -> Archive:
         atmosphere=Feed(named(chosen.atmosphere, ATMOSPHERES), ages, every),
         rain=Feed(named(chosen.rain, RAINS), how=_how(settings, chosen.rain)),
         background=_background(chosen, named),
-        # the hour of rain needs both its ends in one run
+        # an hour of rain is a difference of two leads of one run
         model_rain=Feed(source("rwrp_rain", settings, grid), (1,), 1) if chosen.model_rain else None,
         background_hours=tuple(range(0, HOURS_A_DAY, recipe.background_step_hours)),
     )
 
 
 def _how(settings: Settings, rain: str) -> str:
-    """Return which of the undocumented readings of an observation was chosen."""
+    """Return which interpretation of an undocumented observation was chosen: clock, stamp, datum."""
     clock = f"clock {settings.qpepre_clock}, stamp {settings.qpepre_stamp}, " if rain == "qpepre" else ""
     return f"{clock}datum {settings.qpesums_datum}"
 
 
 def _background(chosen: Providers, named: Callable[[str, Collection[str]], Source]) -> Feed:
-    """Return the feed of analyses, or of forecasts; raises ValueError where the recipe's ages say the other."""
+    """Return the feed of analyses or of forecasts; raises ValueError if the recipe's ages do not suit its kind."""
     ages, forecasts = chosen.background_ages_hours, chosen.background in FORECASTS
     if forecasts != (ages is not None):
         kind, allowed = ("forecasts", "how old they are") if forecasts else ("analyses", "None")

@@ -1,7 +1,7 @@
-"""Building a training dataset: begin, then its days in any order and in any number of processes, then finish.
+"""Build a training dataset: begin, make its days in any order and in any number of processes, then finish.
 
-Every object is created whole and only once, the account of a day after its data, the manifest last. A killed build is
-continued by the same recipe, and what comes out is the same, bit for bit.
+Every object is created whole and only once, the account of a day after its data, the manifest last. The same recipe
+continues a killed build, with a result that is the same bit for bit.
 """
 
 from __future__ import annotations
@@ -20,31 +20,33 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Conflict, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.plan import Frozen, digest_of
-from stormcast_tw.settings import code_version, settings
+from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Address, Artifact, Draft, Store
 from stormcast_tw.training_data.archive import Archive, Remembering
 from stormcast_tw.training_data.day import Day, Reference, Status, find_reference, make_day, status_of
 from stormcast_tw.training_data.layout import NAME, objects_of_day
 from stormcast_tw.training_data.recipe import DataRecipe, hours_of
+from stormcast_tw.version import Step, code_version
 
 KIND = "training"
 _REFERENCE = "parts/reference.npz"
-"""Scaffolding of the draft: what every day is held to."""
+"""Part of the draft only: the reference that every day is checked against."""
 
 LONGEST_RUN, RUNS_A_WORKER = 8, 4
-"""Days that one worker makes in a row, at most: the first of a run reads two half days more than the others. Fewer
-where every worker would not have so many runs, that none waits long for the last one."""
+"""At most LONGEST_RUN consecutive days are made by one worker as a run, because the first day of a run reads two half
+days more than the others; fewer if that leaves less than RUNS_A_WORKER runs for each worker, so that nobody waits long
+for the last one."""
 
 
 class Account(Frozen):
-    """What became of a day: its hours, the inputs they were made of, and the objects that hold them."""
+    """The outcome of a day: its hours, the inputs they were made from, and the objects that hold them."""
 
     day: date
     status: tuple[Status, ...]
     reasons: dict[str, str]
-    """By hour, e.g. `2021-07-01T05Z`."""
+    """Why hours are not usable, by hour, e.g. `2021-07-01T05Z`."""
     inputs: tuple[tuple[str, str], ...]
-    """(address, digest) of everything read, sorted."""
+    """(address, digest) of everything that was read, sorted."""
     objects: dict[str, str]
     """sha256 by path below the dataset."""
     simulated: bool
@@ -52,7 +54,7 @@ class Account(Frozen):
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs to make a day. Small, and can be pickled."""
+    """Everything a worker needs to make a day. Small and picklable."""
 
     root: str
     address: Address
@@ -66,11 +68,12 @@ class Job:
 
 
 def plan(root: str, recipe: DataRecipe, archive: Archive) -> Job:
-    """Return the job of a recipe: same recipe, archive and code, same address."""
+    """Return the job of a recipe; the same recipe, archive and code give the same address."""
+    step: Step = "simulated training data" if recipe.archive.kind == "simulated" else "training data"
     determined = {
         "recipe": recipe.model_dump(mode="json"),
         "archive": archive.describe(),
-        "code_version": code_version(),
+        "code_version": code_version(step),
     }
     first = Cycle(hours_of(recipe.days[0])[0])
     address = Address(kind=KIND, experiment=recipe.name, cycle=str(first), run=digest_of(determined)[:12])
@@ -78,9 +81,9 @@ def plan(root: str, recipe: DataRecipe, archive: Archive) -> Job:
 
 
 def begin(job: Job) -> Artifact | None:
-    """Begin the draft, or go on with it; return the dataset if it is sealed already.
+    """Begin or resume the draft; return the dataset if it is already sealed, else None.
 
-    Raises NotReady if the archive gives no hour to hold the others to.
+    Raises NotReady if the archive has no hour that can serve as reference for the others.
     """
     store = Store(job.root)
     if (sealed := store.find(job.address)) is not None:
@@ -98,23 +101,23 @@ def days_to_make(job: Job) -> tuple[date, ...]:
 
 
 def runs_of_days(days: Sequence[date], workers: int) -> tuple[tuple[date, ...], ...]:
-    """Return the days in runs for one worker each: days that follow each other share reading."""
+    """Split the days into runs of consecutive days, one worker each, because consecutive days share reading."""
     longest = max(1, min(LONGEST_RUN, len(days) // (RUNS_A_WORKER * workers)))
     return tuple(tuple(days[first : first + longest]) for first in range(0, len(days), longest))
 
 
 def make_run(job: Job, days: Sequence[date]) -> tuple[Account, ...]:
-    """Make some days, ascending, as `make_part` does each."""
+    """Make the given days, ascending, each as `make_part` does."""
     remembering = replace(job, archive=Remembering(job.archive))
     return tuple(make_part(remembering, day) for day in days)
 
 
 def make_part(job: Job, day: date) -> Account:
-    """Make a day, unless it is made, and return its account.
+    """Make a day, unless it has been made, and return its account.
 
-    Raises Conflict when the archive changes under two workers that make the same day.
+    Raises Conflict if two workers make the same day while the archive changes.
     """
-    settings()  # tells fsspec of this process how to reach S3
+    settings()  # configures this process's fsspec for S3
     objects, path = Store(job.root).objects, _account_path(day)
     if (known := objects.read(f"{job.address}/{path}")) is not None:
         return Account.model_validate_json(known.data)
@@ -123,8 +126,8 @@ def make_part(job: Job, day: date) -> Account:
     shards = _shards(job.recipe, reference.background_grid, day, made)
     for name, data in shards.items():
         where = f"{job.address}/{NAME}.zarr/{name}"
-        if not objects.create(where, data) and (there := objects.read(where)) is not None and there.data != data:
-            objects.replace(where, data)  # an attempt that was killed, of an archive that has changed since
+        if not objects.create(where, data) and (existing := objects.read(where)) is not None and existing.data != data:
+            objects.replace(where, data)  # from a killed attempt; the archive has changed since
     account = _account(day, made, shards)
     text = account.model_dump_json(indent=1).encode()
     if not objects.create(f"{job.address}/{path}", text):
@@ -135,25 +138,25 @@ def make_part(job: Job, day: date) -> Account:
 
 
 def accounts(job: Job) -> tuple[Account, ...]:
-    """Return the accounts of all days, ascending; raises NotReady while one is to be made."""
+    """Return the accounts of all days, ascending; raises NotReady while one is missing."""
     if missing := days_to_make(job):
         raise NotReady(f"{job.root}/{job.address}: {len(missing)} of {len(job.recipe.days)} days are still to be made")
-    objects, found = Store(job.root).objects, []
+    objects, all_accounts = Store(job.root).objects, []
     for day in job.recipe.days:
         account = objects.read(f"{job.address}/{_account_path(day)}")
         if account is None:
             raise NotReady(f"{job.root}/{job.address}: the account of {day} vanished")
-        found.append(Account.model_validate_json(account.data))
-    return tuple(found)
+        all_accounts.append(Account.model_validate_json(account.data))
+    return tuple(all_accounts)
 
 
 @lru_cache(maxsize=2)
 def reference_of(root: str, address: Address) -> Reference:
-    """Return what the days of a draft are held to; raises NotReady before `begin`."""
-    found = Store(root).objects.read(f"{address}/{_REFERENCE}")
-    if found is None:
+    """Return the reference that the days of a draft are checked against; raises NotReady before `begin`."""
+    stored = Store(root).objects.read(f"{address}/{_REFERENCE}")
+    if stored is None:
         raise NotReady(f"{root}/{address}: is not begun")
-    with np.load(io.BytesIO(found.data)) as packed:
+    with np.load(io.BytesIO(stored.data)) as packed:
         grid = Grid("BACKGROUND", *_grid_numbers(packed["background_grid"]))
         return Reference({name: packed[name] for name in ("orog", "lsm")}, grid)
 

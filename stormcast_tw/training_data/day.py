@@ -1,7 +1,7 @@
-"""One part of a training dataset: the 24 hours of a day, checked, and what they add to the statistics. No files.
+"""One part of a training dataset: the 24 checked hours of a day and their share of the statistics. No files.
 
-An hour is usable if its state, its rain and its background are there and believed; else it stays empty, with its
-reason. Checks across hours look one hour back, into the day before, so that days can be made in any order.
+An hour is usable if its state, its rain and its background exist and pass every check; otherwise it stays empty, with
+the reason. Checks across hours look one hour back, also into the day before, so that days can be made in any order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS, VariableSet
 
 
 class Status(IntEnum):
-    """What became of an hour: values of the dataset's `status`."""
+    """The outcome of an hour: values of the dataset's `status`."""
 
     USABLE = 0
     MISSING = 1
@@ -37,7 +37,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True)
 class Reference:
-    """What every hour is held to: terrain and land mask (y, x) on the model's grid, and the background's own grid."""
+    """What every hour must match: terrain and land mask (y, x) on the model's grid, and the background's own grid."""
 
     ground: Mapping[str, Array]
     background_grid: Grid
@@ -45,9 +45,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Day:
-    """24 hours as the dataset holds them, hour first; NaN, or 0 for `rain_source` and moments, where not usable.
+    """24 hours as the dataset holds them, hour first; NaN where not usable, 0 in `rain_source` and moments.
 
-    `tendency_moments` are of the change from the hour before, which lies in the day before for the first.
+    `tendency_moments` are those of the change from the hour before, which for the first hour is in the day before.
     """
 
     state: Array
@@ -57,15 +57,15 @@ class Day:
     tendency_moments: FloatArray
     background_moments: FloatArray
     reasons: Mapping[datetime, Refusal]
-    """Why an hour is not usable: NotReady for missing ones."""
+    """Why hours are not usable: NotReady for missing ones, BadInput for refused ones."""
     used: tuple[Used, ...]
     simulated: bool
 
 
 def find_reference(archive: Archive, recipe: DataRecipe) -> Reference:
-    """Return the terrain and the background's grid of the first training hour at which the archive gives both.
+    """Return the terrain and the background's grid from the first training hour for which the archive has both.
 
-    Raises NotReady where there is none.
+    Raises NotReady if there is no such hour.
     """
     reason = ""
     for day, split in recipe.splits.items():
@@ -82,7 +82,7 @@ def find_reference(archive: Archive, recipe: DataRecipe) -> Reference:
 def make_day(archive: Archive, recipe: DataRecipe, reference: Reference, day: date) -> Day:
     """Return a day of the dataset."""
     state_set, background_set = STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
-    grid, coarse, times = recipe.on(), reference.background_grid, hours_of(day)
+    grid, coarse, times = recipe.grid, reference.background_grid, hours_of(day)
     states, no_state = _states(archive, reference, state_set, times)
     anchors, no_anchor = _anchors(archive, recipe, reference, times)
     reasons = {time: why for time in times if (why := no_state.get(time) or no_anchor.get(time))}
@@ -103,8 +103,8 @@ def make_day(archive: Archive, recipe: DataRecipe, reference: Reference, day: da
     return Day(
         **vars(made),
         reasons=reasons,
-        used=tuple(used for one in given for used in one.used),
-        simulated=any(one.simulated for one in given),
+        used=tuple(used for source in given for used in source.used),
+        simulated=any(source.simulated for source in given),
     )
 
 
@@ -138,28 +138,28 @@ def _empty(fine: tuple[int, int], coarse: tuple[int, int], variables: int, drive
 def _states(
     archive: Archive, reference: Reference, state_set: VariableSet, times: Sequence[datetime]
 ) -> tuple[dict[datetime, KmScale], dict[datetime, Refusal]]:
-    """Return the states that could be read, from the hour before the day on, and why others are not to be used."""
+    """Return the states that could be read, starting with the hour before the day, and why other hours are unusable."""
     asked = [times[0] - hours(1), *times]
-    found = archive.km_scale(asked)
-    states = {time: state for time, state in found.items() if isinstance(state, KmScale)}
-    why = {time: error for time, error in found.items() if not isinstance(error, KmScale)}
+    outcomes = archive.km_scale(asked)
+    states = {time: state for time, state in outcomes.items() if isinstance(state, KmScale)}
+    why = {time: error for time, error in outcomes.items() if not isinstance(error, KmScale)}
     for time, state in states.items():
         before = time - hours(1)
         try:
-            _examine(state, states.get(before), state_set, reference, before_is_believed=before not in why)
+            _examine(state, states.get(before), state_set, reference, before_is_valid=before not in why)
         except BadInput as error:
             why[time] = error
     return states, why
 
 
 def _examine(
-    state: KmScale, before: KmScale | None, state_set: VariableSet, reference: Reference, *, before_is_believed: bool
+    state: KmScale, before: KmScale | None, state_set: VariableSet, reference: Reference, *, before_is_valid: bool
 ) -> None:
     """Raise BadInput for terrain of another grid, gross rain, a copy of the hour before, or a jump from it.
 
-    A jump from an hour that is itself not believed says nothing; a copy of it is a copy all the same.
+    A jump from an hour that itself failed a check says nothing; a copy of such an hour is still a copy.
     """
-    _held_to_terrain(state, reference)
+    _check_terrain(state, reference)
     for variable, now in zip(state_set, state.values, strict=True):
         rain = variable.id == "tp01"
         address = state.rain_address if rain else state.address
@@ -169,11 +169,11 @@ def _examine(
             continue
         then = before.values[state_set.ids.index(variable.id)]
         now, then = (_observed(state, now), _observed(before, then)) if rain else (now, then)
-        if before_is_believed or np.array_equal(now, then, equal_nan=True):
+        if before_is_valid or np.array_equal(now, then, equal_nan=True):
             quality.examine_change(now, then, variable, address)
 
 
-def _held_to_terrain(state: KmScale, reference: Reference) -> None:
+def _check_terrain(state: KmScale, reference: Reference) -> None:
     try:
         require_terrain(state.terrain, reference.ground["orog"])
     except BadInput as error:
@@ -187,17 +187,17 @@ def _observed(state: KmScale, rain: Array) -> Array:
 def _anchors(
     archive: Archive, recipe: DataRecipe, reference: Reference, times: Sequence[datetime]
 ) -> tuple[dict[datetime, LargeScale], dict[datetime, Refusal]]:
-    """Return the backgrounds between which hours are interpolated, and why an hour of the day has none."""
+    """Return the backgrounds that hours are interpolated between, and why hours of the day have none."""
     step = hours(recipe.background_step_hours)
     asked = [times[0] - step]
     while asked[-1] < times[-1]:
         asked.append(asked[-1] + step)
-    found, of = archive.large_scale(asked), BACKGROUND_SETS[recipe.background_set]
-    anchors = {time: one for time, one in found.items() if isinstance(one, LargeScale)}
-    why: dict[datetime, Refusal] = {time: error for time, error in found.items() if not isinstance(error, LargeScale)}
+    outcomes, of = archive.large_scale(asked), BACKGROUND_SETS[recipe.background_set]
+    anchors = {time: anchor for time, anchor in outcomes.items() if isinstance(anchor, LargeScale)}
+    why: dict[datetime, Refusal] = {t: error for t, error in outcomes.items() if not isinstance(error, LargeScale)}
     for time, anchor in anchors.items():
         try:
-            _held_to(anchor, anchors.get(time - step), reference.background_grid, of)
+            _check_anchor(anchor, anchors.get(time - step), reference.background_grid, of)
         except BadInput as error:
             why[time] = error
     no_anchor = {}
@@ -208,8 +208,8 @@ def _anchors(
     return anchors, no_anchor
 
 
-def _held_to(anchor: LargeScale, before: LargeScale | None, grid: Grid, of: VariableSet) -> None:
-    """Raise BadInput for another grid, or for a variable that is a copy of the background before."""
+def _check_anchor(anchor: LargeScale, before: LargeScale | None, grid: Grid, of: VariableSet) -> None:
+    """Raise BadInput for another grid, or for a variable that is a copy of the previous background."""
     if anchor.grid != grid:
         raise BadInput(f"{anchor.address}: background grid {anchor.grid.describe()}; allowed {grid.describe()}")
     if before is None or before.values.shape != anchor.values.shape:
@@ -223,7 +223,7 @@ def _held_to(anchor: LargeScale, before: LargeScale | None, grid: Grid, of: Vari
 
 
 def _brackets(time: datetime, step: timedelta) -> tuple[datetime, ...]:
-    """Return the one or two times, whole steps of the day, at or between which `time` lies."""
+    """Return the one or two whole steps of the day at or between which `time` lies."""
     since_midnight = timedelta(hours=time.hour)
     before = time - since_midnight % step
     return (before,) if before == time else (before, before + step)
@@ -233,12 +233,12 @@ def _between(anchors: Mapping[datetime, LargeScale], time: datetime, step_hours:
     """Return the background at `time`, linear between its brackets, as operations interpolate a global forecast."""
     known = _brackets(time, hours(step_hours))
     fields = [anchors[anchor].values.astype(np.float64) for anchor in known]
-    (found,) = interpolate_in_time(fields, [datetime64(anchor) for anchor in known], [datetime64(time)])
-    return np.asarray(found)
+    (field,) = interpolate_in_time(fields, [datetime64(anchor) for anchor in known], [datetime64(time)])
+    return np.asarray(field)
 
 
 def status_of(why: Refusal | None) -> Status:
-    """Return what an hour with this reason is."""
+    """Return the status of an hour with this reason, or with none."""
     if why is None:
         return Status.USABLE
     return Status.MISSING if isinstance(why, NotReady) else Status.REFUSED

@@ -1,4 +1,4 @@
-"""Finishing a training dataset: statistics, pairs, coverage and report, from the days' accounts and their sums."""
+"""Finish a training dataset: statistics, pairs, coverage and report, from the accounts and sums of its days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stormcast_tw.errors import Refused
 from stormcast_tw.inputs.onto_grid import RAIN_QPESUMS
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.schema import array_attributes, encoding
-from stormcast_tw.storage.store import Artifact, Draft, Store, array_of
+from stormcast_tw.storage.store import Artifact, Details, Draft, Store, array_of
 from stormcast_tw.training_data.build import Account, Job, accounts, reference_of
 from stormcast_tw.training_data.day import Status
 from stormcast_tw.training_data.layout import NAME, coordinates, empty_group
@@ -27,7 +27,7 @@ from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS, VARIABLES
 
 REPORT = "report.json"
 SPLITS = ("training", "held_out")
-"""Places of the values of `split`."""
+"""Names of the values of `split`, by index."""
 
 Indices = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -41,7 +41,7 @@ class Unusable(Frozen):
     reason: str
 
 
-class Report(Frozen):
+class Brief(Details):
     """What a training dataset holds and lacks."""
 
     hours: int
@@ -49,61 +49,71 @@ class Report(Frozen):
     missing: int
     refused: int
     pairs: dict[str, int]
-    """Hours t that with t+1 make a sample, by split."""
-    unusable: tuple[Unusable, ...]
-    statistics: dict[str, dict[str, dict[str, float]]]
-    """state, tendency and background: mean, std and count by variable, after its transform, training hours only."""
+    """Number of hours t that make a sample with t+1, by split."""
     inputs: int
     inputs_sha256: str
     data_sha256: str
 
 
-def finish(job: Job, now: datetime) -> Artifact:
-    """Seal the dataset of a job whose days are all made; a sealed one is returned as it is.
+class Report(Brief):
+    """The whole report of a training dataset, in a file of its own."""
 
-    Raises NotReady while a day is to be made, Refused where there is nothing to train on.
+    unusable: tuple[Unusable, ...]
+    statistics: dict[str, dict[str, dict[str, float]]]
+    """Of state, tendency and background: mean, std and count of every transformed variable, training hours only."""
+
+    @property
+    def brief(self) -> Brief:
+        """What of it the manifest says."""
+        return Brief.model_validate(self.model_dump())
+
+
+def finish(job: Job, now: datetime) -> Artifact:
+    """Seal the dataset of a job whose days have all been made; return it unchanged if it is already sealed.
+
+    Raises NotReady while a day is missing, Refused if there is nothing to train on.
     """
     store = Store(job.root)
     if (sealed := store.find(job.address)) is not None:
         return sealed
-    found, recipe, draft = accounts(job), job.recipe, job.draft()
-    status = np.array([hour for account in found for hour in account.status], np.int8)
+    days, recipe, draft = accounts(job), job.recipe, job.draft()
+    status = np.array([hour for account in days for hour in account.status], np.int8)
     pair = pairs(recipe, status)
     if not (split_of_hours(recipe)[pair] == SPLITS.index("training")).any():
-        raise Refused(f"{job.root}/{job.address}: no two training hours follow each other; {_most_common(found)}")
-    _put(draft, _layout(job, found))
+        raise Refused(f"{job.root}/{job.address}: no two training hours follow each other; {_first_reason(days)}")
+    _put(draft, _layout(job, days))
     filled = draft.arrays(NAME)
     statistics = _statistics(filled, recipe, status, pair)
-    report = _report(found, recipe, status, pair, statistics)
+    report = _report(days, recipe, status, pair, statistics)
     draft.put("report.json", report.model_dump_json(indent=1).encode())
-    _put(draft, _finished(job, found, status, pair, statistics, _coverage(filled, recipe, status)))
+    _put(draft, _finished(job, days, status, pair, statistics, _coverage(filled, recipe, status)))
     return draft.seal(
-        grid=recipe.grid,
+        grid=recipe.grid.describe(),
         variables=(*STATE_SETS[recipe.state_set].ids, *BACKGROUND_SETS[recipe.background_set].ids),
         parents=(job.archive.describe(),),
-        simulated=any(account.simulated for account in found),
+        simulated=any(account.simulated for account in days),
         now=now,
-        details=report.model_dump(mode="json", exclude={"unusable", "statistics"}),
+        details=report.brief,
     )
 
 
 def read_report(artifact: Artifact) -> Report:
     """Return the report of a sealed dataset."""
-    found = Store(artifact.root).objects.read(f"{artifact.address}/{REPORT}")
-    if found is None:
+    stored = Store(artifact.root).objects.read(f"{artifact.address}/{REPORT}")
+    if stored is None:
         raise Refused(f"{artifact.uri}/{REPORT}: vanished from a sealed dataset")
-    return Report.model_validate_json(found.data)
+    return Report.model_validate_json(stored.data)
 
 
 def split_of_hours(recipe: DataRecipe) -> npt.NDArray[np.int8]:
-    """Return the place in SPLITS of every hour."""
+    """Return the index in SPLITS of every hour."""
     return np.repeat(np.array([SPLITS.index(split) for split in recipe.splits.values()], np.int8), HOURS_A_DAY)
 
 
 def pairs(recipe: DataRecipe, status: npt.NDArray[np.int8]) -> Indices:
-    """Return the places t along time such that t and t+1 are usable, an hour apart, of one split and one run.
+    """Return the indices t along time such that t and t+1 are usable, an hour apart, in one split and in one run.
 
-    The run is the background's: no forecast goes on from one to another.
+    The run is that of the background: no forecast continues from one run into another.
     """
     times = np.array([datetime64(time) for time in recipe.times])
     usable, split = status == Status.USABLE, split_of_hours(recipe)
@@ -131,9 +141,9 @@ def _statistics(
 
 
 def _coverage(filled: zarr.Group, recipe: DataRecipe, status: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-    """Return the share of usable training hours with observed rain (y, x), a day at a time."""
+    """Return the share (y, x) of usable training hours with observed rain, computed a day at a time."""
     used = (split_of_hours(recipe) == SPLITS.index("training")) & (status == Status.USABLE)
-    array, total = array_of(filled, "rain_source"), np.zeros(recipe.on().shape, np.int64)
+    array, total = array_of(filled, "rain_source"), np.zeros(recipe.grid.shape, np.int64)
     for first in range(0, used.size, HOURS_A_DAY):
         chosen = used[first : first + HOURS_A_DAY]
         if chosen.any():
@@ -142,27 +152,27 @@ def _coverage(filled: zarr.Group, recipe: DataRecipe, status: npt.NDArray[np.int
     return (total / np.count_nonzero(used)).astype(np.float32)
 
 
-def _layout(job: Job, found: tuple[Account, ...]) -> dict[str, Any]:
-    """Return the metadata of all arrays that days fill, and the coordinates."""
+def _layout(job: Job, days: tuple[Account, ...]) -> dict[str, Any]:
+    """Return, as objects by path, the coordinates and the metadata of all arrays that days fill."""
     background_grid = reference_of(job.root, job.address).background_grid
-    simulated = any(account.simulated for account in found)
+    simulated = any(account.simulated for account in days)
     whole = coordinates(job.recipe, background_grid, simulated=simulated, archive=job.archive.describe())
-    contents = _as_objects(whole.assign_attrs(inputs_sha256=_inputs_digest(found)))
+    contents = _as_objects(whole.assign_attrs(inputs_sha256=_inputs_digest(days)))
     empty_group(zarr.storage.MemoryStore(contents), job.recipe, background_grid)
     return contents
 
 
 def _finished(
     job: Job,
-    found: tuple[Account, ...],
+    days: tuple[Account, ...],
     status: npt.NDArray[np.int8],
     pair: Indices,
     statistics: dict[str, dict[str, Spread]],
     coverage: npt.NDArray[np.float32],
 ) -> dict[str, Any]:
-    """Return the arrays that only the whole dataset has."""
-    grid, reference = job.recipe.on(), reference_of(job.root, job.address)
-    reasons = [reason for account in found for reason in _hourly_reasons(account)]
+    """Return, as objects by path, the arrays that exist only for the whole dataset."""
+    grid, reference = job.recipe.grid, reference_of(job.root, job.address)
+    reasons = [reason for account in days for reason in _hourly_reasons(account)]
     flags = {"flag_values": [int(s) for s in Status], "flag_meanings": " ".join(s.name.lower() for s in Status)}
     splits = {"flag_values": [0, 1], "flag_meanings": " ".join(SPLITS)}
     arrays: dict[str, Any] = {
@@ -202,7 +212,7 @@ def _hourly_reasons(account: Account) -> list[str]:
 
 
 def _report(
-    found: tuple[Account, ...],
+    days: tuple[Account, ...],
     recipe: DataRecipe,
     status: npt.NDArray[np.int8],
     pair: Indices,
@@ -211,7 +221,7 @@ def _report(
     split = split_of_hours(recipe)[pair]
     unusable = [
         Unusable(time=time, status=account.status[int(time[-3:-1])].name.lower(), reason=reason)
-        for account in found
+        for account in days
         for time, reason in account.reasons.items()
     ]
     return Report(
@@ -225,17 +235,17 @@ def _report(
             what: {variable: asdict(spread) for variable, spread in by_variable.items()}
             for what, by_variable in statistics.items()
         },
-        inputs=len({one for account in found for one in account.inputs}),
-        inputs_sha256=_inputs_digest(found),
-        data_sha256=digest_of({str(account.day): account.objects for account in found}),
+        inputs=len({file for account in days for file in account.inputs}),
+        inputs_sha256=_inputs_digest(days),
+        data_sha256=digest_of({str(account.day): account.objects for account in days}),
     )
 
 
-def _inputs_digest(found: tuple[Account, ...]) -> str:
-    """Return the digest of the digests of all inputs, by day; where they lay is no part of it."""
-    return digest_of({str(account.day): sorted(digest for _, digest in account.inputs) for account in found})
+def _inputs_digest(days: tuple[Account, ...]) -> str:
+    """Return the digest of the digests of all inputs, by day; their addresses are no part of it."""
+    return digest_of({str(account.day): sorted(digest for _, digest in account.inputs) for account in days})
 
 
-def _most_common(found: tuple[Account, ...]) -> str:
-    reasons = [reason for account in found for reason in account.reasons.values()]
+def _first_reason(days: tuple[Account, ...]) -> str:
+    reasons = [reason for account in days for reason in account.reasons.values()]
     return f"{len(reasons)} hours are not usable, the first: {reasons[0]}" if reasons else "all hours are usable"

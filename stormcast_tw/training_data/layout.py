@@ -1,8 +1,8 @@
 """The shape of a training dataset: one Zarr v3 group, an hour a chunk, a day a shard, described by CF attributes.
 
-The state lies on the model's grid, the background on its provider's own: bilinear weights bring it to the model's, and
-a hundredth of the bytes hold the same. A chunk holds all variables of an hour, because that is what training reads;
-what each place along `state_variable` and `background_variable` is, auxiliary coordinates say (name, units, method).
+The state is on the model's grid, the background on its provider's own grid: it takes a hundredth of the bytes and is
+interpolated bilinearly when read. A chunk holds all variables of an hour, as training reads them; auxiliary
+coordinates describe each entry of `state_variable` and `background_variable` (name, units, method).
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ NAME = "data"
 """The dataset's name within its artifact: data.zarr."""
 
 _COMPRESSOR = BloscCodec(typesize=4, cname="zstd", clevel=1, shuffle="shuffle")
-"""1.4 ms an hour of four maps, to 57 % of their bytes; the next levels cost half as much again for 2 %."""
+"""Takes 1.4 ms for an hour of four maps and leaves 57 % of their bytes; the next levels take half as long again for
+2 % less."""
 
 
 @dataclass(frozen=True)
 class Array:
-    """One array that days fill: its dimensions after time, its type, and what it is."""
+    """One array that days fill: its dimensions after time, type, fill value and attributes."""
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
@@ -47,7 +48,7 @@ class Array:
 
 def arrays(recipe: DataRecipe, background_grid: Grid) -> dict[str, Array]:
     """Return every array that days fill, by name."""
-    grid, state, background = recipe.on(), STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
+    grid, state, background = recipe.grid, STATE_SETS[recipe.state_set], BACKGROUND_SETS[recipe.background_set]
     mapping = {"grid_mapping": "crs"}
     sums = "sums over an hour's cells, after each variable's transform, "
     described = {"state": ("state_variable", state), "background": ("background_variable", background)}
@@ -57,7 +58,7 @@ def arrays(recipe: DataRecipe, background_grid: Grid) -> dict[str, Array]:
             (len(state), *grid.shape),
             "float32",
             np.nan,
-            {"long_name": "state, units by state_units", "coordinates": _told_by("state"), **mapping},
+            {"long_name": "state, units by state_units", "coordinates": _description_names("state"), **mapping},
         ),
         "rain_source": Array(
             grid.dims,
@@ -76,7 +77,7 @@ def arrays(recipe: DataRecipe, background_grid: Grid) -> dict[str, Array]:
             (len(background), *background_grid.shape),
             "float32",
             np.nan,
-            {"long_name": "background, units by background_units", "coordinates": _told_by("background")},
+            {"long_name": "background, units by background_units", "coordinates": _description_names("background")},
         ),
     }
     moments = {
@@ -96,12 +97,12 @@ def arrays(recipe: DataRecipe, background_grid: Grid) -> dict[str, Array]:
     return maps | moments
 
 
-def _told_by(what: str) -> str:
+def _description_names(what: str) -> str:
     return " ".join(f"{what}_{name}" for name in ("standard_name", "units", "cell_methods", "long_name"))
 
 
 def empty_group(store: zarr.storage.MemoryStore, recipe: DataRecipe, background_grid: Grid) -> zarr.Group:
-    """Create the arrays that days fill, whole and empty, in a store."""
+    """Create the arrays that days fill, full-sized and empty, in a store."""
     group = zarr.open_group(store, mode="a")
     for name, array in arrays(recipe, background_grid).items():
         group.create_array(
@@ -121,9 +122,9 @@ def empty_group(store: zarr.storage.MemoryStore, recipe: DataRecipe, background_
 def objects_of_day(
     recipe: DataRecipe, background_grid: Grid, place: int, values: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, bytes]:
-    """Return the objects, by path below the dataset, that hold the day at `place` along the recipe's days.
+    """Return the objects, by path below the dataset, that hold the day at index `place` of the recipe's days.
 
-    An hour that is all fill value has no chunk, a day without any no object.
+    An hour of nothing but fill values has no chunk, and a day without chunks has no object.
     """
     contents: dict[str, Any] = {}
     group = empty_group(zarr.storage.MemoryStore(contents), recipe, background_grid)
@@ -134,8 +135,8 @@ def objects_of_day(
 
 
 def coordinates(recipe: DataRecipe, background_grid: Grid, *, simulated: bool, archive: str) -> xr.Dataset:
-    """Return the coordinates of the whole dataset, with its global attributes: the recipe is one of them."""
-    grid = recipe.on()
+    """Return the coordinates of the whole dataset, with its global attributes, among them the recipe."""
+    grid = recipe.grid
     time = {"standard_name": "time", "long_name": "valid time, UTC", "axis": "T", "bounds": "time_bounds"}
     times = np.array([datetime64(t) for t in recipe.times], "datetime64[ns]")
     bounds = np.stack([times - np.timedelta64(1, "h"), times], axis=-1)

@@ -1,9 +1,9 @@
-"""Sums of an hour that add: what means and standard deviations of any set of hours are made of.
+"""Additive sums of an hour, from which means and standard deviations of any set of hours follow.
 
 A moment is (number of values, sum, sum of squares), float64, after the variable's transform. Moments of hours, days and
 spans add; nothing is computed again. NaN never counts. The background's moments are those of its fields on the model's
-grid, without making them: with x the coarse field and W the weights, the sum is (W^T 1).x and that of squares
-x^T (W^T W) x.
+grid, computed without interpolating them: with x the coarse field and W the weights, the sum is (W^T 1).x and the sum
+of squares x^T (W^T W) x.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MOMENTS = ("count", "sum", "sum_of_squares")
 
 
 def transformed(values: npt.NDArray[Any], variable: Variable) -> FloatArray:
-    """Return values of any shape as the model sees them before scaling: log1p of rain, else as they are."""
+    """Return values of any shape as the model sees them before scaling: log1p of rain, other variables unchanged."""
     wide = values.astype(np.float64)
     return np.log1p(wide) if variable.transform == "log1p" else wide
 
 
 def state_moments(values: npt.NDArray[np.float32], rain_source: npt.NDArray[np.int8], of: VariableSet) -> FloatArray:
-    """Return the moments (variable, 3) of a state (variable, y, x); of rain, where it was observed."""
+    """Return the moments (variable, 3) of a state (variable, y, x); those of rain only where it was observed."""
     return np.stack([_moments(field) for field in _fields(values, rain_source, of)])
 
 
@@ -46,7 +46,7 @@ def tendency_moments(
     rain_source_before: npt.NDArray[np.int8],
     of: VariableSet,
 ) -> FloatArray:
-    """Return the moments (variable, 3) of the change in an hour; of rain, where it was observed at both ends."""
+    """Return the moments (variable, 3) of the hourly change; those of rain only where it was observed at both ends."""
     changes = zip(_fields(now, rain_source_now, of), _fields(before, rain_source_before, of), strict=True)
     return np.stack([_moments(later - earlier) for later, earlier in changes])
 
@@ -54,7 +54,7 @@ def tendency_moments(
 def background_moments(values: npt.NDArray[np.float32], source: Grid, target: Grid, of: VariableSet) -> FloatArray:
     """Return the moments (variable, 3), on `target`, of a background (variable, y, x) on `source`.
 
-    Raises ValueError for a variable with a transform, which does not pass through the interpolation.
+    Raises ValueError for a variable with a transform, which does not commute with the interpolation.
     """
     if bent := [variable.id for variable in of if variable.transform != "identity"]:
         raise ValueError(f"background set {of.name}: {', '.join(bent)} have a transform; allowed none")
@@ -68,7 +68,7 @@ def background_moments(values: npt.NDArray[np.float32], source: Grid, target: Gr
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation of one variable after its transform, and of how many values."""
+    """Mean and standard deviation of one variable after its transform, and the number of values."""
 
     mean: float
     std: float
@@ -76,9 +76,9 @@ class Spread:
 
 
 def spreads(moments: Sequence[FloatArray] | FloatArray, ids: Sequence[str], what: str) -> dict[str, Spread]:
-    """Return the spread of every variable from moments (hour, variable, 3) that are added up here.
+    """Return the spread of every variable from moments (hour, variable, 3), which are added up here.
 
-    Raises BadInput for a variable without values, or of one value only: it cannot be scaled.
+    Raises BadInput for a variable with fewer than two values or with constant ones: it cannot be scaled.
     """
     total = np.sum(np.asarray(moments, dtype=np.float64).reshape(-1, len(ids), len(MOMENTS)), axis=0)
     out = {}

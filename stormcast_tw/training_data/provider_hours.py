@@ -1,4 +1,4 @@
-"""One provider of an archive: a source, which of its runs says what the weather was, and what it gives for an hour."""
+"""One provider of an archive: a source, which of its runs describes an hour, and the fields of that hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stormcast_tw.variables import VariableSet
 
 @dataclass(frozen=True)
 class Fields:
-    """What a source says of an hour: fields (y, x) by id, SI units, on its own grid."""
+    """A source's fields of an hour: (y, x) by id, SI units, on its own grid."""
 
     values: Mapping[str, Array]
     grid: Grid
@@ -33,17 +33,17 @@ class Fields:
 
 @dataclass(frozen=True)
 class Feed:
-    """A source, and which of its runs says what the weather was.
+    """A source, and which of its runs describes the weather of an hour.
 
-    Without `run_ages_hours` it has no runs; with it `run_serving` says which one: (0,) and 1 are the analyses of an
-    hourly run.
+    Without `run_ages_hours` the source has no runs; with it `run_serving` chooses one: (0,) and 1 select the analyses
+    of an hourly run.
     """
 
     source: Source
     run_ages_hours: tuple[int, ...] | None = None
     run_every_hours: int = 1
     how: str = ""
-    """What else tells this source's hours from another's: a clock, a datum."""
+    """What else distinguishes this source's hours from another's: a clock, a datum."""
 
     def run_of(self, time: datetime) -> datetime | None:
         """Return the init_time of the run that serves a time."""
@@ -60,24 +60,24 @@ class Feed:
     def read(
         self, times: Sequence[datetime], variables: VariableSet, together: int
     ) -> dict[datetime, Fields | Refusal]:
-        """Return the fields of every hour, or why there are none; at most so many hours in one call of the source."""
-        found: dict[datetime, Fields | Refusal] = {}
+        """Return the fields of every hour, or why there are none; one call reads at most `together` hours."""
+        outcomes: dict[datetime, Fields | Refusal] = {}
         for run, group in groupby(times, key=self.run_of):
             same_run = tuple(group)
             for first in range(0, len(same_run), together):
-                found |= self._read(same_run[first : first + together], variables, run)
-        return found
+                outcomes |= self._read(same_run[first : first + together], variables, run)
+        return outcomes
 
     def _read(
         self, times: tuple[datetime, ...], variables: VariableSet, run: datetime | None
     ) -> dict[datetime, Fields | Refusal]:
-        """Read some hours in one call; where one of them is wrong, each by itself."""
+        """Read some hours in one call; if that fails, read each by itself."""
         try:
             reading = self.source.read(self.source.find(times, variables, run))
         except (NotReady, BadInput) as error:
             if len(times) == 1:
                 return {times[0]: error}
-            return {t: found for time in times for t, found in self._read((time,), variables, run).items()}
+            return {t: outcome for time in times for t, outcome in self._read((time,), variables, run).items()}
         grid, used = Grid.of(reading.dataset), reading.used
         maps = {v: reading.dataset[v].values for v in variables.ids}
         simulated, one_each = bool(reading.dataset.attrs.get("simulated", 0)), len(used) == len(times)

@@ -1,6 +1,6 @@
-"""Reading a training dataset: samples for training, statistics for packages. Numpy only; a sample is a few chunks.
+"""Read a training dataset: samples for training, statistics for packages. Numpy only; a sample is a few chunks.
 
-`TrainingData` has a length and is indexed by number, so that torch's DataLoader takes it as it is; it can be pickled.
+`TrainingData` has a length and is indexed by number, so torch's DataLoader can use it directly; it can be pickled.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import zarr
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import RAIN_QPESUMS
-from stormcast_tw.model.package import Scale, StateScale
+from stormcast_tw.model.description import Scale, StateScale
 from stormcast_tw.regrid import bilinear
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Store, array_of, zarr_store
 from stormcast_tw.training_data.build import KIND, Account
-from stormcast_tw.training_data.finish import SPLITS
+from stormcast_tw.training_data.finish import SPLITS, Brief
 from stormcast_tw.training_data.layout import NAME
 from stormcast_tw.training_data.recipe import DataRecipe, Split
 from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS, VariableSet
@@ -35,8 +35,8 @@ Array = npt.NDArray[np.float32]
 class Pair(NamedTuple):
     """One sample, physical units, on the model's grid: an hour and the next.
 
-    State and background are (variable, y, x). Rain is NaN where nobody knows it; `observed` (y, x) is where that of the
-    next hour was observed, which is all that a loss of rain may count.
+    State and background are (variable, y, x). Rain is NaN where it is unknown; `observed` (y, x) is where the rain of
+    the next hour was observed, the only points that a loss may count for rain.
     """
 
     state: Array
@@ -48,14 +48,14 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A sealed training dataset, open for reading; `split` is the part whose samples it counts."""
+    """A sealed training dataset, open for reading; `split` selects the samples that its length and index count."""
 
     artifact: Artifact
     split: Split = "training"
 
     @classmethod
     def open(cls, uri: str, split: Split = "training") -> TrainingData:
-        """Open the dataset in a folder, local or s3://. Raises NotReady where none is sealed."""
+        """Open the dataset in a folder, local or s3://. Raises NotReady if none is sealed there."""
         root, kind, experiment, cycle, run = uri.rstrip("/").removesuffix(f"/{MANIFEST}").rsplit("/", 4)
         if kind != KIND:
             raise BadInput(f"{uri}: is of kind {kind}; allowed {KIND}")
@@ -63,44 +63,44 @@ class TrainingData:
 
     @classmethod
     def newest(cls, work_root: str, recipe: str) -> TrainingData:
-        """Open the dataset of a recipe that was sealed last below a work root. Raises NotReady where none is."""
+        """Open a recipe's most recently sealed dataset below a work root. Raises NotReady if there is none."""
         made = Store(work_root).list(KIND, recipe)
         if not made:
             raise NotReady(f"{work_root}/{KIND}/{recipe}: no training data yet; make it: stormcast-tw prepare {recipe}")
         return cls(max(made, key=lambda artifact: artifact.written_at))
 
     def of(self, split: Split) -> TrainingData:
-        """Return the same data, counting the samples of another split."""
+        """Return the same data with the samples of another split."""
         return TrainingData(self.artifact, split)
 
     @cached_property
     def recipe(self) -> DataRecipe:
-        """What it was made from."""
+        """The recipe it was made from."""
         return DataRecipe.model_validate(self.artifact.plan["recipe"])
 
     @property
     def digest(self) -> str:
-        """sha256 of all its days: two datasets of one digest hold the same bytes."""
-        return str(self.artifact.details["data_sha256"])
+        """sha256 of all its days: two datasets with the same digest hold the same bytes."""
+        return Brief.of(self.artifact).data_sha256
 
     @property
     def grid(self) -> Grid:
-        """The grid of the state, and of samples."""
-        return self.recipe.on()
+        """The grid of the state and of samples."""
+        return self.recipe.grid
 
     @property
     def state_set(self) -> VariableSet:
-        """What is predicted."""
+        """The variables that are predicted."""
         return STATE_SETS[self.recipe.state_set]
 
     @property
     def background_set(self) -> VariableSet:
-        """What drives it."""
+        """The variables that drive the prediction."""
         return BACKGROUND_SETS[self.recipe.background_set]
 
     @cached_property
     def background_grid(self) -> Grid:
-        """The grid on which the background is kept."""
+        """The grid on which the background is stored."""
         return Grid.parse(json.loads(cast("str", self._group.attrs["background_grid"])))
 
     @cached_property
@@ -109,7 +109,7 @@ class TrainingData:
         return self._read("time").astype("datetime64[s]")
 
     def starts(self, hours: int = 1) -> npt.NDArray[np.int32]:
-        """Return the places t of this split such that t to t + hours are all usable and an hour apart, ascending."""
+        """Return the indices t of this split such that t to t + hours are all usable and an hour apart, ascending."""
         pair = self._pairs
         start: npt.NDArray[np.int32] = pair[self._splits[pair] == SPLITS.index(self.split)]
         for ahead in range(1, hours):
@@ -117,20 +117,20 @@ class TrainingData:
         return start
 
     def state(self, place: int, hours: int = 1) -> Array:
-        """Return the state of some hours (hour, variable, y, x), physical units."""
+        """Return the state (hour, variable, y, x) of `hours` hours from `place` on, in physical units."""
         return self._slab("state", place, hours)
 
     def background(self, place: int, hours: int = 1) -> Array:
-        """Return the background of some hours (hour, variable, y, x) on the model's grid, bilinear as in operations."""
+        """Return the background (hour, variable, y, x) likewise, bilinear on the model's grid as in operations."""
         return bilinear(self.background_grid, self.grid)(self._slab("background", place, hours))
 
     def observed(self, place: int, hours: int = 1) -> npt.NDArray[np.bool_]:
-        """Return where the rain of some hours was observed (hour, y, x)."""
-        found: npt.NDArray[np.bool_] = self._slab("rain_source", place, hours) == RAIN_QPESUMS
-        return found
+        """Return where the rain of `hours` hours from `place` on was observed (hour, y, x)."""
+        observed: npt.NDArray[np.bool_] = self._slab("rain_source", place, hours) == RAIN_QPESUMS
+        return observed
 
     def pair(self, place: int) -> Pair:
-        """Return the sample of the hour at `place` along time, one of `starts()`."""
+        """Return the sample of the hour at index `place` along time, one of `starts()`."""
         states, backgrounds = self.state(place, 2), self.background(place, 2)
         return Pair(states[0], states[1], backgrounds[0], backgrounds[1], self.observed(place + 1)[0])
 
@@ -139,7 +139,7 @@ class TrainingData:
         return int(self._starts.size)
 
     def __getitem__(self, number: int) -> Pair:
-        """Return a sample by its number in this split; raises IndexError beyond the last."""
+        """Return a sample by its number in this split; raises IndexError past the last."""
         return self.pair(int(self._starts[number]))
 
     @cached_property
@@ -148,12 +148,12 @@ class TrainingData:
         return {name: self._read(name).astype(np.float32) for name in INVARIANTS.ids}
 
     def background_scales(self) -> dict[str, Scale]:
-        """Return mean and standard deviation of every background variable, for a package."""
+        """Return the mean and standard deviation of every background variable, for a package."""
         columns = zip(self.background_set.ids, self._read("background_mean"), self._read("background_std"), strict=True)
         return {variable: Scale(mean=float(mean), std=float(std)) for variable, mean, std in columns}
 
     def state_scales(self, residual_std: Mapping[str, float]) -> dict[str, StateScale]:
-        """Return the scales of every state variable, for a package; the regression's residual is given, by variable."""
+        """Return the scales of every state variable for a package, given the regression's residual by variable."""
         mean, std, tendency = (self._read(name) for name in ("state_mean", "state_std", "tendency_std"))
         return {
             v: StateScale(
@@ -166,11 +166,11 @@ class TrainingData:
         }
 
     def verify(self) -> None:
-        """Read every object of every day and compare its sha256 with the day's account; raises BadInput."""
+        """Compare the sha256 of every object of every day with the day's account; raises BadInput if one differs."""
         store = objects(self.artifact.root)
         for path in store.files(f"{self.artifact.address}/days"):
-            found = store.read(path)
-            account = Account.model_validate_json(found.data if found else b"")
+            stored = store.read(path)
+            account = Account.model_validate_json(stored.data if stored else b"")
             for name, sha256 in account.objects.items():
                 data = store.read(f"{self.artifact.address}/{NAME}.zarr/{name}")
                 digest = "nothing" if data is None else hashlib.sha256(data.data).hexdigest()

@@ -1,6 +1,6 @@
-"""What a training dataset is made of: which hours, on which grid, which variables, from which archive.
+"""Recipes of training datasets: which hours, on which grid, which variables, from which archive.
 
-A recipe is a frozen object that a function returns. `RECIPES` names them.
+A recipe is a frozen object returned by a function; `RECIPES` lists them by name.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stormcast_tw.cycle import as_utc, hours
-from stormcast_tw.grid import Grid
+from stormcast_tw.grid import DescribedGrid
 from stormcast_tw.plan import ExperimentName, Frozen
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.settings import WORLD_SEED
@@ -24,40 +24,40 @@ Split = Literal["training", "held_out"]
 
 
 class Span(Frozen):
-    """Whole days, UTC, both included."""
+    """Whole days, UTC, from `first` to `last` inclusive."""
 
     first: date
     last: date
 
     @property
     def days(self) -> tuple[date, ...]:
-        """Every day of it, ascending."""
+        """Every day of the span, ascending."""
         return tuple(self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
 
 
 AgesHours = Annotated[tuple[Annotated[int, Field(ge=0, le=240)], ...], Field(min_length=1)]
-"""How old the runs are that serve a background of forecasts, in turn: see `run_serving`."""
+"""Ages of the runs that in turn serve a background of forecasts: see `run_serving`."""
 
 AS_OPERATIONS_SEE: AgesHours = (6, 12, 18)
 """A forecast of T is driven by the run of T-6, at leads 6 to 18."""
 
 HOURS_BETWEEN_RUNS = 6
-"""Of a global model."""
+"""Interval between the runs of a global model."""
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def run_serving(time: datetime, ages_hours: Sequence[int], every_hours: int = HOURS_BETWEEN_RUNS) -> datetime:
-    """Return the init_time of the run, of those begun every so many hours, that says what the weather of a time was.
+    """Return the init_time of the run, among runs every `every_hours` hours, that describes the weather of `time`.
 
-    The ages are taken in turn, one every `every_hours`: with (6, 12, 18) and 6, a run serves 18 hours on end, as it
-    serves a forecast that begins six hours after it, and every age meets every hour of the day.
+    The ages are used in turn, a new one every `every_hours`: with (6, 12, 18) and 6, a run serves 18 consecutive hours,
+    as it serves a forecast that begins six hours after it, and every age occurs at every hour of the day.
     """
     turn = (as_utc(time) - _EPOCH) // hours(every_hours)
     return _EPOCH + turn * hours(every_hours) - hours(ages_hours[turn % len(ages_hours)])
 
 
 class Simulated(Frozen):
-    """The simulated world of a seed, without files; its background is the truth, or forecasts of these ages."""
+    """The simulated world of a seed, without files; its background is the truth or, with ages, forecasts."""
 
     kind: Literal["simulated"] = "simulated"
     seed: int = WORLD_SEED
@@ -65,38 +65,38 @@ class Simulated(Frozen):
 
 
 class Providers(Frozen):
-    """Providers' files, by the names of `sources_of_archive.FEEDS`. Where they lie is a setting."""
+    """Providers' files, named as in the tables of `archives`. Their locations are settings."""
 
     kind: Literal["providers"] = "providers"
     atmosphere: str = "rwrp_training"
     rain: str = "qpepre"
     background: str = "era5"
     model_rain: bool = False
-    """Also take RWRP's own rain, from its raw runs, where no radar looks."""
+    """Also use RWRP's own rain, from its raw runs, where no radar sees."""
     background_ages_hours: AgesHours | None = None
-    """Of a background of forecasts; None of analyses."""
+    """Ages of a background of forecasts; None for analyses."""
 
 
 class DataRecipe(Frozen):
-    """All that determines a training dataset but the archive's bytes and the code.
+    """Everything that determines a training dataset except the archive's bytes and the code.
 
-    Statistics come from the `training` days alone; `held_out` days are for validation. Raises ValueError where days
-    are in both or twice, for unknown variable sets, or for none to train on.
+    Statistics come from the `training` days alone; `held_out` days are for validation. Raises ValueError for days that
+    occur twice or in both, for unknown variable sets, or without training days.
     """
 
     name: ExperimentName
     version: int = 1
-    """Raise it to build again from an archive that has changed."""
+    """Increase it to build again from a changed archive."""
     archive: Annotated[Simulated | Providers, Field(discriminator="kind")]
     training: tuple[Span, ...]
     held_out: tuple[Span, ...] = ()
-    grid: dict[str, Any] = Field(default_factory=TAIWAN_2KM.describe)
+    grid: DescribedGrid = TAIWAN_2KM
     state_set: str = "surface"
     background_set: str = "background24"
     background_step_hours: Literal[1, 6] = 6
-    """6: analyses every six hours, linear in time between them, as operations see a global forecast. 1: every hour as
-    the archive has it, which a forecast will not have. Forecasts must have 1: their source interpolates within a run,
-    and hours of two runs make no pair."""
+    """6: analyses every six hours, interpolated linearly in time, as operations see a global forecast. 1: every hour of
+    the archive, which a forecast will not have. Forecasts need 1: their source interpolates within a run, and hours of
+    two runs make no pair."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -121,7 +121,7 @@ class DataRecipe(Frozen):
 
     @property
     def splits(self) -> dict[date, Split]:
-        """Every day, ascending, and what it is for."""
+        """Every day and its split, ascending."""
         training: dict[date, Split] = {day: "training" for span in self.training for day in span.days}
         held_out: dict[date, Split] = {day: "held_out" for span in self.held_out for day in span.days}
         return dict(sorted((training | held_out).items()))
@@ -136,12 +136,8 @@ class DataRecipe(Frozen):
         """Every hour, UTC, ascending: the time axis of the dataset."""
         return tuple(itertools.chain.from_iterable(hours_of(day) for day in self.days))
 
-    def on(self) -> Grid:
-        """Return the grid of the state."""
-        return Grid.parse(self.grid)
-
     def background_run(self, time: datetime) -> datetime | None:
-        """Return the init_time of the forecast that is the background of an hour, None where it is an analysis."""
+        """Return the init_time of the forecast that is the background of an hour, None if that is an analysis."""
         ages = self.archive.background_ages_hours
         return None if ages is None else run_serving(time, ages)
 
@@ -157,7 +153,7 @@ def _years(first: date, last: date) -> tuple[Span, ...]:
 
 
 def rehearsal() -> DataRecipe:
-    """Six simulated days, and one held out: for tests and for a first try of every command."""
+    """Six simulated days and one held out: for tests and for a first try of every command."""
     return DataRecipe(
         name="rehearsal",
         archive=Simulated(),
@@ -167,22 +163,22 @@ def rehearsal() -> DataRecipe:
 
 
 def demo() -> DataRecipe:
-    """4,032 simulated hours: the 1st to 7th of every month of two years; another year held out, two days a month."""
+    """4,032 simulated hours: the 1st to 7th of every month of two years; held out: two days a month of another year."""
     weeks = [Span(first=date(y, m, 1), last=date(y, m, 7)) for y in (2022, 2023) for m in range(1, 13)]
     pairs = [Span(first=date(2024, m, 15), last=date(2024, m, 16)) for m in range(1, 13)]
     return DataRecipe(name="demo", archive=Simulated(), training=tuple(weeks), held_out=tuple(pairs))
 
 
 def demo_tuned() -> DataRecipe:
-    """The same hours with the simulated global model's forecasts as background: what the demo is tuned on."""
+    """The hours of `demo` with the simulated global model's forecasts as background: the demo is tuned on these."""
     forecasts = Simulated(background_ages_hours=AS_OPERATIONS_SEE)
     return demo().model_copy(update={"name": "demo_tuned", "archive": forecasts, "background_step_hours": 1})
 
 
 def acceptance() -> DataRecipe:
-    """Three held-out days on end in each season of a year that the demo has not seen: for runs of 48 hours.
+    """Three consecutive held-out days, in all seasons of a year that the demo has not seen: for runs of 48 hours.
 
-    Analyses drive them, so that what rain goes wrong is the model's own.
+    They are driven by analyses, so that errors of rain are the model's own.
     """
     threes = [Span(first=date(2025, m, 10), last=date(2025, m, 12)) for m in (1, 3, 4, 5, 6, 8, 9, 11)]
     none = Span(first=date(2024, 12, 31), last=date(2024, 12, 31))
@@ -190,7 +186,7 @@ def acceptance() -> DataRecipe:
 
 
 def surface_1y() -> DataRecipe:
-    """A year of RWRP, QPEPRE and ERA5 at the surface; the year after it held out."""
+    """A year of RWRP, QPEPRE and ERA5 at the surface, with the following year held out."""
     return DataRecipe(
         name="surface_1y",
         archive=Providers(),
@@ -200,13 +196,13 @@ def surface_1y() -> DataRecipe:
 
 
 def surface_2y5() -> DataRecipe:
-    """The whole archive before 2022 at the surface, 2022 held out."""
+    """The whole archive before 2022 at the surface, with 2022 held out."""
     training = _years(date(2019, 8, 1), date(2021, 12, 31))
     return surface_1y().model_copy(update={"name": "surface_2y5", "training": training})
 
 
 def upper_2y5() -> DataRecipe:
-    """As surface_2y5, with RWRP's upper air."""
+    """Like surface_2y5, with RWRP's upper air."""
     more = {"name": "upper_2y5", "state_set": "upper", "background_set": "background26"}
     return surface_2y5().model_copy(update=more)
 
@@ -214,11 +210,11 @@ def upper_2y5() -> DataRecipe:
 RECIPES: Mapping[str, Callable[[], DataRecipe]] = {
     recipe.__name__: recipe for recipe in (rehearsal, demo, demo_tuned, acceptance, surface_1y, surface_2y5, upper_2y5)
 }
-"""Every named recipe."""
+"""Every recipe, by name."""
 
 
 def named(recipe: str) -> DataRecipe:
-    """Return the recipe of a name. Raises ValueError where there is none."""
+    """Return the recipe of this name. Raises ValueError for an unknown name."""
     if recipe not in RECIPES:
         raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
     return RECIPES[recipe]()

@@ -25,15 +25,15 @@ from stormcast_tw.training_data.recipe import run_serving
 from stormcast_tw.variables import VariableSet
 
 BACKGROUND_DEGREES = 0.25
-"""Of ERA5 and of every global model that drives us."""
+"""Grid spacing of ERA5 and of every global model that drives us."""
 
 
 @dataclass(frozen=True)
 class SimulatedArchive:
-    """Every hour of the world of a seed. Rain is known everywhere, and counts as observed where the radars look.
+    """Every hour of the world of a seed. Rain is known everywhere, and counts as observed within range of the radars.
 
-    The background is the truth as a global model would resolve it; with `background_ages_hours`, the simulated global
-    model's forecasts. Raises ValueError for a state set other than the surface's: the simulated truth has no upper air.
+    The background is the truth as a global model would resolve it or, with `background_ages_hours`, the simulated
+    global model's forecasts. Raises ValueError for a state set beyond the surface, as the truth has no upper air.
     """
 
     seed: int
@@ -52,14 +52,14 @@ class SimulatedArchive:
         return f"simulated world, seed {self.seed}{driven}"
 
     def km_scale(self, times: Sequence[datetime]) -> dict[datetime, KmScale | Refusal]:  # noqa: D102
-        looks = geography.radar_coverage(*self.grid.latlon())
-        rain_source = np.where(looks, RAIN_QPESUMS, RAIN_RWRP).astype(np.int8)
-        terrain, world, found = self.ground(times[0])["orog"], World(self.seed), dict[datetime, KmScale | Refusal]()
+        covered = geography.radar_coverage(*self.grid.latlon())
+        rain_source = np.where(covered, RAIN_QPESUMS, RAIN_RWRP).astype(np.int8)
+        terrain, world, states = self.ground(times[0])["orog"], World(self.seed), dict[datetime, KmScale | Refusal]()
         for time in times:
             fields = on_grid(world.box(time), self.grid)
             values = np.stack([fields[v] for v in self.state_set.ids])
-            found[time] = KmScale(values, rain_source, terrain, (), True, self.describe(), self.describe())
-        return found
+            states[time] = KmScale(values, rain_source, terrain, (), True, self.describe(), self.describe())
+        return states
 
     def large_scale(self, times: Sequence[datetime]) -> dict[datetime, LargeScale | Refusal]:  # noqa: D102
         grid, world, ids = around(self.grid), World(self.seed), self.background_set.ids
@@ -83,7 +83,7 @@ class SimulatedArchive:
 def _forecasts(
     world: World, run: datetime, times: Sequence[datetime], ids: Sequence[str], grid: Grid
 ) -> dict[datetime, FloatArray]:
-    """Return the fields (variable, y, x) of a run of the simulated global model, linear between its steps in time."""
+    """Return fields (variable, y, x) of a run of the simulated global model, linear in time between its steps."""
     rows = np.rint((global_ai.NORTH - grid.y) / global_ai.STEP).astype(int)
     columns = np.rint((grid.x - global_ai.WEST) / global_ai.STEP).astype(int)
     leads = bracketing_leads(run, times, STEP_HOURS)
@@ -96,7 +96,7 @@ def _forecasts(
 
 
 def around(grid: Grid) -> Grid:
-    """Return the smallest grid on whole quarters of a degree that covers a grid with a cell to spare."""
+    """Return the smallest grid on whole quarter degrees that covers `grid` with a margin of at least one cell."""
     latitude, longitude = grid.latlon()
     ends: list[float | int] = []
     for axis in (latitude, longitude):

@@ -1,7 +1,7 @@
-"""Where the parts of a training dataset are made: Dask, on this machine, on any scheduler, or through SLURM.
+"""Where the parts of a training dataset are made: by Dask, on this machine, on any scheduler, or through SLURM.
 
-Dask sends a function and a part to a worker, starts workers that died again, and brings the answers back. What a worker
-may use is bounded by its `memory_gib`: Dask ends one that takes more, and a part that this befalls again is refused.
+Dask sends a function and a part to a worker, restarts workers that died, and returns the answers. A worker's memory is
+limited by `memory_gib`: Dask ends a worker that exceeds it, and a part whose workers are ended twice is refused.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 MEMORY_GIB = 2.0
-"""Making days of the surface set takes at most 0.5 GiB, files of 450 x 450 points and libraries included
-(benchmarks/training_data.py); of the upper set 0.9 GiB, before the reading of its files."""
+"""Making days of the surface set takes at most 0.5 GiB, including files of 450 x 450 points and libraries
+(benchmarks/training_data.py); the upper set takes 0.9 GiB, not counting the reading of its files."""
 RETRIES = 2
-"""Times that a part is tried again after an error; a file that is not there or is wrong is no error but an answer."""
+"""Retries of a part after an error; a missing or wrong file is not an error but an answer."""
 START_SECONDS = 300.0
-"""A worker imports for ten seconds on a busy machine; a SLURM job may have to wait for a place."""
+"""Imports take a worker ten seconds on a busy machine; a SLURM job may have to wait in the queue."""
 
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": 1,
@@ -36,18 +36,18 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": 32 << 20,
     "MALLOC_TRIM_THRESHOLD_": 256 << 20,
 }
-"""Of a worker. Dask's own MALLOC_TRIM_THRESHOLD_ of 64 KiB gives every array back to the system at once: making a day
-then takes 3.5 times the CPU time (measured)."""
+"""Environment of a worker. Dask's own MALLOC_TRIM_THRESHOLD_ of 64 KiB returns every array to the system at once, and
+making a day then takes 3.5 times the CPU time (measured)."""
 WORKERS_OF_A_SCHEDULER = 64
 _PAGE = "127.0.0.1:0"
-"""Dask's own page, at any free port of this machine."""
+"""Address of Dask's dashboard: any free port of this machine."""
 _DEATHS_FORGIVEN = 1
-"""Ends of its worker that a part survives: one may be chance, two are the part."""
+"""Deaths of its worker that a part is allowed: one may be chance, with two the part is to blame."""
 _NANNY = "distributed.nanny.pre-spawn-environ"
 
 
 class Local(Frozen):
-    """Processes of this machine, one thread each."""
+    """Processes on this machine, one thread each."""
 
     kind: Literal["local"] = "local"
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
@@ -55,9 +55,9 @@ class Local(Frozen):
 
 
 class Scheduler(Frozen):
-    """A Dask scheduler that somebody else runs, with workers of its own: tcp://host:8786.
+    """A Dask scheduler run by somebody else, with workers of its own: tcp://host:8786.
 
-    Its workers need this package, the STORMCAST_TW_ settings, and both roots within reach.
+    Its workers need this package, the STORMCAST_TW_ settings, and access to both roots.
     """
 
     kind: Literal["scheduler"] = "scheduler"
@@ -65,7 +65,7 @@ class Scheduler(Frozen):
 
 
 class Slurm(Frozen):
-    """Jobs of a SLURM cluster, by dask-jobqueue; the scheduler runs here, where the jobs must reach it."""
+    """Jobs on a SLURM cluster, through dask-jobqueue; the scheduler runs here, where the jobs must reach it."""
 
     kind: Literal["slurm"] = "slurm"
     jobs: int = Field(ge=1)
@@ -76,7 +76,7 @@ class Slurm(Frozen):
     account: str | None = None
     host: str | None = Field(default=None, description="address of this machine that the jobs can reach")
     directives: tuple[str, ...] = ()
-    """More #SBATCH lines, e.g. `--qos=low`."""
+    """Additional #SBATCH lines, e.g. `--qos=low`."""
     log_directory: str = "slurm-logs"
 
 
@@ -84,7 +84,7 @@ Engine = Annotated[Local | Scheduler | Slurm, Field(discriminator="kind")]
 
 
 def workers_of(engine: Local | Scheduler | Slurm) -> int:
-    """Return how many workers there will be; of a scheduler, whose workers come and go, a guess."""
+    """Return the number of workers; for a scheduler, whose workers come and go, a guess."""
     if isinstance(engine, Scheduler):
         return WORKERS_OF_A_SCHEDULER
     return engine.workers if isinstance(engine, Local) else engine.jobs * engine.workers_per_job
@@ -96,9 +96,9 @@ def run_parts(
     parts: Sequence[Item],
     done: Callable[[Answer], None],
 ) -> None:
-    """Call `make` for every part somewhere, and `done` here with each answer, in the order in which they come.
+    """Call `make` for every part on some worker, and `done` here with each answer, in order of arrival.
 
-    Raises what `make` raised, and Refused for a part whose workers keep dying; the rest is then given up.
+    Raises what `make` raised, and Refused for a part whose workers keep dying; the remaining parts are then cancelled.
     """
     if not parts:
         return
@@ -123,10 +123,10 @@ def run_parts(
 
 @contextmanager
 def _client(engine: Local | Scheduler | Slurm) -> Iterator[Any]:
-    """Yield a client; what was started for it ends with it."""
+    """Yield a client; whatever was started for it is stopped at the end."""
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # its comings and goings would fill a flow's log
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # its routine messages would fill a flow's log
     with ExitStack() as stack:
         where = _START[engine.kind](engine, stack)
         client: Any = Client(where, timeout=START_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]

@@ -1,1 +1,1 @@
-"""Is it any good? Scores that are sums, baselines, intervals and the scorecard."""
+"""How good are the forecasts? Additive scores, baselines, confidence intervals and the scorecard."""

@@ -1,7 +1,7 @@
-"""The choice between two packages as a document: what decides is written down before the numbers.
+"""The choice between two packages, as a document: the rule that decides is fixed before the numbers are known.
 
 Both are scored on the same cycles against the same truth; a difference counts only where the block bootstrap over these
-cycles excludes chance (intervals.gain). All leads are added up, over the whole domain.
+cycles excludes chance (intervals.gain). Scores are over all leads and the whole domain.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput, NotReady, Refused
 from stormcast_tw.inputs.readiness import ROWS
 from stormcast_tw.plan import Frozen
+from stormcast_tw.publication.catalogue import Published
 from stormcast_tw.sources.base import Source
 from stormcast_tw.storage.store import Artifact
 from stormcast_tw.variables import VariableSet
@@ -28,14 +29,14 @@ from stormcast_tw.verification.systems.pairs import FORECAST
 Winner = Literal["A", "B"]
 
 HAZARDS = tuple(e.name for e in EVENTS if e.quantity != "tp01" or e.threshold >= 10.0)
-"""Events that warnings are about: 10 mm in an hour and more, heavy 3-hour rain, Beaufort 6 and more, heat and cold."""
+"""Events that warnings are about: at least 10 mm in an hour, heavy 3-hour rain, Beaufort 6 or more, heat and cold."""
 NEIGHBOURHOOD = 11
-"""Side of the windows of the fractions skill score, points: 22 km, about a township."""
+"""Side of the windows of the fractions skill score in points: 22 km, about a township."""
 CALIBRATED = ("t2m", "wind", "tp01")
 FEWEST_DAYS = 10
-"""Days in common below which nothing is decided by scores: intervals from a handful of days are too narrow."""
+"""Fewest common days for a decision by scores: intervals from a handful of days are too narrow."""
 CHEAPER = 0.9
-"""Share of the other's seconds a member-hour below which a package is cheaper: machines differ by less than 10 %."""
+"""Share of the other's seconds per member-hour below which a package is cheaper: machines differ by less than 10 %."""
 
 RULE = (
     "A package that no live global model can drive is out.",
@@ -47,11 +48,11 @@ RULE = (
     "If they are even: who needs less than 90 % of the other's seconds a member-hour.",
     "Else A stays: a change needs a reason.",
 )
-"""In this order; the first that decides, decides."""
+"""Applied in this order; the first that distinguishes the packages decides."""
 
 
 class Side(Frozen):
-    """What a package is and costs: `drivers` says for every live global model what of the background it lacks."""
+    """What a package is and costs; `drivers` gives, for every live global model, what it lacks of the background."""
 
     name: str
     version: str
@@ -59,9 +60,9 @@ class Side(Frozen):
     trained: bool
     members: int
     seconds_per_member_hour: float | None
-    """Median over the runs compared; None where their manifests do not say."""
+    """Median over the runs compared; None if their manifests do not give it."""
     drivers: dict[str, str]
-    """Global model -> empty if it can drive the package, else why not."""
+    """Global model -> empty if it can drive the package, otherwise why not."""
 
     @property
     def driven_by(self) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class Side(Frozen):
 
 
 class Row(Frozen):
-    """One comparison: the score of A and of B, and how much better B is, with its interval."""
+    """One comparison: the scores of A and B, and how much better B is, with its interval."""
 
     about: Literal["hazards", "calibration", "accuracy"]
     score: str
@@ -81,7 +82,7 @@ class Row(Frozen):
     low: float | None
     high: float | None
     winner: Winner | None
-    """None where the difference is not real, or where there was nothing to score."""
+    """None if the difference is not real, or if there was nothing to score."""
 
 
 class Comparison(Frozen):
@@ -99,45 +100,46 @@ class Comparison(Frozen):
 
 
 def drivers(background: VariableSet, providers: Mapping[str, Source]) -> dict[str, str]:
-    """Return for every global model of readiness why it cannot drive a package; empty where it can.
+    """Return, for every global model in readiness.ROWS, why it cannot drive a package; empty if it can.
 
-    A source refuses a variable that it does not have before it looks for a file, and says NotReady where only the file
-    is absent. A model without settings of its own is left out.
+    A source refuses a variable that it lacks before it looks for a file, and raises NotReady if only the file is
+    absent. A model without settings of its own is left out.
     """
     init_time = datetime(2026, 1, 1, tzinfo=UTC)
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for row in ROWS:
         if row.input != "background" or row.provider not in providers:
             continue
         try:
             providers[row.provider].find((init_time + hours(12),), background, init_time)
-            found[row.provider] = ""
+            reasons[row.provider] = ""
         except NotReady:
-            found[row.provider] = ""
+            reasons[row.provider] = ""
         except BadInput as error:
-            found[row.provider] = str(error)
-    return found
+            reasons[row.provider] = str(error)
+    return reasons
 
 
 def cost(runs: Sequence[Artifact]) -> float | None:
-    """Return the median seconds a member-hour that the manifests of these runs say; None where none does."""
-    said = [run.details["seconds_per_member_hour"] for run in runs if "seconds_per_member_hour" in run.details]
-    return float(np.median(said)) if said else None
+    """Return the median seconds per member-hour in the manifests of these runs; None if none gives it."""
+    costs = (Published.of(run).seconds_per_member_hour for run in runs)
+    seconds = [cost for cost in costs if cost is not None]
+    return float(np.median(seconds)) if seconds else None
 
 
 def side_by_side(of_a: Mapping[str, xr.Dataset], of_b: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """Return the statistics of the cycles that both have, with two systems, A and B. Raises Refused for none."""
+    """Return the statistics of the common cycles, with two systems, A and B. Raises Refused if there are none."""
     common = [cycle for cycle in of_a if cycle in of_b]
     if not common:
         raise Refused(f"compare: the packages have no scored cycle in common ({len(of_a)} and {len(of_b)} cycles)")
-    found = {}
+    paired = {}
     for cycle in common:
         sides = (("A", of_a[cycle]), ("B", of_b[cycle]))
-        named = [one.sel(system=[FORECAST]).assign_coords(system=[name]) for name, one in sides]
-        found[cycle] = xr.concat(
+        named = [sums.sel(system=[FORECAST]).assign_coords(system=[name]) for name, sums in sides]
+        paired[cycle] = xr.concat(
             named, "system", data_vars="minimal", coords="minimal", compat="override", join="outer", fill_value=0
         )
-    return found
+    return paired
 
 
 def compare(
@@ -159,12 +161,12 @@ _QUESTIONS: tuple[tuple[Literal["hazards", "calibration", "accuracy"], str, str,
     ("calibration", "spread_error", "variable", CALIBRATED),
     ("accuracy", "crps", "variable", CALIBRATED),
 )
-"""What is asked: about what, which score, along which dimension, of what."""
+"""The comparisons: their heading, the score, its dimension, and the entries along that dimension."""
 
 
 def _rows(cycles: Sequence[xr.Dataset], seed: int) -> list[Row]:
     values = scores(total(cycles))
-    found = []
+    rows = []
     for about, score, dim, wanted in _QUESTIONS:
         chosen: dict[str, object] = {"product": "point", "window": NEIGHBOURHOOD} if score == "fss" else {}
         ours = values[score].sel(chosen)
@@ -176,10 +178,10 @@ def _rows(cycles: Sequence[xr.Dataset], seed: int) -> list[Row]:
             winner: Winner | None = None
             if low is not None and high is not None:
                 winner = "B" if low > 0 else "A" if high < 0 else None
-            found.append(
+            rows.append(
                 Row(about=about, score=score, what=what, a=a, b=b, gain=size, low=low, high=high, winner=winner)
             )
-    return found
+    return rows
 
 
 def _number(value: xr.DataArray) -> float | None:
@@ -188,7 +190,7 @@ def _number(value: xr.DataArray) -> float | None:
 
 
 def _decide(a: Side, b: Side, rows: Sequence[Row], days: int) -> tuple[Winner, str]:
-    """Return the winner by RULE, and the sentence that decided."""
+    """Return the winner by RULE, and the sentence that says why."""
     sides: dict[Winner, Side] = {"A": a, "B": b}
     drivable = [name for name, side in sides.items() if side.driven_by]
     if len(drivable) == 1:
@@ -200,15 +202,15 @@ def _decide(a: Side, b: Side, rows: Sequence[Row], days: int) -> tuple[Winner, s
         if wins["A"] != wins["B"]:
             best: Winner = "A" if wins["A"] > wins["B"] else "B"
             return best, f"{about}: {wins['A']} real differences for A, {wins['B']} for B"
-    one, other = a.seconds_per_member_hour, b.seconds_per_member_hour
-    if one is not None and other is not None and min(one, other) < CHEAPER * max(one, other):
-        cheaper: Winner = "A" if one < other else "B"
-        return cheaper, f"cost: {min(one, other):.2f} against {max(one, other):.2f} s a member-hour, else even"
+    of_a, of_b = a.seconds_per_member_hour, b.seconds_per_member_hour
+    if of_a is not None and of_b is not None and min(of_a, of_b) < CHEAPER * max(of_a, of_b):
+        cheaper: Winner = "A" if of_a < of_b else "B"
+        return cheaper, f"cost: {min(of_a, of_b):.2f} against {max(of_a, of_b):.2f} s a member-hour, else even"
     return "A", "nothing tells them apart"
 
 
 def markdown(found: Comparison) -> str:
-    """Return the document for people: the rule, the verdict, the numbers."""
+    """Return the document for people: the rule, the verdict and the numbers."""
     first, last = min(found.cycles), max(found.cycles)
     lines = [
         f"# {found.a.name} {found.a.version} or {found.b.name} {found.b.version}",
@@ -231,7 +233,9 @@ def markdown(found: Comparison) -> str:
     ]
     for about in ("hazards", "calibration", "accuracy"):
         lines += [f"## {about.capitalize()}", "", *_table([row for row in found.rows if row.about == about]), ""]
-    lines.append("Gain is how much better B is; 95 % interval by block bootstrap over cycles. - is: never happened.")
+    lines.append(
+        "Gain is how much better B is; 95 % interval by block bootstrap over cycles. A dash: it never happened."
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,8 @@
-"""Is the system getting worse? A rolling skill against the band of what it was before.
+"""Is the system getting worse? A rolling skill, compared with the band of its earlier values.
 
 The skill of a variable is 1 - CRPS / CRPS of persistence, both summed over all leads and points of the newest week: a
 ratio, so that quiet and violent weeks can be compared. The band is mean - 3 standard deviations of the same skill of
-weeks drawn from the four weeks before, in blocks of a day (moving block bootstrap). Below it the skill has dropped.
+weeks drawn from the four weeks before, in blocks of a day (moving block bootstrap). Below the band, skill has dropped.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Floats = npt.NDArray[np.float64]
 
 RECENT, BEFORE = timedelta(days=7), timedelta(days=28)
 WIDTH = 3.0
-"""Standard deviations: were weeks normal, one in 740 would be below by chance."""
+"""Half-width of the band in standard deviations: of normally distributed weeks, one in 740 is below by chance."""
 BLOCK = 4
-"""Cycles drawn together, a day: errors of one day share their weather."""
+"""Cycles that are drawn together, a day: errors of one day share their weather."""
 RESAMPLES = 1000
 FEWEST_RECENT, FEWEST_BEFORE = 14, 56
-"""Half of the cycles of each period; with fewer nothing is said."""
+"""Half of the cycles of each period; with fewer there is no verdict."""
 REFERENCE = "persistence"
 JUDGED = ("t2m", "wind", "tp01")
 _ATTEMPTS = 20
 
 
 class Skill(Frozen):
-    """The skill of a variable in the newest week, and the mean and standard deviation of weeks before."""
+    """The skill of a variable in the newest week, and its mean and standard deviation over earlier weeks."""
 
     variable: str
     until: AwareDatetime
@@ -44,7 +44,7 @@ class Skill(Frozen):
     mean: float
     std: float
     cycles: tuple[int, int]
-    """How many were in the newest week, and in the four before."""
+    """Number of cycles in the newest week, and in the four weeks before."""
 
     @property
     def lowest(self) -> float:
@@ -67,7 +67,7 @@ class Skill(Frozen):
 
 
 def rolling_skill(cycles: Sequence[xr.Dataset], seed: int = 0) -> tuple[Skill, ...]:
-    """Return the skill of each variable of JUDGED from statistics of single cycles; () while there are too few."""
+    """Return the skill of each variable of JUDGED from statistics of single cycles; () if there are too few."""
     ordered = sorted((c for c in cycles if REFERENCE in c["system"].values), key=lambda c: c["init_time"].values)
     if not ordered:
         return ()
@@ -79,19 +79,19 @@ def rolling_skill(cycles: Sequence[xr.Dataset], seed: int = 0) -> tuple[Skill, .
         return ()
     until = datetime.fromisoformat(f"{np.datetime_as_string(last, 's')}+00:00")
     rng, of_week, of_before = np.random.default_rng(seed), _sums(recent), _sums(before)
-    found = []
+    skills = []
     for number, variable in enumerate(JUDGED):
         mean, std = band(of_before[:, number], len(recent), rng)
         week = float(_ratio(of_week[:, number].sum(axis=0)))
         counts = (len(recent), len(before))
-        found.append(Skill(variable=variable, until=until, recent=week, mean=mean, std=std, cycles=counts))
-    return tuple(found)
+        skills.append(Skill(variable=variable, until=until, recent=week, mean=mean, std=std, cycles=counts))
+    return tuple(skills)
 
 
 def band(sums: Floats, count: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Return mean and standard deviation of the skill of `count` cycles like those of `sums` (cycle, 2).
+    """Return the mean and standard deviation of the skill over `count` cycles drawn from `sums` (cycle, 2).
 
-    `sums` are the CRPS of forecast and reference of consecutive cycles; they are drawn in circular blocks of a day.
+    `sums` are the CRPS of forecast and reference for consecutive cycles; they are drawn in circular blocks of a day.
     """
     starts = rng.integers(0, len(sums), (RESAMPLES, -(-count // BLOCK)))
     places = (starts[:, :, None] + np.arange(BLOCK)).reshape(RESAMPLES, -1)[:, :count] % len(sums)
@@ -105,8 +105,8 @@ def _sums(cycles: Sequence[xr.Dataset]) -> Floats:
     for cycle in cycles:
         both = cycle[["crps", "count"]].sel(system=[FORECAST, REFERENCE], variable=list(JUDGED), region="all")
         both = both.transpose("variable", "system", "lead_time")
-        there = (both["count"].values > 0).all(axis=1, keepdims=True)
-        rows.append(np.where(there, both["crps"].values, 0.0).sum(axis=-1))
+        in_both = (both["count"].values > 0).all(axis=1, keepdims=True)
+        rows.append(np.where(in_both, both["crps"].values, 0.0).sum(axis=-1))
     return np.array(rows)
 
 
@@ -116,9 +116,10 @@ def _ratio(sums: Floats) -> Floats:
 
 
 def note_changes(store: Store, path: str, skills: Sequence[Skill]) -> list[Skill]:
-    """Remember below `path` which variables have dropped; return those that have since the last call.
+    """Record at `path` which variables have dropped; return those that have dropped since the last call.
 
-    A drop is returned once; it can be again after the skill was back in its band. Of two processes, one is told.
+    A drop is returned once, and again only after the skill has been back in its band. Of two concurrent processes only
+    one gets it.
     """
     now = {skill.variable: skill.dropped for skill in skills}
     for _ in range(_ATTEMPTS):

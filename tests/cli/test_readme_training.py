@@ -9,8 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SECTION = "## From an archive to a package"
+HANGING_SECONDS = 1800.0
+"""What has not ended after so long hangs, even on a busy machine."""
 
 
 def commands() -> list[str]:
@@ -20,19 +24,20 @@ def commands() -> list[str]:
     return block[1].splitlines()
 
 
-def test_an_archive_becomes_a_package_that_forecasts(tmp_path: Path):
+@pytest.mark.timeout(4 * HANGING_SECONDS)
+def test_an_archive_becomes_a_package_that_forecasts(tmp_path: Path, prefect_server: str):
     roots = {f"STORMCAST_TW_{name}_ROOT": str(tmp_path / name.lower()) for name in ("INPUTS", "WORK", "PUBLISHED")}
     environment = os.environ | roots | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "STORMCAST_TW_PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": prefect_server,
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     written = commands()
     assert [words.split()[-1 if "=" in words else 1] for words in written[:3]] == ["simulate", "prepare", "train"]
     for command in written:
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False
-        )
+        how = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "timeout": HANGING_SECONDS}
+        done = subprocess.run(command, shell=True, check=False, **how)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "distributed." not in done.stderr + done.stdout, "Dask's own log"
     package = tmp_path / "runs/rehearsal/package"

@@ -1,27 +1,39 @@
-"""One temporary Prefect server for all flow tests, and the simulated inputs of one cycle."""
+"""A Prefect server for all flow tests, the simulated inputs of one cycle, and rollouts without a child process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
+import tasks.rollout
+from stormcast_tw.forecast.rollout import Job, Progress, carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.cycle import simulate_cycle
+from stormcast_tw.storage.store import Artifact
 from tests.conftest import CYCLE
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prefect_server():
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+def on_one_server(prefect_server: str) -> None:
+    """Every flow here says what it does to the server of this test process."""
+
+
+@pytest.fixture
+def rollout_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rollouts in this process, for tests whose subject is not the child; test_operations keeps the child."""
+
+    def run_here(job: Job, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
+        return carry_out(job, report)
+
+    monkeypatch.setattr(tasks.rollout, "run_in_child", run_here)
 
 
 @pytest.fixture(scope="session")
 def simulated_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("inputs")
-    simulate_cycle(CYCLE, str(root), lead_hours=12)
+    simulate_cycle(CYCLE, str(root), lead_hours=6)
     return root
 
 

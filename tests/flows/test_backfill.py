@@ -15,6 +15,8 @@ from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
 
+pytestmark = pytest.mark.usefixtures("rollout_here")
+
 FIRST, MISSING, LAST = "20260610T18Z", "20260611T00Z", str(CYCLE)
 REQUEST = {"start": FIRST, "end": LAST, "lead_hours": 1, "members": 1, "now": NOW}
 

@@ -12,6 +12,8 @@ from stormcast_tw.cli.__main__ import main
 from tests.conftest import CYCLE
 from tests.flows.bad_inputs import KINDS, ROWS
 
+pytestmark = pytest.mark.usefixtures("rollout_here")
+
 
 def forecast(monkeypatch: pytest.MonkeyPatch, cycle: str = str(CYCLE)) -> int:
     arguments = ["forecast", "--cycle", cycle, "--lead-hours", "1", "--members", "1", "--no-wait"]

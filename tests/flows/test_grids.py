@@ -18,6 +18,8 @@ from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
 
+pytestmark = pytest.mark.usefixtures("rollout_here")
+
 NORTH_LAMBERT = Grid.from_axes(
     "NORTH_LAMBERT_3KM",
     np.arange(48) * 3000.0,

@@ -10,7 +10,8 @@ from flows.operations import operations
 from stormcast_tw.errors import NotReady, Refused
 from stormcast_tw.inputs.fetch import fetch
 from stormcast_tw.inputs.prepare import plan_inputs, prepare
-from stormcast_tw.inputs.readiness import Need, look
+from stormcast_tw.inputs.readiness import look
+from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
@@ -61,12 +62,12 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
 def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Dataset:
     """What a forecast starts from, without the model."""
     sources = all_sources(settings(), package.grid)
-    found = look(Need(CYCLE, 1, package.background_set), sources)
-    about = settings().package, package.description
-    state = fetch(work, found, ("state", "rain", "model_rain"), sources, *about, "demo", NOW)
-    background = fetch(work, found, ("background",), sources, *about, "demo", NOW)
-    plan = plan_inputs((state, background), "demo", CYCLE, package.description, 1)
-    artifact = prepare(work, plan, found, (state, background), *about, NOW)
+    request = Request(CYCLE, 1, "demo", settings().package, package.description, NOW)
+    found = look(request.need, sources)
+    state = fetch(work, request, found, ("state", "rain", "model_rain"), sources)
+    background = fetch(work, request, found, ("background",), sources)
+    plan = plan_inputs(request, (state, background))
+    artifact = prepare(work, request, plan, found, (state, background))
     assert artifact.simulated
     assert artifact.parents == (state.uri, background.uri)
     return work.open(artifact, "state").load()

@@ -26,7 +26,7 @@ from tests.training_data.archives import FIRST, TINY
 RECIPE = DataRecipe(
     name="flow",
     archive=Simulated(seed=6),
-    grid=TINY.describe(),
+    grid=TINY,
     training=(Span(first=FIRST, last=FIRST + timedelta(days=2)),),
 )
 

@@ -26,6 +26,8 @@ from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.storage.store import Artifact, Store
 from tests.conftest import CYCLE, NOW, SMALL
 
+pytestmark = pytest.mark.usefixtures("rollout_here")
+
 DEADLINE = CYCLE.init_time + OPERATIONS.deadline
 
 
@@ -81,7 +83,7 @@ def test_inputs_that_never_come_are_missing_at_the_deadline(inputs: Path, tmp_pa
         path.unlink()
     with pytest.raises(NotReady, match=r"20260611T06Z: background \(.*EC-pangu_2026061100-6.grb: not there yet"):
         run(now=DEADLINE - timedelta(seconds=6))
-    assert 6 <= (datetime.now().astimezone() - started).total_seconds() < 60
+    assert (datetime.now().astimezone() - started).total_seconds() >= 6, "it waited"
     said = events("inputs.missing", started)
     assert [event["resource"]["prefect.resource.id"] for event in said] == ["stormcast.cycle.20260611T06Z"]
     assert said[0]["resource"]["stormcast.news"] == "true"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from stormcast_tw.model.network import Architecture, Channels, build, for_inference
+from stormcast_tw.model.description import Architecture, Channels
+from stormcast_tw.model.network import build, for_inference
 
 SIZE = Architecture(model_channels=16, channel_mult=(1, 2), num_blocks=1)
 CHANNELS = Channels(state=1, condition=2)

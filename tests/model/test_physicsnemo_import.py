@@ -10,7 +10,8 @@ import hashlib, sys
 {first}
 import torch
 from stormcast_tw.model import physicsnemo_import
-from stormcast_tw.model.network import Architecture, Channels, build, for_inference
+from stormcast_tw.model.description import Architecture, Channels
+from stormcast_tw.model.network import build, for_inference
 torch.manual_seed(3)
 torch.set_num_threads(1)
 size = Architecture(model_channels=16, channel_mult=(1, 2), num_blocks=1, attn_resolutions=(8,))

@@ -9,9 +9,10 @@ import scipy.fft
 import torch
 
 from stormcast_tw.errors import BadInput, BadPackage
+from stormcast_tw.model.description import WidestWaves
 from stormcast_tw.model.network import fold, unfold
 from stormcast_tw.model.noise import standard_normal
-from stormcast_tw.model.package import ModelPackage, WidestWaves
+from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.sampler import sample
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast, shapiro

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -180,18 +179,9 @@ def test_the_fast_parser_is_exact(found: list[int], decimals: int):
     assert negatives == sum(number < 0 for number in found)
 
 
-def test_it_is_several_times_faster_than_loadtxt(rows):
-    """Twelve times where memory is at hand, eight where it is not; the bound leaves room for a busy machine."""
+def test_it_reads_what_loadtxt_reads(rows):
     data = as_text(rows)
-    ours, numpys = [], []
-    for _ in range(5):
-        start = time.process_time()
-        decode(data, "f")
-        middle = time.process_time()
-        np.loadtxt(io.BytesIO(data))
-        ours.append(middle - start)
-        numpys.append(time.process_time() - middle)
-    assert min(numpys) / min(ours) > 4
+    np.testing.assert_array_equal(values(data).ravel(), np.loadtxt(io.BytesIO(data))[:, 3])
 
 
 def change(rows: list[str], number: int, row: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,10 +33,8 @@ def test_ten_thousand_files_do_not_slow_find(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "scandir", lambda *_: listed.append(1))
     monkeypatch.setattr(os, "listdir", lambda *_: listed.append(1))
     here = Folder(str(tmp_path))
-    start = time.perf_counter()
     for source in (Qpesums(here), Qpepre(Folder(str(crowd)), "utc", "end"), OpenData(here, kept=here)):
         for _ in range(100):
             (file,) = source.find((T,), variable_set("rain", "tp01")).files
         assert "20260611" in file.address
-    assert time.perf_counter() - start < 2.0
     assert not listed

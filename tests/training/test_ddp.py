@@ -66,7 +66,7 @@ def test_two_processes_equal_one_of_the_same_batch(data: TrainingData, tmp_path:
 
 def test_one_process_is_a_team():
     team = Team(0, 1, torch.device("cpu"))
-    assert team.leads
+    assert team.is_main
     assert team.total(torch.tensor([1.5, 2.0])).tolist() == [1.5, 2.0]
     assert team.any(True)
     assert not team.any(False)

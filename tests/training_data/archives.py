@@ -53,7 +53,7 @@ def recipe(training: int = 2, held_out: int = 1, **more: object) -> DataRecipe:
     """Training days from FIRST on, then held-out days, on TINY; the archive's description is not used."""
     out = (days(held_out, FIRST + timedelta(days=training)),) if held_out else ()
     chosen: dict[str, object] = {"archive": Simulated(seed=1), "training": (days(training),), "held_out": out}
-    return DataRecipe(name="tiny", grid=TINY.describe(), **(chosen | more))
+    return DataRecipe(name="tiny", grid=TINY, **(chosen | more))
 
 
 @dataclass(frozen=True)

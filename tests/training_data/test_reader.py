@@ -12,7 +12,7 @@ from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
-from stormcast_tw.model.package import Scale
+from stormcast_tw.model.description import Scale
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.regrid import bilinear
 from stormcast_tw.settings import Settings

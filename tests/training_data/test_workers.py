@@ -29,7 +29,7 @@ from tests.training_data.archives import FIRST, TINY, contents
 RECIPE = DataRecipe(
     name="engines",
     archive=Simulated(seed=4),
-    grid=TINY.describe(),
+    grid=TINY,
     training=(Span(first=FIRST, last=FIRST + timedelta(days=2)),),
 )
 

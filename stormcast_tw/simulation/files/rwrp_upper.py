@@ -1,8 +1,8 @@
 """Simulated RWRP above the ground: raw `wrfout_d02` files with WRF's staggered volumes, on request.
 
 Aloft the air is what the global model sees of the same run, on its 13 pressure levels; towards the ground it merges
-into the run's own km-scale surface. Geopotential is the hydrostatic integral from the terrain upwards. Eight volumes of 34
-levels make a file of 49 MB; the surface-only files of `rwrp.encode` are unaffected.
+into the run's own km-scale surface. Geopotential is the hydrostatic integral from the terrain upwards. Eight volumes of
+34 levels make a file of 49 MB; the surface-only files of `rwrp.encode` are unaffected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the sections of the scorecard are put together from: headings, legends, grids of charts, tables."""
+"""The building blocks of the scorecard's sections: headings, legends, grids of charts, tables."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _COLOURS = 5
 
 
 def section(title: str, note: str, body: str) -> str:
-    """Return a section with its heading; nothing without a body."""
+    """Return a section with its heading; an empty string without a body."""
     return f'<section><h2>{escape(title)}</h2><p class="note">{escape(note)}</p>{body}</section>' if body else ""
 
 
 def folded(title: str, body: str, *, unfolded: bool = False) -> str:
-    """Return what the reader unfolds; nothing without a body."""
+    """Return a block that the reader can unfold; an empty string without a body."""
     how = " open" if unfolded else ""
     return f"<details{how}><summary>{escape(title)}</summary>{body}</details>" if body else ""
 
 
 def style(card: Card, system: str) -> tuple[str, int]:
-    """Return a system's CSS class and mark: a colour of its own, a dressed baseline its baseline's, dashed."""
+    """Return a system's CSS class and mark: its own colour; a dressed baseline has its baseline's colour, dashed."""
     bare = system.removesuffix(DRESSED)
     if system == card["forecast"]:
         return "s0", 0
     if bare == CEILING:
         return f"s{_CEILING_COLOUR}", _CEILING_COLOUR
-    order = dict.fromkeys(one.removesuffix(DRESSED) for one in card["members"])
-    place = 1 + [one for one in order if one not in (card["forecast"], CEILING)].index(bare) % _COLOURS
+    order = dict.fromkeys(name.removesuffix(DRESSED) for name in card["members"])
+    place = 1 + [name for name in order if name not in (card["forecast"], CEILING)].index(bare) % _COLOURS
     return f"s{place}" + (" dressed" if bare != system else ""), place
 
 
@@ -44,21 +44,22 @@ def line(card: Card, system: str, x: Numbers, y: Numbers, low: Numbers = (), hig
 
 def legend(card: Card, systems: Iterable[str]) -> str:
     """Return the legend of systems."""
-    return f'<div class="legend">{"".join(key(str(system_name(one)), *style(card, one)) for one in systems)}</div>'
+    entries = [key(str(system_name(system)), *style(card, system)) for system in systems]
+    return f'<div class="legend">{"".join(entries)}</div>'
 
 
 def grid(charts: Sequence[str]) -> str:
-    """Return charts side by side; nothing without charts."""
+    """Return charts side by side; an empty string without charts."""
     return f'<div class="charts">{"".join(charts)}</div>' if charts else ""
 
 
 def table(card: Card, rows: Mapping[str, Mapping[str, float | None]], name: Callable[[str], str]) -> str:
-    """Return a table of rows by system, the forecast's column in bold; nothing without numbers."""
+    """Return a table of rows by system, the forecast's column in bold; an empty string without numbers."""
     systems = [system for system in card["members"] if any(system in row for row in rows.values())]
     if not systems:
         return ""
     names = [system_name(system) for system in systems]
-    head = "".join(f"<th>{escape(one.zh)}<br>{escape(one.en)}</th>" for one in names)
+    head = "".join(f"<th>{escape(heading.zh)}<br>{escape(heading.en)}</th>" for heading in names)
     body = []
     for label, row in rows.items():
         classes = ["mine" if system == card["forecast"] else "other" for system in systems]

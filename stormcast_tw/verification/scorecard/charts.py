@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: no library, no script, colours by class so that light, dark and print can differ."""
+"""Small charts as inline SVG: no library, no script; colours by class, so that light, dark and print can differ."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Frame:
-    """Title and axes of a chart: labels, limits where they are fixed, a level to be marked, a diagonal.
+    """Title and axes of a chart: labels, fixed limits if any, a level to mark, a diagonal.
 
-    `x_ticks` are where x is numbered, `x_names` words for x = 0, 1, 2, ... instead; y may be `logarithmic`.
+    `x_ticks` are the numbered positions of x, `x_names` words for x = 0, 1, 2, ... instead; y may be `logarithmic`.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Frame:
 
 
 def line_chart(frame: Frame, lines: Sequence[Line]) -> str:
-    """Return a chart of lines; points without a number break them, a band is shaded, every point tells its value."""
+    """Return a chart of lines; missing numbers break them, bands are shaded, every point has its value as tooltip."""
     axes = _Axes.of(frame, lines)
     body = [axes.drawn(frame)]
     body += [_band(axes, line) for line in lines if line.low and line.high]
@@ -62,7 +62,7 @@ def line_chart(frame: Frame, lines: Sequence[Line]) -> str:
 
 
 def bar_chart(frame: Frame, heights: Numbers, style: str) -> str:
-    """Return bars side by side, from zero, numbered from 0."""
+    """Return a chart of bars from zero, side by side and numbered from 0."""
     known = [height for height in heights if height is not None]
     line = Line("", [-0.5, len(heights) - 0.5], [0.0, max([*known, frame.level or 0.0]) * 1.05], style)
     axes = _Axes.of(frame, [line])
@@ -79,7 +79,7 @@ def bar_chart(frame: Frame, heights: Numbers, style: str) -> str:
 
 
 def key(label: str, style: str, mark: int) -> str:
-    """Return an entry of a legend: a piece of line with its mark, and the label."""
+    """Return a legend entry: a piece of line with its mark, and the label."""
     drawn = f'<path class="line {style}" d="M1 8H31"/>' + _mark(16, 8, mark, style, "")
     return f'<span class="key"><svg viewBox="0 0 32 16" aria-hidden="true">{drawn}</svg>{escape(label)}</span>'
 
@@ -95,26 +95,26 @@ class _Axes:
     @classmethod
     def of(cls, frame: Frame, lines: Sequence[Line]) -> _Axes:
         xs = [float(place) for place in range(len(frame.x_names))] or [
-            x for one in lines for x in one.x if x is not None
+            x for line in lines for x in line.x if x is not None
         ]
-        ys = [y for one in lines for y in (*one.y, *one.low, *one.high) if y is not None]
+        ys = [y for line in lines for y in (*line.y, *line.low, *line.high) if y is not None]
         ys += [] if frame.level is None else [frame.level]
         if frame.logarithmic:
             ys = [math.log10(y) for y in ys if y > 0]
         return cls(*(frame.x_limits or _limits(xs)), *(frame.y_limits or _limits(ys, 0.05)), frame.logarithmic)
 
     def x(self, value: float) -> float:
-        """Pixels from the left."""
+        """Return x in pixels from the left."""
         return _LEFT + (value - self.x_from) / (self.x_to - self.x_from) * (WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
-        """Pixels from the top; what a logarithmic axis cannot show lies at its foot."""
+        """Return y in pixels from the top; values that a logarithmic axis cannot show are put at its foot."""
         if self.logarithmic:
             value = math.log10(value) if value > 0 else self.y_from
         return HEIGHT - _BOTTOM - (value - self.y_from) / (self.y_to - self.y_from) * (HEIGHT - _TOP - _BOTTOM)
 
     def y_ticks(self) -> list[float]:
-        """Return where y is numbered."""
+        """Return the values of y that are numbered."""
         if not self.logarithmic:
             return ticks(self.y_from, self.y_to)
         exponents = range(math.floor(self.y_from), math.ceil(self.y_to) + 1)

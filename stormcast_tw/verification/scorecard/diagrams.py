@@ -1,4 +1,4 @@
-"""The sections of the scorecard that are pictures of rain fields, of probabilities and of scales."""
+"""The diagram sections of the scorecard: rain neighbourhoods, calibration of probabilities, and scales."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stormcast_tw.verification.scorecard.charts import Frame, bar_chart, line_ch
 from stormcast_tw.verification.scorecard.words import COMPONENTS, VARIABLES, Card, Name, event_name
 
 FEWEST = 0.001
-"""Share of the forecasts below which a point of a reliability diagram is not drawn; the numbers have it."""
+"""Share of the forecasts below which a point of a reliability diagram is not drawn; the JSON still has it."""
 _UNIT = (0.0, 1.0)
 _SPECTRA = {
     **{name: VARIABLES[name][0] for name in ("t2m", "tp01")},
@@ -19,7 +19,7 @@ _SPECTRA = {
 
 
 def neighbourhoods(card: Card) -> str:
-    """Return FSS by the size of the neighbourhood, of one map a system and of probabilities, and by lead."""
+    """Return FSS by neighbourhood size, for one map per system and for probabilities, and FSS by lead."""
     point, probability = (card["fss"].get(product, {}) for product in ("point", "probability"))
     single = [_fss(card, event, windows, list(card["members"])) for event, windows in point.items()]
     ensembles = [system for system, members in card["members"].items() if members > 1]
@@ -34,7 +34,7 @@ def neighbourhoods(card: Card) -> str:
     return section(
         "雨區鄰域 Rain in neighbourhoods (FSS)",
         "機率擬合平均與單一預報同比；機率另計。鄰域在邊界與無觀測處截斷。1 為完美。 Probability-matched mean against "
-        "single forecasts; probabilities apart. Windows end at the border and at what was not observed. 1 is perfect.",
+        "single forecasts; probabilities below. Windows are cut at the border and at unobserved points. 1 is perfect.",
         legend(card, shown) + grid(single) + folded("機率 Probabilities", grid(chances)) + "".join(by_lead)
         if single
         else "",
@@ -46,7 +46,7 @@ def _fss(card: Card, event: str, windows: Mapping[str, Mapping[str, float]], sys
     frame = Frame(event_name(event), "鄰域邊長 window (points)", "FSS", y_limits=_UNIT, x_names=sizes)
     present = [system for system in systems if any(system in row for row in windows.values())]
     values = {system: [windows[size].get(system) for size in sizes] for system in present}
-    return line_chart(frame, [line(card, one, range(len(sizes)), values[one]) for one in reversed(present)])
+    return line_chart(frame, [line(card, system, range(len(sizes)), values[system]) for system in reversed(present)])
 
 
 def _by_lead(card: Card, events: Mapping[str, Mapping[str, Sequence[float | None]]]) -> list[str]:
@@ -70,8 +70,8 @@ def calibration(card: Card) -> str:
     body = grid(_ranks(card)) + (legend(card, ensembles) + grid(reliability) if reliability else "")
     return section(
         "機率可信度 Calibration",
-        "直方圖平坦、可靠度在對角線上為理想（虛線）；U 形表示離散不足。 Flat ranks and points on the diagonal are "
-        f"right (dotted), a U is too narrow. Not drawn: probabilities given in less than {FEWEST:.1%} of the cases.",
+        "直方圖平坦、可靠度在對角線上為理想（虛線）；U 形表示離散不足。 Flat ranks and points on the diagonal "
+        f"(dotted) are ideal, a U is too narrow. Probabilities in less than {FEWEST:.1%} of the cases are not drawn.",
         body + folded("ROC", grid(roc)),
     )
 
@@ -93,8 +93,8 @@ def _roc(card: Card, event: str, curves: Mapping[str, Mapping[str, Any]]) -> str
     return line_chart(
         frame,
         [
-            line(card, one, curve["false_alarm_rate"], curve["hit_rate"])
-            for one, curve in reversed(list(curves.items()))
+            line(card, system, curve["false_alarm_rate"], curve["hit_rate"])
+            for system, curve in reversed(list(curves.items()))
         ],
     )
 
@@ -112,17 +112,19 @@ def _ranks(card: Card) -> list[str]:
 
 
 def texture(card: Card) -> str:
-    """Return the ratio of spectra by octave, and SAL."""
+    """Return the ratio of spectra by octave, and the SAL scores."""
     charts, octaves = [], card["octaves_km"]
     for spectrum, rows in card["spectra"].items():
         frame = Frame(f"能譜比 spectra，{_SPECTRA[spectrum]}", "波長 wavelength (km)", "預報／真值 ratio",
                       level=1.0, x_names=octaves, logarithmic=True)  # fmt: skip
-        charts.append(line_chart(frame, [line(card, one, range(len(octaves)), rows[one]) for one in reversed(rows)]))
+        charts.append(
+            line_chart(frame, [line(card, system, range(len(octaves)), rows[system]) for system in reversed(rows)])
+        )
     sal = table(card, card["sal"]["sal_mean"], lambda component: str(COMPONENTS[component]))
     return section(
         "細節與結構 Texture",
         "成員變異數與真值之比，1 為正確；低於 1 過於平滑。 Variance of the members over that of the truth by octave of "
-        "wavelength; below 1 is too smooth. Only fields without a missing point have a spectrum.",
+        "wavelength; below 1 is too smooth. Only fields without missing points have a spectrum.",
         (legend(card, card["members"]) + grid(charts) if charts else "")
         + (f"<h3>雨區 SAL（0 為完美）SAL of rain (0 is perfect)</h3>{sal}" if sal else ""),
     )

@@ -1,4 +1,4 @@
-"""Maps of a cycle as PNG data URIs: indexed colours, a pixel a point, made without a drawing library."""
+"""Maps of a cycle as PNG data URIs: indexed colours, one pixel per point, made without a drawing library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["rain", "wind", "temperature"]
 
 @dataclass(frozen=True)
 class Palette:
-    """Classes of a quantity: edges in its units, one colour more than edges; below the first edge is the first."""
+    """Classes of a quantity: edges in its units, and one more colour than edges, the first below all edges."""
 
     unit: str
     edges: tuple[float, ...]
@@ -27,7 +27,7 @@ class Palette:
 
 
 PALETTES: dict[Kind, Palette] = {
-    # Rain as coded in the CWA's plotting package; wind from Beaufort 4 on; temperature one colour in 3 degrees.
+    # Rain as coded in the CWA's plotting package; wind from Beaufort 4 on; temperature one colour per 3 degrees.
     "rain": Palette("mm/h", (0.1, 1, 2, 6, 10, 15, 20, 30, 40, 50, 70, 90), (
         "FFFFFF", "C6C5C3", "9BFFFF", "00CFFF", "0198FF", "0165FF", "309901", "32FF00", "F8FF00", "FFCB00", "FF9A00",
         "FA0300", "CC0003")),
@@ -43,7 +43,7 @@ _MISSING, _COAST = "BBBBBB", "222222"
 
 @dataclass(frozen=True)
 class Panel:
-    """One map: what it shows, and values (y, x) with y upwards in mm, m s-1 or K by `kind`; NaN is drawn grey."""
+    """One map: its title, kind, and values (y, x), y upwards, in mm, m s-1 or K by `kind`; NaN is drawn grey."""
 
     title: str
     kind: Kind
@@ -62,7 +62,7 @@ class CycleMaps:
 
 
 def data_uri(panel: Panel, land: Array) -> str:
-    """Return the map as `data:image/png;base64,...`, north up, the coast dark where `land` has the map's shape."""
+    """Return the map as `data:image/png;base64,...`, north up, with the coast dark if `land` has the map's shape."""
     palette = PALETTES[panel.kind]
     shown = panel.values - 273.15 if panel.kind == "temperature" else panel.values
     colours = (*palette.colours, _MISSING, _COAST)
@@ -74,7 +74,7 @@ def data_uri(panel: Panel, land: Array) -> str:
 
 
 def coast(land: Array) -> Array:
-    """Return the land points (y, x) with sea at a side."""
+    """Return the land points (y, x) that have sea on one side."""
     padded = np.pad(np.asarray(land, bool), 1, mode="edge")
     inland = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     shore: Array = np.asarray(land, bool) & ~inland

@@ -22,10 +22,10 @@ CURVES = ("crps", "rmse", "mae", "bias", "spread", "spread_error")
 """Scores drawn against lead time."""
 EVENT_SCORES = ("pod", "far", "csi", "ets", "hss", "frequency_bias", "brier", "fair_brier", "roc_area", "base_rate")
 RANKED = "crps"
-"""The score that verdicts are of: proper, fair to any number of members, and the MAE of one."""
+"""The score that verdicts are based on: proper, fair to any number of members, and the MAE for one."""
 STRATA: tuple[Stratum, ...] = ("month", "season", "init_hour", "valid_hour", "regime")
 FSS_WINDOWS = (5, 11)
-"""Points of the neighbourhoods whose FSS is given by lead, 10 and 22 km on the 2 km grid."""
+"""Sides in points of the neighbourhoods with FSS by lead: 10 and 22 km on the 2 km grid."""
 
 
 def scorecard(
@@ -40,11 +40,11 @@ def scorecard(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    """Return everything a scorecard says, as plain JSON values; numbers to 5 digits, None where there is nothing.
+    """Return the contents of a scorecard as plain JSON values; numbers to 5 digits, None where there is no number.
 
     `cycles` are statistics of single cycles against one truth, which `truth` names; `package` names the model and
-    `forecast` the system that is judged against every other. Intervals are of 95 %. Raises BadInput where the forecast
-    is in no cycle.
+    `forecast` the system that is compared with all others. Intervals are 95 %. Raises BadInput if the forecast is in no
+    cycle.
     """
     whole = total(cycles)
     if forecast not in whole["system"].values:
@@ -91,10 +91,10 @@ def scorecard(
 def best_and_worst(
     cycles: Sequence[xr.Dataset], forecast: str = "forecast", baseline: str = "persistence"
 ) -> tuple[str, str]:
-    """Return the cycles, as `20260611T06Z`, in which the forecast gains most on a baseline, and least.
+    """Return the cycles, as `20260611T06Z`, in which the forecast gains most and least on a baseline.
 
-    By the mean over temperature, wind vector and rain of 1 - CRPS / CRPS of the baseline, of all leads and points; a
-    variable of which the baseline has no error counts 0. Raises BadInput where no cycle has both systems.
+    The gain is the mean over temperature, wind vector and rain of 1 - CRPS / CRPS of the baseline, over all leads and
+    points; a variable for which the baseline has no error counts 0. Raises BadInput if no cycle has both systems.
     """
     skill = {}
     for cycle in cycles:
@@ -120,45 +120,45 @@ def _whole_domain(cycles: Sequence[xr.Dataset], names: Sequence[str]) -> list[xr
 
 
 def _curves(cycles: Sequence[xr.Dataset], seed: int, resamples: int) -> dict[str, Any]:
-    found = {}
+    curves = {}
     for name in CURVES:
         made = interval(_whole_domain(cycles, SCORES[name].needs), name, seed=seed, resamples=resamples)
-        found[name] = _bounded(made, "variable", "system")
-    return found
+        curves[name] = _bounded(made, "variable", "system")
+    return curves
 
 
 def _gains(
     cycles: Sequence[xr.Dataset], forecast: str, baselines: Sequence[str], seed: int, resamples: int
 ) -> dict[str, Any]:
-    """Return by variable and baseline the gain in CRPS at every lead, its interval and what to call it."""
+    """Return by variable and baseline the gain in CRPS at every lead, its interval and verdict."""
     needed = _whole_domain(cycles, SCORES[RANKED].needs)
-    found: dict[str, Any] = {}
+    gains: dict[str, Any] = {}
     for baseline in baselines:
         made = gain(needed, RANKED, forecast, baseline, seed=seed, resamples=resamples)
         for variable in made["variable"].values.tolist():
             here = made.sel(variable=variable)
             if bool(here["estimate"].notnull().any()):
                 bounded = {key: _numbers(here[name]) for key, name in _KEYS.items()}
-                found.setdefault(variable, {})[baseline] = bounded | {"verdict": _verdicts(here)}
-    return {variable: found[variable] for variable in (*JUDGED, "u10m", "v10m") if variable in found}
+                gains.setdefault(variable, {})[baseline] = bounded | {"verdict": _verdicts(here)}
+    return {variable: gains[variable] for variable in (*JUDGED, "u10m", "v10m") if variable in gains}
 
 
 _KEYS = {"value": "estimate", "low": "low", "high": "high"}
 
 
 def _verdicts(made: xr.Dataset) -> list[str]:
-    """Return `better` and `worse` of real differences, `equal` of others, `` where nothing could be compared."""
-    found = []
+    """Return `better` or `worse` if a difference is real, else `equal`; `unsure` without interval, `` without gain."""
+    verdicts = []
     for value, real, low in zip(made["estimate"].values, made["is_real"].values, made["low"].values, strict=True):
         if np.isnan(value):
-            found.append("")
+            verdicts.append("")
         else:
-            found.append("unsure" if np.isnan(low) else "equal" if not real else "better" if value > 0 else "worse")
-    return found
+            verdicts.append("unsure" if np.isnan(low) else "equal" if not real else "better" if value > 0 else "worse")
+    return verdicts
 
 
 def _bounded(made: xr.Dataset, *dims: str) -> dict[str, Any]:
-    """Return by variable and system the values at every lead and their interval, None where there is none."""
+    """Return by variable and system the values at every lead and their intervals, None where there are none."""
     values, low, high = (_nested(made[name], *dims) for name in _KEYS.values())
     nothing = [None] * made.sizes["lead_time"]
     return {
@@ -172,37 +172,37 @@ def _bounded(made: xr.Dataset, *dims: str) -> dict[str, Any]:
 
 
 def _stratum(cycles: Sequence[xr.Dataset], by: Stratum) -> dict[str, Any]:
-    """Return by label how many cycles there are and the CRPS of all leads, by variable and system."""
-    found = {}
+    """Return by label the number of cycles, and the CRPS over all leads by variable and system."""
+    by_label = {}
     for label, sums in stratify(_whole_domain(cycles, ("count", "crps", "cycles")), by).items():
         pooled = sums.sum("lead_time") if "lead_time" in sums.dims else sums
         crps = SCORES["crps"].formula(pooled)
-        found[label] = {"cycles": int(sums["cycles"]), "crps": _nested(crps, "variable", "system")}
-    return found
+        by_label[label] = {"cycles": int(sums["cycles"]), "crps": _nested(crps, "variable", "system")}
+    return by_label
 
 
 def _reliability(pooled: xr.Dataset) -> dict[str, Any]:
     """Return by event and ensemble the forecast probabilities, observed frequencies, shares and ROC points."""
-    found: dict[str, Any] = {}
+    by_event: dict[str, Any] = {}
     for system, members in zip(pooled["system"].values.tolist(), pooled["members"].values.tolist(), strict=True):
         if members == 1:
             continue
         here = pooled.sel(system=system).isel(holding=slice(0, members + 1))
         for event in pooled["event"].values.tolist():
-            one = here.sel(event=event)
-            if bool(one["forecast_share"].notnull().any()):
+            curves = here.sel(event=event)
+            if bool(curves["forecast_share"].notnull().any()):
                 names = ("forecast_probability", "observed_frequency", "forecast_share", "hit_rate", "false_alarm_rate")
-                found.setdefault(event, {})[system] = {name: _numbers(one[name]) for name in names}
-    return found
+                by_event.setdefault(event, {})[system] = {name: _numbers(curves[name]) for name in names}
+    return by_event
 
 
 def _nested(array: xr.DataArray, *dims: str) -> dict[str, Any]:
-    """Return an array as dictionaries by its `dims`, at their end a number or a list over what is left; none empty."""
+    """Return an array as dictionaries nested by `dims`, ending in a number or a list; empty branches are left out."""
     ordered = array.transpose(*dims, ...)
-    found: dict[str, Any] = _branches(
-        ordered.values, [[str(one) for one in array[dim].values.tolist()] for dim in dims]
+    nested: dict[str, Any] = _branches(
+        ordered.values, [[str(label) for label in array[dim].values.tolist()] for dim in dims]
     )
-    return found
+    return nested
 
 
 def _branches(values: Array, labels_of: Sequence[Sequence[str]]) -> Any:
@@ -214,4 +214,4 @@ def _branches(values: Array, labels_of: Sequence[Sequence[str]]) -> Any:
 
 def _numbers(values: npt.ArrayLike) -> Numbers:
     """Return values of at most one dimension to 5 significant digits, None for NaN."""
-    return [None if np.isnan(one) else float(f"{one:.5g}") for one in np.asarray(values).ravel().tolist()]
+    return [None if np.isnan(value) else float(f"{value:.5g}") for value in np.asarray(values).ravel().tolist()]

@@ -1,4 +1,4 @@
-"""The scorecard: one HTML file that opens offline, and the same numbers as JSON."""
+"""The scorecard page: one HTML file that opens offline, and the same numbers as JSON."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["CycleMaps", "Panel", "best_and_worst", "scorecard", "scorecard_html"
 
 
 def scorecard_json(card: Card) -> str:
-    """Return the card as JSON: the numbers of the HTML and more; null where there is nothing."""
+    """Return the card as JSON: the numbers of the HTML and more; null where there is no number."""
     return json.dumps(card, ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def scorecard_html(card: Card, maps: Sequence[CycleMaps] = ()) -> str:
-    """Return the card as one HTML document without outside references or scripts; its numbers lie in it as JSON too.
+    """Return the card as one HTML document without external references or scripts, with its numbers embedded as JSON.
 
-    `card` is what `scorecard` returns, `maps` those of the best and worst cycle (`best_and_worst` says which).
+    `card` is what `scorecard` returns, `maps` are those of the best and worst cycle (see `best_and_worst`).
     """
     template = Template(resources.files(__package__).joinpath("scorecard.html").read_text(encoding="utf-8"))
     drawn = [*(section(card) for section in SECTIONS), maps_of_cycles(maps), method(card)]
@@ -39,8 +39,8 @@ def scorecard_html(card: Card, maps: Sequence[CycleMaps] = ()) -> str:
 
 
 def _flags(card: Card) -> str:
-    found = [("模擬資料 SIMULATED", card["simulated"]), ("未經訓練 UNTRAINED", not card["trained"])]
-    return "".join(f'<span class="flag">{words}</span>' for words, applies in found if applies)
+    flags = [("模擬資料 SIMULATED", card["simulated"]), ("未經訓練 UNTRAINED", not card["trained"])]
+    return "".join(f'<span class="flag">{words}</span>' for words, applies in flags if applies)
 
 
 def _facts(card: Card) -> str:
@@ -59,5 +59,5 @@ def _facts(card: Card) -> str:
 def _summary(card: Card) -> str:
     first, *rest = [headline(card), *sentences(card)]
     pairs = [f'<p class="headline">{escape(first.zh)}</p><p class="headline" lang="en">{escape(first.en)}</p>']
-    pairs += [f'<p>{escape(one.zh)}</p><p lang="en">{escape(one.en)}</p>' for one in rest]
+    pairs += [f'<p>{escape(sentence.zh)}</p><p lang="en">{escape(sentence.en)}</p>' for sentence in rest]
     return "".join(f'<div class="pair">{pair}</div>' for pair in pairs)

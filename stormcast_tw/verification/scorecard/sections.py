@@ -1,4 +1,4 @@
-"""The sections of the scorecard, each a function from the card to HTML; empty where there is nothing to show."""
+"""The sections of the scorecard, each a function from the card to HTML; empty if there is nothing to show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CURVES = {
     "bias": ("偏差 bias", 0.0),
     "spread_error": ("離散／誤差 spread/error", 1.0),
 }
-"""Curves that are drawn, with the level that is right; the JSON has more."""
+"""Curves that are drawn, with their ideal level; the JSON has more."""
 _STRATA = {"regime": "天氣型態 regime", "season": "季節 season", "month": "月份 month",
            "init_hour": "起始時刻 init hour", "valid_hour": "有效時刻 valid hour"}  # fmt: skip
 
@@ -67,15 +67,15 @@ def _curves(card: Card) -> str:
     body = []
     for variable in JUDGED:
         name, unit = VARIABLES[variable]
-        found = {score: card["curves"][score].get(variable, {}) for score in _CURVES}
-        shown = [system for system in card["members"] if any(system in curves for curves in found.values())]
+        curves_of = {score: card["curves"][score].get(variable, {}) for score in _CURVES}
+        shown = [system for system in card["members"] if any(system in curves for curves in curves_of.values())]
         charts = [
             line_chart(
                 Frame(words, "", "" if score == "spread_error" else unit, level=level).of_leads(card["leads"]),
-                [_curve(card, system, curve) for system, curve in reversed(found[score].items())],
+                [_curve(card, system, curve) for system, curve in reversed(curves_of[score].items())],
             )
             for score, (words, level) in _CURVES.items()
-            if found[score]
+            if curves_of[score]
         ]
         body.append(f"<h3>{escape(str(name))}</h3>{legend(card, shown)}{grid(charts)}" if charts else "")
     return section(
@@ -118,15 +118,17 @@ def _events(card: Card) -> str:
 
 
 def _strata(card: Card) -> str:
-    """Return the CRPS of all leads by region and by month, season, hour and regime."""
+    """Return the CRPS over all leads by region, month, season, hour and regime."""
     body = []
     for variable in JUDGED:
         name, unit = VARIABLES[variable]
-        regions = {str(REGIONS[one]): row[variable] for one, row in card["regions"]["crps"].items() if variable in row}
+        regions = {
+            str(REGIONS[region]): row[variable] for region, row in card["regions"]["crps"].items() if variable in row
+        }
         tables = [table(card, regions, str)]
         for by, words in _STRATA.items():
-            rows = {f"{label} ({found['cycles']})": found["crps"][variable]
-                    for label, found in card["strata"][by].items() if variable in found["crps"]}  # fmt: skip
+            rows = {f"{label} ({stratum['cycles']})": stratum["crps"][variable]
+                    for label, stratum in card["strata"][by].items() if variable in stratum["crps"]}  # fmt: skip
             tables.append(f"<h3>{words}</h3>{table(card, rows, str)}" if rows else "")
         if any(tables):
             body.append(folded(f"{name} ({unit})", "".join(tables)))
@@ -140,23 +142,23 @@ def _strata(card: Card) -> str:
 SECTIONS: tuple[Callable[[Card], str], ...] = (
     _verdicts, _curves, _events, neighbourhoods, calibration, texture, _strata,
 )  # fmt: skip
-"""In the order of the page."""
+"""The sections, in the order of the page."""
 
 
 def maps_of_cycles(maps: Sequence[CycleMaps]) -> str:
-    """Return the maps of the best and the worst cycle, with the colours' legends."""
+    """Return the maps of the best and the worst cycle, with colour legends."""
     body = []
-    for one in maps:
-        which = {"best": "最佳個案 best cycle", "worst": "最差個案 worst cycle"}[one.which]
+    for cycle in maps:
+        which = {"best": "最佳個案 best cycle", "worst": "最差個案 worst cycle"}[cycle.which]
         pictures = "".join(
-            f'<figure><img src="{data_uri(panel, one.land)}" alt="{escape(panel.title)}" '
+            f'<figure><img src="{data_uri(panel, cycle.land)}" alt="{escape(panel.title)}" '
             f'width="{panel.values.shape[1]}" height="{panel.values.shape[0]}" style="height:auto">'
             f"<figcaption>{escape(panel.title)}</figcaption></figure>"
-            for panel in one.panels
+            for panel in cycle.panels
         )
-        title = escape(f"{which} {one.cycle}")
-        body.append(f'<h3>{title}</h3><p class="note">{escape(one.note)}</p><div class="maps">{pictures}</div>')
-    kinds = [kind for kind in PALETTES if any(panel.kind == kind for one in maps for panel in one.panels)]
+        title = escape(f"{which} {cycle.cycle}")
+        body.append(f'<h3>{title}</h3><p class="note">{escape(cycle.note)}</p><div class="maps">{pictures}</div>')
+    kinds = [kind for kind in PALETTES if any(panel.kind == kind for cycle in maps for panel in cycle.panels)]
     return section("個案 Cycles", "", "".join(body) + "".join(map(_swatches, kinds)) if body else "")
 
 
@@ -171,10 +173,11 @@ def _swatches(kind: Kind) -> str:
 
 
 def method(card: Card) -> str:
-    """Return how the numbers were made: intervals, truth, sample of every system, definitions."""
+    """Return how the numbers were made: intervals, the sample of every system, definitions."""
     made = card["intervals"]
     samples = "; ".join(
-        f"{system_name(one).en} {card['cycles_of_system'][one]} × {members}" for one, members in card["members"].items()
+        f"{system_name(name).en} {card['cycles_of_system'][name]} × {members}"
+        for name, members in card["members"].items()
     )
     definitions = "".join(
         f"<li><b>{escape(name)}</b> {escape(words)}</li>" for name, words in card["definitions"].items()
@@ -182,7 +185,7 @@ def method(card: Card) -> str:
     text = (
         f"Intervals: {made['level']:.0%}, {made['resamples']} circular block bootstrap resamples of cycles, blocks of "
         f"{made['block_cycles']} cycles, seed {made['seed']}. Of equal systems {1 - made['level']:.0%} of comparisons "
-        "would still be called different. Sums over cycles come before every ratio and root; what was not observed "
-        f"counts nowhere. Cycles × members: {samples}."
+        "would still be called different. Sums over cycles are taken before ratios and roots; unobserved points never "
+        f"count. Cycles × members: {samples}."
     )
     return section("方法 Method", text, folded("定義 Definitions", f"<ul>{definitions}</ul>"))

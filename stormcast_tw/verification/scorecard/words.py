@@ -1,4 +1,4 @@
-"""What things are called on the scorecard, in Traditional Chinese and English, and the sentences at its top."""
+"""The names used on the scorecard, in Traditional Chinese and English, and the sentences at its top."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SYSTEMS = {
     "perfect": Name("完美系集（上限）", "perfect ensemble (ceiling)"),
 }
 CEILING = "perfect"
-"""The system that is no baseline but the best that chance allows."""
+"""The system that is not a baseline but the best that chance allows."""
 
 VARIABLES = {
     "t2m": (Name("2 公尺氣溫", "2 m temperature"), "K"),
@@ -40,7 +40,7 @@ VARIABLES = {
     "u10m": (Name("10 公尺東西風", "10 m eastward wind"), "m/s"),
     "v10m": (Name("10 公尺南北風", "10 m northward wind"), "m/s"),
 }
-"""Name and unit of what is scored at points; sentences and the table of verdicts are of the first four."""
+"""Name and unit of the variables scored at points; sentences and the table of verdicts cover the first four."""
 JUDGED = tuple(VARIABLES)[:4]
 
 REGIONS = {
@@ -55,7 +55,7 @@ COMPONENTS = {
     "amplitude": Name("雨量", "amplitude"),
     "location": Name("位置", "location"),
 }
-"""Of SAL."""
+"""Components of SAL."""
 
 _UNITS = {"tp01": "mm/h", "tp03": "mm/3h", "wind_speed": "m/s", "t2m": "K"}
 _QUANTITIES = {
@@ -67,14 +67,14 @@ _QUANTITIES = {
 
 
 def system_name(system: str) -> Name:
-    """Return what a system is called; one that is not in the table by its id."""
+    """Return the name of a system; a system that is not in the table is called by its id."""
     bare = system.removesuffix(DRESSED)
     name = SYSTEMS.get(bare, Name(bare, bare))
     return Name(f"{name.zh}＋誤差系集", f"dressed {name.en}") if system != bare else name
 
 
 def event_name(event: str) -> str:
-    """Return an event of categories.py for people, temperatures in Celsius: `1 小時雨量 1 h rain ≥ 5 mm/h`."""
+    """Return a readable name of an event of categories.py, temperatures in Celsius: `1 小時雨量 1 h rain ≥ 5 mm/h`."""
     sign = ">=" if ">=" in event else "<="
     quantity, threshold = event.split(sign)
     value, unit = float(threshold), _UNITS[quantity]
@@ -84,25 +84,25 @@ def event_name(event: str) -> str:
 
 
 def spans(leads: Iterable[int]) -> str:
-    """Return hours as spans: 1, 2, 3, 6 is `1–3, 6`."""
-    found: list[list[int]] = []
+    """Return hours as spans: 1, 2, 3, 6 becomes `1–3, 6`."""
+    groups: list[list[int]] = []
     for lead in sorted(leads):
-        if found and lead == found[-1][-1] + 1:
-            found[-1].append(lead)
+        if groups and lead == groups[-1][-1] + 1:
+            groups[-1].append(lead)
         else:
-            found.append([lead])
-    return ", ".join(f"{one[0]}–{one[-1]}" if len(one) > 1 else f"{one[0]}" for one in found)
+            groups.append([lead])
+    return ", ".join(f"{span[0]}–{span[-1]}" if len(span) > 1 else f"{span[0]}" for span in groups)
 
 
 def headline(card: Card) -> Name:
-    """Return how many comparisons are won, lost and open, of the judged variables against every baseline."""
+    """Return how many comparisons of the judged variables with every baseline are won, lost and undecided."""
     verdicts = [
-        one
+        verdict
         for variable in JUDGED
         for system, gain in card["gains"].get(variable, {}).items()
         if system != CEILING
-        for one in gain["verdict"]
-        if one
+        for verdict in gain["verdict"]
+        if verdict
     ]
     won, lost = verdicts.count("better"), verdicts.count("worse")
     still = len(verdicts) - won - lost
@@ -114,50 +114,50 @@ def headline(card: Card) -> Name:
 
 
 def sentences(card: Card) -> list[Name]:
-    """Return the summary: one sentence in two languages a judged variable, then calibration."""
-    found = [sentence for variable in JUDGED if (sentence := _verdict(card, variable)) is not None]
+    """Return the summary: one sentence in two languages per judged variable, then one on calibration."""
+    verdicts = [sentence for variable in JUDGED if (sentence := _verdict(card, variable)) is not None]
     calibration = _calibration(card)
-    return found + ([calibration] if calibration else [])
+    return verdicts + ([calibration] if calibration else [])
 
 
 def _verdict(card: Card, variable: str) -> Name | None:
-    gains = {name: one for name, one in card["gains"].get(variable, {}).items() if name != CEILING}
+    gains = {system: gain for system, gain in card["gains"].get(variable, {}).items() if system != CEILING}
     if not gains:
         return None
     name = VARIABLES[variable][0]
     zh, en = [], []
     for verdict, word_zh, word_en in (("better", "勝過", "better than"), ("worse", "不如", "worse than")):
-        where = {system: _leads(card["leads"], one["verdict"], verdict) for system, one in gains.items()}
+        where = {system: _leads(card["leads"], gain["verdict"], verdict) for system, gain in gains.items()}
         listed = {system: leads for system, leads in where.items() if leads}
         if listed:
             zh.append(f"{word_zh}{_list(listed, 'zh')}")
             en.append(f"{word_en} {_list(listed, 'en')}")
-    if all(one == "unsure" for gain in gains.values() for one in gain["verdict"] if one):
+    if all(verdict == "unsure" for gain in gains.values() for verdict in gain["verdict"] if verdict):
         return Name(f"{name.zh}：個案太少，無法判定。", f"{name.en}: too few cycles for a verdict.")
     if not zh:
         return Name(f"{name.zh}：與各基準皆無確定差異。", f"{name.en}: no real difference from any baseline.")
     rest = _undecided(gains)
-    zh += [f"與{'、'.join(system_name(one).zh for one in rest)}無確定差異"] if rest else []
-    en += [f"no real difference from {', '.join(system_name(one).en for one in rest)}"] if rest else []
+    zh += [f"與{'、'.join(system_name(system).zh for system in rest)}無確定差異"] if rest else []
+    en += [f"no real difference from {', '.join(system_name(system).en for system in rest)}"] if rest else []
     return Name(f"{name.zh}：{'；'.join(zh)}。", f"{name.en}: {'; '.join(en)}.")
 
 
 def _leads(leads: Sequence[int], verdicts: Sequence[str], verdict: str) -> list[int]:
-    return [lead for lead, one in zip(leads, verdicts, strict=True) if one == verdict]
+    return [lead for lead, actual in zip(leads, verdicts, strict=True) if actual == verdict]
 
 
 def _undecided(gains: Mapping[str, Any]) -> list[str]:
-    """Return the baselines that were compared and differ at no lead."""
-    found = []
-    for system, one in gains.items():
-        seen = set(one["verdict"])
-        if "equal" in seen and not seen & {"better", "worse"}:
-            found.append(system)
-    return found
+    """Return the baselines that were compared but do not differ at any lead."""
+    undecided = []
+    for system, gain in gains.items():
+        verdicts = set(gain["verdict"])
+        if "equal" in verdicts and not verdicts & {"better", "worse"}:
+            undecided.append(system)
+    return undecided
 
 
 def _list(listed: Mapping[str, Sequence[int]], language: str) -> str:
-    """Return the systems with their leads, those with the same leads together."""
+    """Return the systems with their leads, grouping those with the same leads."""
     groups: dict[str, list[str]] = {}
     for system, leads in listed.items():
         groups.setdefault(spans(leads), []).append(getattr(system_name(system), language))
@@ -167,7 +167,7 @@ def _list(listed: Mapping[str, Sequence[int]], language: str) -> str:
 
 
 def _calibration(card: Card) -> Name | None:
-    """Return a sentence on spread over error of all leads together."""
+    """Return a sentence on spread over error, all leads together."""
     zh, en = [], []
     for variable in JUDGED:
         ratio = card["pooled"]["spread_error"].get(variable, {}).get(card["forecast"])

@@ -1,4 +1,4 @@
-"""Events, and the two additive tables from which every score of events follows.
+"""Events, and the two additive tables from which all scores of events follow.
 
 The *contingency table* counts hits, false alarms, misses and correct negatives of one map. The *probability table*
 counts points by the number of members that hold the event and by whether it was observed: Brier score, reliability and
@@ -28,7 +28,7 @@ _SIGN: Mapping[Side, str] = {"at or above": ">=", "at or below": "<="}
 
 @dataclass(frozen=True)
 class Event:
-    """A quantity at or beyond a threshold in its units; a value equal to the threshold counts."""
+    """A quantity at or beyond a threshold in its units; equality counts as the event."""
 
     quantity: str
     threshold: float
@@ -40,7 +40,7 @@ class Event:
         return f"{self.quantity}{_SIGN[self.side]}{self.threshold:g}"
 
     def holds(self, values: Array) -> Array:
-        """Return where values of any shape hold the event, compared in their own precision; NaN holds none."""
+        """Return where values of any shape satisfy the event, compared in their own precision; NaN never does."""
         return _HOLDS[self.side](values, values.dtype.type(self.threshold))
 
 
@@ -54,18 +54,18 @@ EVENTS = (
 """Rain in mm of 1 and of 3 hours, wind of Beaufort 6, 9 and 12 in m s-1, CWA's heat and cold lights in K."""
 
 RAIN_EVENTS = tuple(event for event in EVENTS if event.quantity.startswith("tp"))
-"""The events of which neighbourhoods are scored."""
+"""The events that are scored in neighbourhoods."""
 
 
 def outcome(forecast: Array, observed: Array) -> Array:
-    """Return the index in OUTCOMES of two maps of truth values, any shape."""
+    """Return the index in OUTCOMES for two boolean maps of any shape."""
     return 2 * (~forecast).astype(np.int8) + (~observed).astype(np.int8)
 
 
 def categorical_scores(contingency: xr.DataArray) -> xr.Dataset:
-    """Return pod, far, csi, ets, hss and frequency_bias (...) of counts (..., outcome).
+    """Return pod, far, csi, ets, hss and frequency_bias (...) from counts (..., outcome).
 
-    By the `scores` library; NaN where nothing happened that could have been forecast, and where a divisor is 0.
+    Computed by the `scores` library; NaN where no event could have been forecast and where a divisor is 0.
     """
     from scores.categorical import BasicContingencyManager
 
@@ -74,7 +74,7 @@ def categorical_scores(contingency: xr.DataArray) -> xr.Dataset:
     table = BasicContingencyManager(
         dict(zip(keys, counts.values(), strict=True)) | {"total_count": contingency.sum("outcome").astype(np.float64)}
     )
-    found = {
+    by_name = {
         "pod": table.probability_of_detection(),
         "far": table.false_alarm_ratio(),
         "csi": table.critical_success_index(),
@@ -82,26 +82,26 @@ def categorical_scores(contingency: xr.DataArray) -> xr.Dataset:
         "hss": table.heidke_skill_score(),
         "frequency_bias": table.frequency_bias(),
     }
-    return xr.Dataset({name: score.where(np.isfinite(score)) for name, score in found.items()})
+    return xr.Dataset({name: score.where(np.isfinite(score)) for name, score in by_name.items()})
 
 
 def brier(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
     """Return brier, fair_brier and base_rate (...) of a probability table (..., holding, observed).
 
-    brier = mean (m/M - o)^2. The fair one subtracts m (M - m) / (M^2 (M - 1)), so that ensembles of different size can
-    be compared (Ferro 2014); of one member it is the plain one. `members` is M of each system.
+    brier = mean (m/M - o)^2. The fair score subtracts m (M - m) / (M^2 (M - 1)), so that ensembles of different size
+    can be compared (Ferro 2014); for one member the two are equal. `members` is M of each system.
     """
     holding, observed = table["holding"], table["observed"]
     points = table.sum(("holding", "observed"))
     squared = (table * (holding / members - observed) ** 2).sum(("holding", "observed"))
     chance = holding * (members - holding) / (members**2 * (members - 1).where(members > 1, 1))
     chance = chance.where((members > 1) & (holding <= members), 0.0)
-    found = points > 0
+    has_cases = points > 0
     return xr.Dataset(
         {
-            "brier": (squared / points).where(found),
-            "fair_brier": ((squared - (table * chance).sum(("holding", "observed"))) / points).where(found),
-            "base_rate": (table.sel(observed=1, drop=True).sum("holding") / points).where(found),
+            "brier": (squared / points).where(has_cases),
+            "fair_brier": ((squared - (table * chance).sum(("holding", "observed"))) / points).where(has_cases),
+            "base_rate": (table.sel(observed=1, drop=True).sum("holding") / points).where(has_cases),
         }
     )
 
@@ -109,7 +109,7 @@ def brier(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
 def reliability(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
     """Return observed_frequency and forecast_share (..., holding) of a probability table, at probabilities holding / M.
 
-    NaN where a probability was never forecast.
+    NaN at probabilities that were never forecast.
     """
     cases = table.sum("observed")
     happened = table.sel(observed=1, drop=True)
@@ -123,9 +123,9 @@ def reliability(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
 
 
 def roc(table: xr.DataArray) -> xr.Dataset:
-    """Return hit_rate and false_alarm_rate (..., holding) of warning from `holding` members on, and roc_area (...).
+    """Return hit_rate and false_alarm_rate (..., holding) of a warning from `holding` members on, and roc_area (...).
 
-    Trapezoids between the points and (0, 0); Mason (1982). NaN unless the event both happened and did not.
+    Trapezoidal rule over the points and (0, 0); Mason (1982). NaN unless the event both occurred and failed to occur.
     """
     reached = table.isel(holding=slice(None, None, -1)).cumsum("holding").isel(holding=slice(None, None, -1))
     reached = reached.assign_coords(holding=table["holding"])

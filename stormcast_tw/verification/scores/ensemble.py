@@ -1,8 +1,8 @@
-"""Scores of an ensemble at a point, each a map to be summed; one sort of the differences serves them all.
+"""Pointwise scores of an ensemble, each a map to be summed; one sort of the differences serves them all.
 
-Every function takes `differences` (member, ...), sorted along the member, and returns (...) in float32. They stand here
-and not in the `scores` library, against which they are tested, because its functions sort once each, return float64 and
-share ties between ranks: on a cycle of 16 members and 11 systems that is the difference between seconds and a minute.
+Every function takes `differences` (member, ...), sorted along the member, and returns (...) in float32. They are
+implemented here, and tested against the `scores` library, because the library's functions each sort anew, return
+float64 and share ties between ranks: on a cycle of 16 members and 11 systems that is seconds against a minute.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Array = npt.NDArray[Any]
 def differences(members: Array, truth: Array) -> Array:
     """Return members (member, ...) minus truth (...), sorted along the member, in the precision of the members.
 
-    Scores of differences lose nothing to the size of the values: at 300 K float32 carries 3e-5 K, of a difference of
-    1 K 1e-7 K.
+    Scores of differences lose no precision to the size of the values: float32 resolves 3e-5 K at 300 K, but 1e-7 K in a
+    difference of 1 K.
     """
     difference: Array = members - truth
     difference.sort(axis=0)
@@ -48,7 +48,7 @@ def mean_error(sorted_differences: Array) -> Array:
 
 
 def variance(sorted_differences: Array) -> Array:
-    """Return the unbiased variance of the members (divisor M - 1); 0 of one member, which has none."""
+    """Return the unbiased variance of the members (divisor M - 1); 0 for a single member, which has none."""
     if len(sorted_differences) == 1:
         return np.zeros_like(sorted_differences[0])
     spread: Array = sorted_differences.var(axis=0, ddof=1)
@@ -56,7 +56,7 @@ def variance(sorted_differences: Array) -> Array:
 
 
 def rank(sorted_differences: Array, rng: np.random.Generator) -> Array:
-    """Return how many members lie below the truth, 0..M; among equals (rain: many are 0) drawn at random.
+    """Return how many members lie below the truth, 0..M; ties (rain: many are 0) are broken at random.
 
     Hamill (2001, doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2): the truth may take any of the ties + 1 places.
     """
@@ -70,8 +70,8 @@ def rank(sorted_differences: Array, rng: np.random.Generator) -> Array:
 def fair_energy_score(u: Array, v: Array) -> Array:
     """Return the fair energy score of vector differences: the CRPS with the length of vectors for |x|, in m s-1.
 
-    `u`, `v` are member minus truth (member, ...), in one order of members, so unsorted. Gneiting and Raftery (2007,
-    doi:10.1198/016214506000001437), fair as in Ferro (2014). One member: the length of the vector error.
+    `u`, `v` are member minus truth (member, ...), in the same order of members, hence unsorted. Gneiting and Raftery
+    (2007, doi:10.1198/016214506000001437), fair as in Ferro (2014). One member: the length of the vector error.
     """
     count = len(u)
     distance: Array = np.hypot(u, v).mean(axis=0)
@@ -90,8 +90,8 @@ def fair_energy_score(u: Array, v: Array) -> Array:
 def spread_over_error(variance_sum: Array, squared_error_sum: Array, members: Array) -> Array:
     """Return sqrt((M + 1) / M x variance) / sqrt(squared error of the mean), of sums over the same points.
 
-    1 for a perfect ensemble of any size (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1); sums before roots. NaN for
-    one member and where there is no error.
+    1 for a perfect ensemble of any size (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1); sums are taken before roots.
+    NaN for one member and where there is no error.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: Array = np.sqrt((members + 1) / members * variance_sum / squared_error_sum)

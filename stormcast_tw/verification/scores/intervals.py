@@ -1,8 +1,8 @@
-"""How sure a score is: block bootstrap over cycles, of scores that are functions of sums.
+"""How certain a score is: block bootstrap over cycles, for scores that are functions of sums.
 
-Resampling cycles and adding them up is one matrix product, resamples x cycles times cycles x statistics. The `scores`
-library's block bootstrap copies the data once a resample (a thousand times the statistics of a year) and draws from
-numpy's global generator; here the seed is an argument and nothing is copied.
+Resampling cycles and adding them up is one matrix product: (resamples x cycles) times (cycles x statistics). The
+`scores` library's block bootstrap copies the data for every resample (a thousand times the statistics of a year) and
+draws from numpy's global generator; here the seed is an argument and nothing is copied.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Formula = Callable[[xr.Dataset], xr.DataArray]
 
 RESAMPLES, LEVEL = 1000, 0.95
 SAME_SAMPLE = 0.01
-"""Two systems are compared where their numbers of points differ by no more than this share."""
+"""Two systems are compared only if their numbers of points differ by no more than this share."""
 _TOGETHER = 100
-"""Resamples of which a score is formed at once: bounds the memory."""
+"""Resamples that are scored at once; this limits memory."""
 
 
 def cycles_a_day(cycles: Sequence[xr.Dataset]) -> int:
-    """Return how many cycles make a day at their median distance: the default length of a block, 1 of rare cycles.
+    """Return the number of cycles per day at their median spacing, at least 1: the default length of a block.
 
-    Errors of cycles of one day are not independent, for they share their weather.
+    Errors of cycles within a day are not independent, because they share their weather.
     """
     times = np.sort([cycle["init_time"].values for cycle in cycles])
     if len(times) < 2:
@@ -41,9 +41,9 @@ def cycles_a_day(cycles: Sequence[xr.Dataset]) -> int:
 def drawn(count: int, block: int, resamples: int, rng: np.random.Generator) -> Array:
     """Return how often each of `count` cycles is drawn (resample, cycle): circular blocks, `count` cycles in all.
 
-    Blocks keep what neighbours share (Kunsch 1989, doi:10.1214/aos/1176347265), and begin anywhere, joining the end to
-    the start, so that every cycle is drawn equally often (Politis and Romano 1992; 1994,
-    doi:10.1080/01621459.1994.10476870). The last block is cut.
+    Blocks preserve what neighbours share (Kunsch 1989, doi:10.1214/aos/1176347265). They begin anywhere and wrap from
+    the end to the start, so that every cycle is drawn equally often (Politis and Romano 1992; 1994,
+    doi:10.1080/01621459.1994.10476870). The last block is cut to length.
     """
     starts = rng.integers(0, count, (resamples, -(-count // block)))
     places = (starts[:, :, None] + np.arange(block)).reshape(resamples, -1)[:, :count] % count
@@ -60,13 +60,13 @@ def block_bootstrap(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> xr.Dataset:
-    """Return estimate, low and high of `formula` of the sum of cycles, whatever its dimensions.
+    """Return estimate, low and high of `formula` applied to the sum of cycles, whatever its dimensions.
 
-    `cycles` are statistics of single cycles with init_time, in any order; keep to those variables that the formula
+    `cycles` are statistics of single cycles with init_time, in any order; pass only the variables that the formula
     reads. `block` is the number of consecutive cycles drawn together, by default a day's. The interval lies between
-    percentiles, further out than `level` says by the factor that Student's t and the divisor n - 1 ask for with n
-    blocks (Hesterberg 2015, doi:10.1080/00031305.2015.1089789): without it a few blocks give too narrow ones. low and
-    high are NaN below two blocks, and where a tenth of the resamples has no score.
+    percentiles that are further out than `level`, by the factor that Student's t and the divisor n - 1 require for n
+    blocks (Hesterberg 2015, doi:10.1080/00031305.2015.1089789): without it a few blocks give too narrow intervals. low
+    and high are NaN for fewer than two blocks, and where a tenth of the resamples has no score.
     """
     ordered = sorted(cycles, key=lambda cycle: cycle["init_time"].values)
     block = block or cycles_a_day(ordered)
@@ -74,13 +74,13 @@ def block_bootstrap(
     estimate = formula(stacked.sum("cycle"))
     blocks = len(ordered) / block
     if blocks < 2:
-        nothing = xr.full_like(estimate, np.nan)
-        return xr.Dataset({"estimate": estimate, "low": nothing, "high": nothing})
+        unknown = xr.full_like(estimate, np.nan)
+        return xr.Dataset({"estimate": estimate, "low": unknown, "high": unknown})
     weights = drawn(len(ordered), block, resamples, np.random.default_rng(seed)).astype(np.float64)
     parts = []
     for first in range(0, resamples, _TOGETHER):
         some = xr.DataArray(weights[first : first + _TOGETHER], dims=("resample", "cycle"))
-        parts.append(formula(stacked.map(lambda one, some=some: xr.dot(some, one, dim="cycle"))))
+        parts.append(formula(stacked.map(lambda sums, some=some: xr.dot(some, sums, dim="cycle"))))
     values = xr.concat(parts, "resample").transpose("resample", ...)
     tail = float(stats.norm.cdf(-np.sqrt(blocks / (blocks - 1)) * stats.t.ppf((1 + level) / 2, blocks - 1)))
     enough = values.notnull().mean("resample") > 0.9
@@ -91,7 +91,7 @@ def block_bootstrap(
 
 
 def interval(cycles: Sequence[xr.Dataset], score: str, *, seed: int, **how: Any) -> xr.Dataset:
-    """Return estimate, low and high of a score of SCORES, of every system; `how` as in `block_bootstrap`."""
+    """Return estimate, low and high of a score of SCORES for every system; `how` as in `block_bootstrap`."""
     chosen = SCORES[score]
     return block_bootstrap([cycle[list(chosen.needs)] for cycle in cycles], chosen.formula, seed=seed, **how)
 
@@ -99,10 +99,10 @@ def interval(cycles: Sequence[xr.Dataset], score: str, *, seed: int, **how: Any)
 def gain(cycles: Sequence[xr.Dataset], score: str, system: str, baseline: str, *, seed: int, **how: Any) -> xr.Dataset:
     """Return estimate, low, high and `is_real` of how much better `system` is than `baseline`: above 0 is better.
 
-    The gain is the difference of a score, turned by what is best (SCORES): of the distance from the best value where
-    that is a number. A difference is real only if its interval excludes 0. Only cycles, leads and variables where both
-    have something count, drawn together; NaN where their samples still differ by more than 1 %, and of scores that are
-    not ranked.
+    The gain is the difference of a score, oriented by its best value (SCORES); where that is a number, of the distance
+    from it. A difference is real only if its interval excludes 0. Only cycles, leads and variables for which both have
+    data count, and they are drawn together; NaN where their samples still differ by more than 1 %, and for scores that
+    are not ranked.
     """
     chosen = SCORES[score]
     paired = [_paired(cycle, chosen, system, baseline) for cycle in cycles]
@@ -114,18 +114,18 @@ def gain(cycles: Sequence[xr.Dataset], score: str, system: str, baseline: str, *
         same = np.abs(ours - theirs) <= SAME_SAMPLE * np.maximum(ours, theirs)
         return (merit.sel(system=system, drop=True) - merit.sel(system=baseline, drop=True)).where(same)
 
-    found = block_bootstrap(paired, difference, seed=seed, **how)
-    return found.assign(is_real=(found["low"] > 0) | (found["high"] < 0))
+    bounds = block_bootstrap(paired, difference, seed=seed, **how)
+    return bounds.assign(is_real=(bounds["low"] > 0) | (bounds["high"] < 0))
 
 
 def _paired(cycle: xr.Dataset, score: Score, system: str, baseline: str) -> xr.Dataset:
-    """Return the two systems' sums, 0 where one of them has no sample."""
+    """Return the sums of the two systems, 0 where either has no sample."""
     names = cycle["system"].values.tolist()
     if system not in names or baseline not in names:
         return cycle[list(score.needs)].sel(system=[name for name in (system, baseline) if name in names]) * 0
     both = cycle[list(score.needs)].sel(system=[system, baseline])
-    there = (_sample(both, score) > 0).all("system")
-    return both.where(there, 0).transpose(*both.dims)
+    in_both = (_sample(both, score) > 0).all("system")
+    return both.where(in_both, 0).transpose(*both.dims)
 
 
 def _sample(sums: xr.Dataset, score: Score) -> xr.DataArray:
@@ -135,7 +135,7 @@ def _sample(sums: xr.Dataset, score: Score) -> xr.DataArray:
 
 
 def _merit(values: xr.DataArray, best: str | float) -> xr.DataArray:
-    """Return values turned so that more is better; ratios, whose best is 1, by the size of their logarithm."""
+    """Return values oriented so that more is better; ratios, whose best is 1, by the magnitude of their logarithm."""
     if best == "high":
         return values
     if best == "low":

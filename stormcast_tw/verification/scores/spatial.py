@@ -1,4 +1,4 @@
-"""Scores of rain that look beyond the single point: fractions in neighbourhoods, and structure, amplitude, location."""
+"""Scores of rain beyond the single point: fractions in neighbourhoods, and structure, amplitude and location."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OBJECT_SHARE, OBJECT_QUANTILE = 1 / 15, 0.95
 def fractions(events: Array, observed: Array, windows: Sequence[int] = WINDOWS) -> Iterator[Array]:
     """Yield for each window the share of events among its observed points, (..., y, x) float32, 0 where not observed.
 
-    `events` (..., y, x) are whole numbers (of members); `observed` (y, x) says which points count. Border rule: a
-    window is cut at the edge of the domain and at what was not observed, its share is of what is left; so a truth that
-    is missing in a strip scores as the smaller domain does. Libraries pad with zeros, mirror, or drop the border.
-    Summed-area tables, exact in int32. Raises ValueError for an even window, which has no centre.
+    `events` (..., y, x) are whole numbers (of members); `observed` (y, x) marks the points that count. At borders a
+    window is cut, both at the edge of the domain and at unobserved points, and its share is of what is left; a truth
+    with a missing strip is thus scored like the smaller domain. Libraries pad with zeros, mirror, or drop the border.
+    Uses summed-area tables, exact in int32. Raises ValueError for an even window, which has no centre.
     """
     points, counted = (_summed(np.where(observed, counts, 0)) for counts in (np.int32(1), events))
     for window in windows:
@@ -45,7 +45,7 @@ def _summed(counts: Array) -> Array:
 
 
 def _windowed(sums: Array, window: int) -> Array:
-    """Return the sums (..., y, x) over windows cut at the edges, of a summed-area table."""
+    """Return the sums (..., y, x) over windows cut at the edges, from a summed-area table."""
     for axis in (-2, -1):
         size, half = sums.shape[axis] - 1, window // 2
         last = np.minimum(np.arange(size) + half + 1, size)
@@ -57,8 +57,8 @@ def _windowed(sums: Array, window: int) -> Array:
 def fraction_errors(forecast: Array, truth: Array) -> tuple[Array, Array]:
     """Return sum (f - o)^2 and sum f^2 + sum o^2 of fractions (..., y, x), each (...), summed pairwise in float32.
 
-    FSS = 1 - first / second (Roberts and Lean 2008, doi:10.1175/2007MWR2123.1), of both summed over cycles
-    (Mittermaier 2021, doi:10.1175/MWR-D-18-0106.1): a cycle without any event adds 0 to both.
+    FSS = 1 - first / second (Roberts and Lean 2008, doi:10.1175/2007MWR2123.1), after summing both over cycles
+    (Mittermaier 2021, doi:10.1175/MWR-D-18-0106.1): a cycle without events adds 0 to both.
     """
     return _squares(forecast - truth), _squares(forecast) + _squares(truth)
 
@@ -71,7 +71,7 @@ def _squares(maps: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What SAL sees of a field: mean, centre of mass (y, x) km, scattering of objects km, mean scaled volume."""
+    """What SAL uses of a field: mean, centre of mass (y, x) km, scattering of objects km, mean scaled volume."""
 
     mean: float
     centre: Array
@@ -82,10 +82,10 @@ class _Shape:
 def sal(forecast: Array, truth: Array, spacing_km: tuple[float, float]) -> Array:
     """Return structure, amplitude and location of rain fields (y, x) in mm; 0, 0, 0 is perfect.
 
-    Wernli et al. (2008, doi:10.1175/2008MWR2415.1), thresholds of Wernli et al. (2009); objects touch at sides or
-    corners; `spacing_km` is (dy, dx). NaN points of either field count in neither. Structure and amplitude are NaN
-    where both fields are dry and +-2 where one is; location is NaN where either is dry. pysteps' SAL needs scikit-image
-    and drops objects below 50 points.
+    Wernli et al. (2008, doi:10.1175/2008MWR2415.1), thresholds of Wernli et al. (2009); objects are connected at
+    sides or corners; `spacing_km` is (dy, dx). Points that are NaN in either field count in neither. Structure and
+    amplitude are NaN if both fields are dry and +-2 if one is; location is NaN if either is dry. pysteps' SAL needs
+    scikit-image and drops objects below 50 points.
     """
     both = np.isfinite(forecast) & np.isfinite(truth)
     if not both.any():
@@ -106,7 +106,7 @@ def _relative(forecast: float, truth: float) -> float:
 
 
 def _shape(rain: Array, points: int, spacing_km: tuple[float, float]) -> _Shape | None:
-    """Return what SAL sees of a field, None of a dry one; rain below WET everywhere is dry."""
+    """Return what SAL uses of a field, None for a dry one; a field below WET everywhere is dry."""
     wet = rain[rain >= WET]
     if not wet.size:
         return None
@@ -127,5 +127,5 @@ def _shape(rain: Array, points: int, spacing_km: tuple[float, float]) -> _Shape 
 
 
 def _places(where: Array, spacing_km: tuple[float, float]) -> list[Array]:
-    """Return y and x in km of the points that are chosen."""
+    """Return y and x in km of the chosen points."""
     return [index * step for index, step in zip(np.nonzero(where), spacing_km, strict=True)]

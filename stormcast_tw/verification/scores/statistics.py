@@ -1,7 +1,7 @@
-"""What is kept of a scored cycle: sums. A month, a season, a region is a sum of them, a score is a function of sums.
+"""The sums that are kept of a scored cycle. A month, season or region is a sum of them, a score a function of sums.
 
 `score_cycle` makes the statistics of one cycle, `total` adds cycles, `stratify` adds them by month or regime or hour,
-`scores` turns any of these into scores. STATISTICS says what is kept, SCORES what is made of it.
+`scores` turns any of these into scores. STATISTICS lists what is kept, SCORES what is computed from it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Stratum = Literal["all", "month", "season", "init_hour", "regime", "valid_hour"]
 class Score:
     """A function of summed statistics.
 
-    `needs` are the statistics it reads, the first of them the sample that must be there for both sides of a
-    comparison; `best` is "low", "high" or the value that is best; empty for what is looked at and not ranked.
+    `needs` are the statistics it reads; the first is the sample that both sides of a comparison must have. `best` is
+    "low", "high" or the best value; empty for scores that are shown but not ranked.
     """
 
     needs: tuple[str, ...]
@@ -104,27 +104,27 @@ SCORES: Mapping[str, Score] = {
     "sal_mean": Score(("sal_fields", "sal"), _mean("sal", "sal_fields"), 0.0, "mean of SAL"),
     "sal_size": Score(("sal_fields", "sal_absolute"), _mean("sal_absolute", "sal_fields"), "low", "mean size of SAL"),
 }  # fmt: skip
-"""Every score of one number a place of its dimensions; reliability and ROC curves are in `scores` beside them."""
+"""Every score with one number per entry of its dimensions; `scores` adds reliability and ROC curves."""
 
 
 def scores(total: xr.Dataset) -> xr.Dataset:
     """Return every score of SCORES, the reliability and ROC curves, and `cycles`, of summed statistics.
 
-    Dimensions are those of the statistics less what a score sums over. NaN where there is nothing to score; a cycle
-    without rain has added zeros and makes no NaN. Works on any sum, over leads or regions too, and on statistics with
-    further leading dimensions.
+    Dimensions are those of the statistics, less those that a score sums over. NaN where there is nothing to score; a
+    cycle without rain has added zeros and causes no NaN. Works on any sum, also over leads or regions, and on
+    statistics with further leading dimensions.
     """
-    found = {name: score.formula(total).assign_attrs(long_name=score.words) for name, score in SCORES.items()}
+    by_name = {name: score.formula(total).assign_attrs(long_name=score.words) for name, score in SCORES.items()}
     table = total["probability_table"]
     curves = {**reliability(table, total["members"]), **roc(table)[["hit_rate", "false_alarm_rate"]]}
-    return xr.Dataset({**found, **curves, "cycles": total["cycles"]}, attrs=total.attrs)
+    return xr.Dataset({**by_name, **curves, "cycles": total["cycles"]}, attrs=total.attrs)
 
 
 def total(cycles: Iterable[xr.Dataset]) -> xr.Dataset:
-    """Return the sum of cycles' statistics (or of sums of them): counts in int64, the rest in float64.
+    """Return the sum of the statistics of cycles (or of sums of them): counts in int64, the rest in float64.
 
-    Systems, leads and ranks are the union; a system that a cycle lacks adds nothing there. init_time and regime are no
-    more. Raises BadInput for no cycle, and for a system that changes its number of members.
+    Systems, leads and ranks are the union; a system that a cycle lacks adds nothing there. init_time and regime are
+    dropped. Raises BadInput without cycles, and for a system whose number of members changes.
     """
     kept = align(cycles)
     added = {}
@@ -138,7 +138,7 @@ def total(cycles: Iterable[xr.Dataset]) -> xr.Dataset:
 
 
 def align(cycles: Iterable[xr.Dataset]) -> list[xr.Dataset]:
-    """Return the cycles on the union of their systems, leads and ranks, with 0 where one has nothing; as `total`."""
+    """Return the cycles on the union of their systems, leads and ranks, 0 where one lacks them; raises as `total`."""
     given = [cycle.drop_vars(("init_time", "regime", "valid_time"), errors="ignore") for cycle in cycles]
     if not given:
         raise BadInput("statistics of 0 cycles cannot be added, allowed are 1 or more")
@@ -149,7 +149,7 @@ def align(cycles: Iterable[xr.Dataset]) -> list[xr.Dataset]:
                 raise BadInput(f"system {system}: {count} members in one cycle, {members[system]} in another")
     bare = [cycle.drop_vars("members") for cycle in given]
     order = list(members)
-    together = [one.sel(system=order) for one in xr.align(*bare, join="outer", fill_value=0, copy=False)]
+    together = [cycle.sel(system=order) for cycle in xr.align(*bare, join="outer", fill_value=0, copy=False)]
     axis = ("system", np.array([members[system] for system in order]))
     return [cycle.assign_coords(members=axis) for cycle in together]
 
@@ -167,7 +167,7 @@ _LABELS: Mapping[str, Callable[[xr.Dataset], str]] = {
 def stratify(cycles: Sequence[xr.Dataset], by: Stratum) -> dict[str, xr.Dataset]:
     """Return the sums of cycles by label, sorted: `all`, `2026-06`, `JJA`, `06Z` or the name of a regime.
 
-    By `valid_hour` (UTC) leads are summed too, so that the result has no lead_time. Seasons of all years are added.
+    By `valid_hour` (UTC) leads are summed too, so the result has no lead_time. Seasons of all years are added.
     """
     pieces: dict[str, list[xr.Dataset]] = {}
     for cycle in cycles:
@@ -178,7 +178,8 @@ def stratify(cycles: Sequence[xr.Dataset], by: Stratum) -> dict[str, xr.Dataset]
 
 def _by_valid_hour(cycle: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     hour = (cycle["init_time"] + cycle["lead_time"]).dt.hour
-    found = []
-    for one in np.unique(hour):
-        found.append((f"{one:02d}Z", cycle.isel(lead_time=np.flatnonzero(hour == one)).sum("lead_time")))
-    return found
+    pieces = []
+    for valid_hour in np.unique(hour):
+        leads = np.flatnonzero(hour == valid_hour)
+        pieces.append((f"{valid_hour:02d}Z", cycle.isel(lead_time=leads).sum("lead_time")))
+    return pieces

@@ -1,4 +1,4 @@
-"""Where and when a cycle is: the parts of the domain, and sums over them."""
+"""Where and when a cycle takes place: the parts of the domain, and sums over them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PARTS = np.array([[1, 0, 1, 0], [1, 1, 0, 0], [1, 1, 0, 1]], np.float64)
 
 @dataclass(frozen=True)
 class Strata:
-    """Where and when a cycle is: masks (latitude, longitude) of land and of land above 1000 m, regime, init_time.
+    """Where and when a cycle takes place: masks (latitude, longitude) of land and of land above 1000 m, regime, time.
 
-    Sea is what is not land. Raises BadInput when a point above 1000 m is not land or the masks differ in shape, and
+    Sea is all that is not land. Raises BadInput if a point above 1000 m is not land or the masks differ in shape, and
     ValueError for a naive time.
     """
 
@@ -56,25 +56,25 @@ class Frame:
     sizes: Mapping[str, int]
 
     def regions(self, maps: Array, counts: Array) -> Array:
-        """Return the sums (k, region) over the points where `counts` (y, x) of maps (k, y, x)."""
+        """Return the sums (k, region) of maps (k, y, x) over the points where `counts` (y, x) is true."""
         parts = self.strata.part[counts]
-        chosen = np.stack([np.bincount(parts, one, 3) for one in maps[:, counts]])
+        chosen = np.stack([np.bincount(parts, values, 3) for values in maps[:, counts]])
         return chosen @ _PARTS
 
     def table(self, key: Array, counts: Array, size: int) -> Array:
-        """Return how often (region, size) each value of `key` (y, x), 0..size-1, occurs where `counts`."""
+        """Return how often (region, size) each value 0..size-1 of `key` (y, x) occurs where `counts` is true."""
         places = self.strata.part[counts].astype(np.intp) * size + key[counts]
-        found: Array = _PARTS.T @ np.bincount(places, minlength=3 * size).reshape(3, size)
-        return found
+        occurrences: Array = _PARTS.T @ np.bincount(places, minlength=3 * size).reshape(3, size)
+        return occurrences
 
     def rng(self, system: str, variable: str, lead: int) -> np.random.Generator:
-        """Return the source of the tie breaks of one variable at one lead."""
+        """Return the generator that breaks the ties of one variable at one lead."""
         hour = int(self.strata.init_time.timestamp()) // 3600
         return np.random.default_rng((self.seed, hour, crc32(system.encode()), crc32(variable.encode()), lead))
 
 
 def spacing_km(truth: xr.Dataset, horizontal: tuple[str, ...]) -> tuple[float, float]:
-    """Return (dy, dx) in km; of degrees of longitude at the mean latitude, from which 2 % of Taiwan's rows differ."""
+    """Return (dy, dx) in km; dx from degrees at the mean latitude, from which it differs by up to 2 % over Taiwan."""
     dy, dx = (float(np.ptp(truth[dim].values)) / (truth.sizes[dim] - 1) for dim in horizontal)
     if horizontal != ("latitude", "longitude"):
         return dy / 1000, dx / 1000

@@ -1,4 +1,4 @@
-"""The sums of one cycle: what is kept of a forecast once its truth has come."""
+"""The sums of one cycle: what is kept of a forecast once its truth is known."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Array = npt.NDArray[Any]
 Fields = dict[str, Array]
 
 VARIABLES = ("t2m", "u10m", "v10m", "wind_speed", "wind", "tp01")
-"""What is scored at points; `wind` is the vector."""
+"""Variables scored at points; `wind` is the vector."""
 SPECTRA = ("t2m", "wind", "tp01")
-"""What has spectra; of the wind the sum of both components' power."""
+"""Variables with spectra; for wind, the sum of the power of both components."""
 PRODUCTS = ("point", "probability")
-"""Whose fractions are compared: the probability-matched mean's (0 or 1 a point), or the ensemble's probabilities."""
+"""Forecasts whose fractions are compared: probability-matched mean (0 or 1 at a point), or ensemble probabilities."""
 COMPONENTS = ("structure", "amplitude", "location")
 
 _POINTS = ("system", "variable", "lead_time", "region")
@@ -66,7 +66,7 @@ STATISTICS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
     "sal_fields": (_SAL, "i4", "fields where the component is defined"),
     "cycles": ((), "i4", "cycles"),
 }
-"""Every statistic: additive, never NaN, 0 where there is nothing."""
+"""Every statistic: additive, never NaN, 0 where there is no data."""
 
 
 def score_cycle(
@@ -75,13 +75,13 @@ def score_cycle(
     """Return the statistics of one cycle: STATISTICS by system, variable, event, lead_time, region, ...
 
     `systems` map names to datasets (member, lead_time, y, x) of t2m in K, u10m, v10m in m s-1 and tp01 in mm, or some
-    of them. `truth` (lead_time, y, x) decides the points and the leads, hour by hour; leads that a system lacks do not
-    count. A value that is NaN in the truth, or in any member, does not count in that system's sums; `count` tells.
-    3-hour sums need three full hours. Ties of ranks are drawn by (seed, init_time, system, variable, lead), so that
-    pieces give what the whole gives. Systems are scored in `workers` threads.
+    of them. `truth` (lead_time, y, x) determines the points and the hourly leads; leads that a system lacks do not
+    count. A point where the truth or any member is NaN does not count in that system's sums; `count` is the number
+    that does. 3-hour sums need three full hours. Ties of ranks are drawn by (seed, init_time, system, variable, lead),
+    so that scoring piece by piece gives the same result. Systems are scored in `workers` threads.
 
-    Coordinates init_time, valid_time and regime say when; `members` (system) is M. Raises BadInput for a system or
-    masks on other points, and for leads that are not consecutive hours.
+    Coordinates are init_time, valid_time and regime; `members` (system) is M. Raises BadInput for a system or masks on
+    other points, and for leads that are not consecutive hours.
     """
     horizontal = tuple(map(str, next(iter(truth.data_vars.values())).dims[-2:]))
     if strata.part.shape != tuple(truth.sizes[dim] for dim in horizontal):
@@ -90,17 +90,17 @@ def score_cycle(
     leads = tuple((truth["lead_time"].values / np.timedelta64(1, "h")).astype(int).tolist())
     axes = _axes(members, truth)
     frame = Frame(strata, spacing_km(truth, horizontal), leads, seed, {dim: len(axis) for dim, axis in axes.items()})
-    there = _quantities(truth, ("lead_time", *horizontal))
+    truth_fields = _quantities(truth, ("lead_time", *horizontal))
 
     def sums(name: str) -> Fields:
         on_truth = _on(name, systems[name], truth, horizontal)
-        return _system_sums(name, _quantities(on_truth, ("member", "lead_time", *horizontal)), there, frame)
+        return _system_sums(name, _quantities(on_truth, ("member", "lead_time", *horizontal)), truth_fields, frame)
 
     with ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(sums, systems))
+        by_system = list(pool.map(sums, systems))
     arrays = {}
     for name, (dims, kind, words) in STATISTICS.items():
-        stacked = np.stack([one[name] for one in found]) if dims else np.array(1)
+        stacked = np.stack([system_sums[name] for system_sums in by_system]) if dims else np.array(1)
         arrays[name] = (dims, stacked.astype(kind), {"long_name": words})
     times = {"init_time": datetime64(strata.init_time), "regime": strata.regime}
     valid = ("lead_time", times["init_time"] + truth["lead_time"].values)
@@ -130,7 +130,7 @@ def _axes(members: Mapping[str, int], truth: xr.Dataset) -> dict[str, Any]:
 
 
 def _on(name: str, system: xr.Dataset, truth: xr.Dataset, horizontal: tuple[str, ...]) -> xr.Dataset:
-    """Return the system at the truth's leads, NaN where it lacks one; refuse other points."""
+    """Return the system at the truth's leads, NaN at those it lacks; raises BadInput for other points."""
     for dim in horizontal:
         ours, theirs = system[dim].values, truth[dim].values
         if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-6, atol=1e-6):
@@ -142,7 +142,7 @@ def _on(name: str, system: xr.Dataset, truth: xr.Dataset, horizontal: tuple[str,
 
 
 def _quantities(dataset: xr.Dataset, dims: tuple[str, ...]) -> Fields:
-    """Return the arrays to be scored in the order of `dims`: the variables, wind_speed and tp03, where they exist."""
+    """Return the arrays to be scored, in the order of `dims`: the variables and, if possible, wind_speed and tp03."""
     fields = {
         name: dataset[name].transpose(*dims).values.astype(np.float32, copy=False)
         for name in ("t2m", "u10m", "v10m", "tp01")
@@ -157,13 +157,17 @@ def _quantities(dataset: xr.Dataset, dims: tuple[str, ...]) -> Fields:
     return fields
 
 
-def _system_sums(name: str, here: Fields, there: Fields, frame: Frame) -> Fields:
-    """Return the STATISTICS of one system, without the dimension system."""
-    own = {one: np.zeros([frame.sizes[dim] for dim in dims[1:]]) for one, (dims, _, _) in STATISTICS.items() if dims}
-    shared = [quantity for quantity in here if quantity in there]
+def _system_sums(name: str, forecast_fields: Fields, truth_fields: Fields, frame: Frame) -> Fields:
+    """Return the STATISTICS of one system, without the system dimension."""
+    own = {
+        statistic: np.zeros([frame.sizes[dim] for dim in dims[1:]])
+        for statistic, (dims, _, _) in STATISTICS.items()
+        if dims
+    }
+    shared = [quantity for quantity in forecast_fields if quantity in truth_fields]
     for lead, hour in enumerate(frame.leads):
-        forecast = {quantity: here[quantity][:, lead] for quantity in shared}
-        truth = {quantity: there[quantity][lead] for quantity in shared}
+        forecast = {quantity: forecast_fields[quantity][:, lead] for quantity in shared}
+        truth = {quantity: truth_fields[quantity][lead] for quantity in shared}
         valid = {q: np.isfinite(forecast[q].sum(axis=0)) & np.isfinite(truth[q]) for q in shared}
         points = {q: _point_forecast(q, forecast[q]) for q in shared}
         for quantity in shared:
@@ -181,9 +185,9 @@ def _system_sums(name: str, here: Fields, there: Fields, frame: Frame) -> Fields
 
 
 def _point_forecast(quantity: str, members: Array) -> Array:
-    """Return the one map (y, x) that stands for members (member, y, x): rain's probability-matched mean, else the mean.
+    """Return the map (y, x) that represents members (member, y, x): rain's probability-matched mean, else the mean.
 
-    The matching is over the points where every member is finite; NaN elsewhere.
+    Matching is over the points where every member is finite; the others are NaN.
     """
     if len(members) == 1 or not quantity.startswith("tp"):
         mean: Array = members.mean(axis=0)
@@ -247,8 +251,8 @@ def _add_fractions(own: Fields, lead: int, forecast: Fields, points: Fields, tru
         given = [members * observed, members * event.holds(points[event.quantity]), holding]
         if not any(np.any(events[counts]) for events in given):
             continue
-        for window, found in enumerate(fractions(np.stack(given[: 1 + min(members, 2)]), counts)):
-            error, reference = fraction_errors(found[1:] / np.float32(members), found[0] / np.float32(members))
+        for window, shares in enumerate(fractions(np.stack(given[: 1 + min(members, 2)]), counts)):
+            error, reference = fraction_errors(shares[1:] / np.float32(members), shares[0] / np.float32(members))
             own["fss_error"][:, at, window, lead] = error
             own["fss_reference"][:, at, window, lead] = reference
 

@@ -4,12 +4,12 @@
 persistence    the prepared state at init_time, at every lead
 rwrp           the RWRP run whose state the forecast started from, at the same valid times
 global         the global model that drove the forecast, interpolated; no rain
-extrapolation  the rain of init_time carried along (nowcast.py); rain only
-steps          the same with noise for what cannot be carried along (nowcast.py); rain only
+extrapolation  the rain of init_time moved along its motion (nowcast.py); rain only
+steps          the same, with noise for the scales that cannot be extrapolated (nowcast.py); rain only
 perfect        the simulated world branched at init_time: the best that chance allows (simulated.py)
 =============  ==================================================================================
 
-Those of DETERMINISTIC are scored twice, as they are and dressed with their own errors (dressing.py).
+The DETERMINISTIC ones are scored twice: as they are, and dressed with their own errors (dressing.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from stormcast_tw.verification.systems.truth import Truth
 Array = npt.NDArray[np.float32]
 
 SURFACE = STATE_SETS["surface"].ids
-"""What is verified."""
+"""The variables that are verified."""
 NO_RAIN = tuple(name for name in SURFACE if name != "tp01")
 
 DETERMINISTIC = ("persistence", "rwrp", "global", "extrapolation")
@@ -67,35 +67,35 @@ def deterministic(fields: Mapping[str, Array], cycle: Cycle, grid: Grid, title: 
 def persistence(state: xr.Dataset, cycle: Cycle, lead_hours: int, grid: Grid) -> xr.Dataset:
     """Return the prepared state at init_time, (y, x), at every lead: nothing changes, not even the rain of the hour.
 
-    Raises NotReady where the forecast began without a state.
+    Raises NotReady if the forecast began without a state.
     """
-    there = [name for name in SURFACE if np.isfinite(state[name].values).all()]
-    if not there:
+    known = [name for name in SURFACE if np.isfinite(state[name].values).all()]
+    if not known:
         raise NotReady(f"the forecast of {cycle} began without a state")
-    fields = {name: np.broadcast_to(state[name].values, (lead_hours, *grid.shape)) for name in there}
+    fields = {name: np.broadcast_to(state[name].values, (lead_hours, *grid.shape)) for name in known}
     return deterministic(fields, cycle, grid, "persistence")
 
 
 def global_background(background: xr.Dataset, cycle: Cycle, lead_hours: int, grid: Grid) -> xr.Dataset:
     """Return t2m, u10m and v10m of the prepared background (lead_time from 0, y, x): interpolated, not downscaled.
 
-    Of a package's background some of the three may be absent.
+    Variables that a package's background lacks are absent.
     """
-    there = [name for name in NO_RAIN if name in background]
-    fields = {name: background[name].values[1 : lead_hours + 1] for name in there}
+    present = [name for name in NO_RAIN if name in background]
+    fields = {name: background[name].values[1 : lead_hours + 1] for name in present}
     return deterministic(fields, cycle, grid, "interpolated global background")
 
 
 def deterministic_baselines(start: Start, truth: Truth) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
-    """Return the baselines of one member, and why others are absent: a file of theirs is not there."""
-    found: dict[str, xr.Dataset] = {}
+    """Return the baselines of one member, and for those whose file is missing the reason."""
+    present: dict[str, xr.Dataset] = {}
     absent: dict[str, str] = {}
     for name in DETERMINISTIC:
         try:
-            found[name] = _DETERMINISTIC[name](start, truth)
+            present[name] = _DETERMINISTIC[name](start, truth)
         except NotReady as error:
             absent[name] = str(error)
-    return found, absent
+    return present, absent
 
 
 def _rwrp(start: Start, truth: Truth) -> xr.Dataset:
@@ -121,10 +121,10 @@ _DETERMINISTIC: Mapping[str, Callable[[Start, Truth], xr.Dataset]] = {
 
 
 def rain_until_init(start: Start, truth: Truth) -> npt.NDArray[np.float32]:
-    """Return the rain of the hours up to init_time (3, y, x), mm, the last as the forecast itself started from it.
+    """Return the rain of the hours up to init_time (3, y, x), mm; the last is what the forecast itself started from.
 
-    Where an earlier hour was not observed, the rain of init_time stands for it: nothing is known to have moved there.
-    Raises NotReady where the forecast began without rain.
+    Where an earlier hour was not observed, the rain of init_time takes its place: no motion is known there. Raises
+    NotReady if the forecast began without rain.
     """
     past, now = truth.past_rain(start.cycle, start.grid), start.state["tp01"].values
     if not np.isfinite(now).all():
@@ -138,7 +138,7 @@ def _km_per_cell(grid: Grid) -> float:
 
 
 def steps_ensemble(start: Start, truth: Truth, seed: int, members: int = MEMBERS) -> xr.Dataset:
-    """Return STEPS from the rain up to init_time."""
+    """Return the STEPS ensemble from the rain up to init_time."""
     past, spacing = rain_until_init(start, truth), _km_per_cell(start.grid)
     velocity = nowcast.motion(past, spacing)
     rain = nowcast.steps(past, velocity, start.lead_hours, members, seed, spacing)
@@ -147,6 +147,6 @@ def steps_ensemble(start: Start, truth: Truth, seed: int, members: int = MEMBERS
 
 def errors_at(start: Start, truth: Truth, now: datetime) -> dict[str, xr.Dataset]:
     """Return the errors (lead_time, y, x) of every deterministic baseline of a cycle."""
-    there = truth.surface(start.cycle, start.lead_hours, start.grid, now)
-    found, _ = deterministic_baselines(start, truth)
-    return {name: error_of(system, there) for name, system in found.items()}
+    truth_fields = truth.surface(start.cycle, start.lead_hours, start.grid, now)
+    baselines, _ = deterministic_baselines(start, truth)
+    return {name: error_of(baseline, truth_fields) for name, baseline in baselines.items()}

@@ -1,4 +1,4 @@
-"""One published run beside its truth and its baselines: everything that is scored of a cycle."""
+"""One published run with its truth and its baselines: everything that is scored of a cycle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
-from stormcast_tw.publication.catalogue import PUBLISHED
+from stormcast_tw.publication.catalogue import PUBLISHED, plan_of
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.verification.scores.strata import Strata
 from stormcast_tw.verification.systems import baselines
@@ -20,16 +20,16 @@ from stormcast_tw.verification.systems.start import Invariants, Start
 from stormcast_tw.verification.systems.truth import Truth
 
 FORECAST = "forecast"
-"""The system that is judged."""
+"""Name of the system that is judged."""
 DRESSED = "_dressed"
-"""What is appended to the name of a baseline that is dressed."""
+"""Suffix of the name of a dressed baseline."""
 HIGH_GROUND = 1000.0
-"""m above which land is a stratum of its own."""
+"""Height in m above which land is a stratum of its own."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The systems of a cycle by name, their truth, where and when they are, and why a baseline is absent."""
+    """The systems of a cycle by name, their truth, its strata, and why baselines are absent."""
 
     cycle: Cycle
     systems: dict[str, xr.Dataset]
@@ -43,7 +43,7 @@ def published_runs(store: Store, experiment: str, first: Cycle, last: Cycle, pac
     newest: dict[str, Artifact] = {}
     for cycle in first.until(last):
         for run in store.list(PUBLISHED, f"{experiment}/{cycle}"):
-            if run.plan["inputs"]["package"] == package:
+            if plan_of(run).inputs.package == package:
                 newest[str(cycle)] = run
     return newest
 
@@ -51,25 +51,25 @@ def published_runs(store: Store, experiment: str, first: Cycle, last: Cycle, pac
 def gather(
     start: Start,
     forecast: xr.Dataset,
-    there: xr.Dataset,
+    truth_fields: xr.Dataset,
     truth: Truth,
     invariants: Invariants,
     errors: Mapping[str, xr.Dataset],
     seed: int,
 ) -> Pairs:
-    """Return a forecast beside `there`, its truth, and every baseline that is there; with `errors`, dressed too."""
+    """Return a forecast with its `truth_fields` and every available baseline, also dressed if it is in `errors`."""
     cycle, lead_hours, grid = start.cycle, start.lead_hours, start.grid
     single, absent = baselines.deterministic_baselines(start, truth)
     systems = {FORECAST: forecast, **single}
-    for name, one in single.items():
+    for name, baseline in single.items():
         if name in errors:
-            systems[name + DRESSED] = dress(one, errors[name], _seed(seed, cycle, name))
+            systems[name + DRESSED] = dress(baseline, errors[name], _seed(seed, cycle, name))
         else:
             absent[name + DRESSED] = "there is no archive of its errors"
     if "extrapolation" in single:
         systems["steps"] = baselines.steps_ensemble(start, truth, _seed(seed, cycle, "steps"))
     systems |= truth.systems_of(start)
-    return Pairs(cycle, systems, there, strata(cycle, truth, lead_hours, grid, invariants), absent)
+    return Pairs(cycle, systems, truth_fields, strata(cycle, truth, lead_hours, grid, invariants), absent)
 
 
 def _seed(seed: int, cycle: Cycle, system: str) -> int:
@@ -78,7 +78,7 @@ def _seed(seed: int, cycle: Cycle, system: str) -> int:
 
 
 def strata(cycle: Cycle, truth: Truth, lead_hours: int, grid: Grid, invariants: Invariants) -> Strata:
-    """Return land, land above 1000 m, and the regime half-way through the forecast."""
+    """Return the strata: land, land above 1000 m, and the regime half-way through the forecast."""
     land = xr.DataArray(invariants["lsm"] >= 0.5, dims=grid.dims)
     high = land & xr.DataArray(invariants["orog"] > HIGH_GROUND, dims=grid.dims)
     return Strata(land, high, truth.regime(cycle.valid_time(lead_hours // 2)), cycle.init_time)

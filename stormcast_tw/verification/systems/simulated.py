@@ -1,7 +1,6 @@
 """The simulated world as a truth: known everywhere and without error, at any hour of any year.
 
-With `training_data.simulated_archive` the only module through which anything but `simulation` itself sees the
-simulated weather.
+Only this module and `training_data.simulated_archive` give code outside `simulation` access to the simulated weather.
 """
 
 from __future__ import annotations
@@ -51,10 +50,10 @@ from stormcast_tw.verification.systems.truth import (
 
 STATE = variable_set("state", *WEATHER.ids, "orog")
 RWRP_HOURS_BEFORE, GLOBAL_HOURS_BEFORE = 1, 12
-"""How old the newest runs are that a simulated cycle starts from."""
+"""Ages of the newest runs that a simulated cycle starts from."""
 
 SAME_WORLD_LIMIT = 1.0
-"""m s-1 RMS of the wind vector: regridding twice costs 0.2, another seed at least 2 (40 hours of 2026)."""
+"""m s-1 RMS of the wind vector: regridding twice causes 0.2, another seed at least 2 (40 hours of 2026)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class SimulatedTruth:
 
     @property
     def name(self) -> str:
-        """What tells this truth from any other."""
+        """Name that distinguishes this truth from any other."""
         return f"simulated, seed {self.world.seed}"
 
     def surface(self, cycle: Cycle, lead_hours: int, grid: Grid, now: datetime) -> xr.Dataset:
@@ -76,7 +75,7 @@ class SimulatedTruth:
         return truth_dataset(stacked, cycle, grid, self.name, simulated=True, files={})
 
     def past_rain(self, cycle: Cycle, grid: Grid) -> Array:
-        """Return what the simulated QPESUMS saw in the hours ending at init_time (3, y, x), NaN where nothing."""
+        """Return the simulated QPESUMS rain of the hours ending at init_time (3, y, x), NaN where not observed."""
         raw = np.stack([qpesums_files.observed_rain(self.world, time) for time in hours_until(cycle)])
         rain = np.where(
             raw == qpesums_files.MISSING * qpesums_files.SCALE, np.nan, raw / np.float32(qpesums_files.SCALE)
@@ -84,17 +83,17 @@ class SimulatedTruth:
         return observed_weights(qpesums_files.GRID, grid)(rain.astype(np.float32))
 
     def rwrp(self, run: datetime, cycle: Cycle, lead_hours: int, grid: Grid) -> dict[str, Array]:
-        """Return what the simulated RWRP run of `run` says at leads 1 to `lead_hours`: (lead_time, y, x)."""
+        """Return the fields of the simulated RWRP run of `run` at leads 1 to `lead_hours`: (lead_time, y, x)."""
         ahead = [_whole_hours(cycle.valid_time(lead) - run) for lead in leads(lead_hours)]
         fields = [on_grid(rwrp_files.run_on_box(self.world, run, hour), grid) for hour in ahead]
         return {name: np.stack([field[name] for field in fields]) for name in SURFACE_IDS}
 
     def regime(self, valid_time: datetime) -> str:
-        """Return the weather regime: one of simulation.regimes.REGIMES."""
+        """Return the weather regime: one of simulation.world.regimes.REGIMES."""
         return self.world.regime(valid_time)
 
     def require_start(self, start: Start) -> None:
-        """Raise BadInput unless the state that a forecast started from is what this world's RWRP run says."""
+        """Raise BadInput unless the state that a forecast started from matches this world's RWRP run."""
         if start.rwrp_run is None:
             return
         lead = _whole_hours(start.cycle.init_time - start.rwrp_run)
@@ -109,11 +108,11 @@ class SimulatedTruth:
             )
 
     def systems_of(self, start: Start) -> dict[str, xr.Dataset]:
-        """Return the perfect ensemble: what only this truth can say of a cycle."""
+        """Return the perfect ensemble, which only this truth can provide."""
         return {"perfect": perfect_ensemble(self.world, start.cycle, start.lead_hours, start.grid)}
 
     def starts(self, span: TrainingSpan, like: Start, invariants: Invariants) -> Mapping[Cycle, Callable[[], Start]]:
-        """Return how the start of each training cycle of a span is made, at the init hour of `like`: any can be."""
+        """Return functions that make the start of each training cycle of a span, at the init hour of `like`."""
         cycles = span.cycles(like.cycle.init_time.hour)
         return {
             cycle: partial(simulated_start, self.world, cycle, like.lead_hours, like.grid, invariants)
@@ -127,12 +126,12 @@ def simulated_truth(seed: int) -> SimulatedTruth:
 
 
 def perfect_ensemble(world: World, cycle: Cycle, lead_hours: int, grid: Grid, members: int = MEMBERS) -> xr.Dataset:
-    """Return branches of the simulated world at init_time: they know the truth up to then, and what upstream shows.
+    """Return branches of the simulated world at init_time; they share its past and what can be seen upstream.
 
-    Truth and members are exchangeable, so spread and error are equal in the mean, and no system that does not know the
-    future has a lower expected score. Measured of branches without foresight, spread over error of t2m, u10m, v10m and
-    tp01, leads of 1, 6 and 12 h together: 1.001, 0.998, 1.001, 1.010 (+- 0.02) over 480 cycles of ten years; 0.956,
-    1.012, 1.022, 0.958 (+- 0.025) over 240 others of the five years before.
+    Truth and members are exchangeable, so spread and error are equal on average, and no system that does not know the
+    future has a lower expected score. Measured with branches without foresight, spread over error of t2m, u10m, v10m
+    and tp01, for leads of 1, 6 and 12 h together: 1.001, 0.998, 1.001, 1.010 (+- 0.02) over 480 cycles of ten years;
+    0.956, 1.012, 1.022, 0.958 (+- 0.025) over 240 others of the five years before.
     """
     branches = [world.branch(cycle.init_time, f"perfect {m}", FORESIGHT_HOURS) for m in range(members)]
     maps = [[on_grid(b.box(cycle.valid_time(lead)), grid) for lead in range(1, lead_hours + 1)] for b in branches]
@@ -141,7 +140,7 @@ def perfect_ensemble(world: World, cycle: Cycle, lead_hours: int, grid: Grid, me
 
 
 def simulated_start(world: World, cycle: Cycle, lead_hours: int, grid: Grid, invariants: Invariants) -> Start:
-    """Return what a forecast of any cycle of a simulated world would start from, by way of the providers' files."""
+    """Return what a forecast of any cycle of a simulated world would start from, made through providers' files."""
     run, global_run = cycle.init_time - hours(RWRP_HOURS_BEFORE), cycle.init_time - hours(GLOBAL_HOURS_BEFORE)
     hourly = tuple(cycle.valid_time(lead) for lead in range(lead_hours + 1))
     with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
@@ -160,7 +159,7 @@ def simulated_start(world: World, cycle: Cycle, lead_hours: int, grid: Grid, inv
 
 
 def _files(world: World, cycle: Cycle, hourly: tuple[datetime, ...]) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, bytes) of the files that state, rain and the surface of the background are read from."""
+    """Yield (path, bytes) of the files from which state, rain and the surface background are read."""
     run, global_run = cycle.init_time - hours(RWRP_HOURS_BEFORE), cycle.init_time - hours(GLOBAL_HOURS_BEFORE)
     for lead in range(RWRP_HOURS_BEFORE + 1):
         yield rwrp_path(run, run + hours(lead)), rwrp_files.encode(world, run, lead)

@@ -1,4 +1,4 @@
-"""What a published forecast started from."""
+"""The start of a published forecast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import xarray as xr
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
-from stormcast_tw.plan import Plan
+from stormcast_tw.inputs.fetch import Fetched
+from stormcast_tw.publication.catalogue import plan_of
 from stormcast_tw.storage.store import Address, Artifact, Store
 
 Invariants = Mapping[str, npt.NDArray[np.float32]]
@@ -21,7 +22,7 @@ Invariants = Mapping[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Start:
-    """What a forecast started from: prepared state (y, x) and background (lead_time from 0, y, x), and RWRP's run."""
+    """What a forecast started from: prepared state (y, x), background (lead_time from 0, y, x), and RWRP run."""
 
     cycle: Cycle
     lead_hours: int
@@ -29,25 +30,25 @@ class Start:
     state: xr.Dataset
     background: xr.Dataset
     rwrp_run: datetime | None
-    """None where another provider stood in for RWRP."""
+    """None if another provider stood in for RWRP."""
 
 
 def start_of(work: Store, run: Artifact) -> Start:
-    """Return what a published run started from; raises NotReady where it is no longer kept in the work root."""
-    plan = Plan.model_validate(run.plan)
+    """Return what a published run started from; raises NotReady if it is no longer kept in the work root."""
+    plan = plan_of(run)
     prepared = work.get(
         Address(kind="prepared", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.inputs.run)
     )
     inputs = [work.get(_address(uri)) for uri in prepared.parents]
-    rows = {row["name"]: row for one in inputs for row in one.details["inputs"]}
-    state = rows.get("state", {})
+    served = {row.name: row for artifact in inputs for row in Fetched.of(artifact).inputs}
+    state = served.get("state")
     return Start(
         cycle=plan.cycle,
         lead_hours=plan.lead_hours,
         grid=Grid.parse(run.grid),
         state=work.open(prepared, "state").load(),
         background=work.open(prepared, "background").load(),
-        rwrp_run=datetime.fromisoformat(state["init_time"]) if state.get("source") == "rwrp" else None,
+        rwrp_run=state.init_time if state is not None and state.source == "rwrp" else None,
     )
 
 

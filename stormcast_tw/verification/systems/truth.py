@@ -1,7 +1,7 @@
-"""What really happened, by one of two truths that are never mixed.
+"""What really happened, according to one of two truths that are never mixed.
 
 *Simulated* (simulated.py): the world that the simulated inputs were made from, known everywhere and without error.
-*Operational*: what a weather service would see, RWRP's analyses and QPESUMS' rain, with their errors and their gaps.
+*Operational*: what a weather service would see, RWRP's analyses and QPESUMS rain, with their errors and gaps.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ WEATHER = variable_set("weather", "t2m", "u10m", "v10m")
 RAIN = variable_set("rain", "tp01")
 
 SETTLED = timedelta(hours=3)
-"""Operational truth is taken no earlier than this after its last hour: RWRP's analysis of an hour is there within two,
-and before it is, the forecast of an hour ago would stand in for it for ever."""
+"""Operational truth is taken no earlier than this after its last hour: RWRP's analysis of an hour arrives within two;
+before that, the one-hour forecast would take its place for good."""
 
 ANALYSIS_LEADS = (0, 1)
-"""RWRP states of these leads, the newest first, are analyses; an older forecast is no truth."""
+"""RWRP states at these leads, newest run first, count as analyses; an older forecast is no truth."""
 
 HOURS_OF_PAST_RAIN = 3
-"""Three maps make two displacements, and are what a second-order autoregression takes."""
+"""Three maps give two displacements, and are what a second-order autoregression needs."""
 
 
 class Truth(Protocol):
-    """What really happened; also what was known of it at init_time, from which baselines are made."""
+    """What really happened, and what was known of it at init_time, from which baselines are made."""
 
     @property
     def kind(self) -> TruthKind: ...  # noqa: D102
 
     @property
     def name(self) -> str:
-        """What tells this truth from any other."""
+        """Name that distinguishes this truth from any other."""
 
     def surface(self, cycle: Cycle, lead_hours: int, grid: Grid, now: datetime) -> xr.Dataset:
         """Return t2m, u10m, v10m and tp01 (lead_time, y, x) at leads 1 to `lead_hours`; raises NotReady, BadInput."""
@@ -62,24 +62,24 @@ class Truth(Protocol):
         """Return the observed rain of the hours ending at init_time (3, y, x), NaN where nothing was observed."""
 
     def rwrp(self, run: datetime, cycle: Cycle, lead_hours: int, grid: Grid) -> dict[str, Array]:
-        """Return what the RWRP run of `run` says at leads 1 to `lead_hours`: (lead_time, y, x)."""
+        """Return the fields of the RWRP run of `run` at leads 1 to `lead_hours`: (lead_time, y, x)."""
 
     def regime(self, valid_time: datetime) -> str:
-        """Return the name of the weather regime, `all` where it has none."""
+        """Return the name of the weather regime, `all` if it has none."""
 
     def require_start(self, start: Start) -> None:
-        """Raise BadInput where a forecast cannot have started from this truth's own world."""
+        """Raise BadInput if a forecast cannot have started from this truth's own world."""
 
     def systems_of(self, start: Start) -> dict[str, xr.Dataset]:
-        """Return the systems that only this truth can make of a cycle, by name."""
+        """Return the systems of a cycle that only this truth can make, by name."""
 
     def starts(self, span: TrainingSpan, like: Start, invariants: Invariants) -> Mapping[Cycle, Callable[[], Start]]:
-        """Return how the start of each training cycle is made, by cycle; empty where only published runs have one."""
+        """Return functions that make the start of each training cycle; empty if only published runs have one."""
 
 
 @dataclass(frozen=True)
 class OperationalTruth:
-    """What providers' files say: RWRP's analyses and QPESUMS' rain."""
+    """The truth in providers' files: RWRP's analyses and QPESUMS rain."""
 
     providers: Mapping[str, Source]
     """rwrp, rwrp_rain and qpesums, as `stormcast_tw.sources.table` makes them."""
@@ -87,14 +87,14 @@ class OperationalTruth:
 
     @property
     def name(self) -> str:
-        """What tells this truth from any other."""
+        """Name that distinguishes this truth from any other."""
         return "operational, RWRP analyses and QPESUMS"
 
     def surface(self, cycle: Cycle, lead_hours: int, grid: Grid, now: datetime) -> xr.Dataset:
-        """Return t2m, u10m, v10m and tp01 (lead_time, y, x); tp01 is NaN where QPESUMS saw nothing.
+        """Return t2m, u10m, v10m and tp01 (lead_time, y, x); tp01 is NaN where QPESUMS did not observe.
 
-        Raises NotReady while an hour is absent or `now` is too early for all to have settled, BadInput for a file that
-        cannot be vouched for: all hours or none.
+        All hours or none: raises NotReady while an hour is missing or `now` is too early for all of them to have
+        settled, BadInput for a file that fails a check.
         """
         from_then = cycle.valid_time(lead_hours) + SETTLED
         if now < from_then:
@@ -114,11 +114,11 @@ class OperationalTruth:
         return truth_dataset(fields, cycle, grid, self.name, simulated=simulated, files=files)
 
     def past_rain(self, cycle: Cycle, grid: Grid) -> Array:
-        """Return QPESUMS' rain of the hours ending at init_time (3, y, x), NaN where not observed; raises NotReady."""
+        """Return QPESUMS rain of the hours ending at init_time (3, y, x), NaN where not observed; raises NotReady."""
         return _conserved(self._observed(hours_until(cycle)), grid)
 
     def rwrp(self, run: datetime, cycle: Cycle, lead_hours: int, grid: Grid) -> dict[str, Array]:
-        """Return what the RWRP run of `run` says at leads 1 to `lead_hours`: (lead_time, y, x); raises NotReady."""
+        """Return the fields of the RWRP run of `run` at leads 1 to `lead_hours` (lead_time, y, x); raises NotReady."""
         times = [cycle.valid_time(lead) for lead in leads(lead_hours)]
         rain = read(self.providers["rwrp_rain"], times, RAIN, run).dataset
         return {
@@ -127,14 +127,14 @@ class OperationalTruth:
         }
 
     def regime(self, valid_time: datetime) -> str:
-        """Return `all`: nobody has named the weather of this hour."""
+        """Return `all`: real weather has not been classified."""
         return "all"
 
     def require_start(self, start: Start) -> None:
-        """Accept any start: providers' files are of the one world there is."""
+        """Accept any start: providers' files all describe the one real world."""
 
     def systems_of(self, start: Start) -> dict[str, xr.Dataset]:
-        """Return nothing: what providers deliver is scored already."""
+        """Return nothing: everything that providers deliver is already scored."""
         return {}
 
     def starts(self, span: TrainingSpan, like: Start, invariants: Invariants) -> Mapping[Cycle, Callable[[], Start]]:
@@ -157,7 +157,7 @@ class OperationalTruth:
 def read(
     source: Source, times: Sequence[datetime], variables: VariableSet, init_time: datetime | None = None
 ) -> Reading:
-    """Return what a source's run of `init_time` (None: observations) says at these times; raises NotReady, BadInput."""
+    """Return a source's fields at these times, of run `init_time` (None: observations); raises NotReady, BadInput."""
     return source.read(source.find(tuple(times), variables, init_time))
 
 

@@ -1,4 +1,4 @@
-"""Wait for a cycle's inputs, show them, fetch them."""
+"""Wait for a cycle's inputs, show them, fetch them, bring them onto the package's grid."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from prefect.logging import get_run_logger
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput
-from stormcast_tw.grid import Grid
-from stormcast_tw.inputs.fetch import fetch
-from stormcast_tw.inputs.readiness import InputName, InputSet, Need, look
-from stormcast_tw.model.package import Description
+from stormcast_tw.inputs.fetch import Fetched, fetch
+from stormcast_tw.inputs.prepare import Prepared, prepare
+from stormcast_tw.inputs.readiness import InputName, InputSet, look
+from stormcast_tw.inputs.request import Request
 from stormcast_tw.operations import alarms
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
+from stormcast_tw.plan import InputsPlan
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
+from stormcast_tw.sources.isolated import warm_up
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.store import Artifact, Store
-from stormcast_tw.variables import BACKGROUND_SETS
 from tasks.policy import artifact_key, emit, under
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
@@ -30,30 +31,22 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 
 
 @under("await")
-def await_inputs(
-    cycle: Cycle,
-    lead_hours: int,
-    package: Description,
-    experiment: str,
-    now: datetime,
-    rejected: Mapping[str, str],
-    wait: bool = True,
-) -> InputSet:
+def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = True) -> InputSet:
     """Return what serves the cycle: at once if everything is ready, else the best there is at the deadline.
 
     The table of inputs on the run's page is kept up to date meanwhile. Raises NotReady, with an event, if a required
     input is missing at the deadline; BadInput if all that was delivered is damaged.
     """
-    need = Need(cycle, lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
-    sources = all_sources(settings(), Grid.parse(package.grid))
+    sources, cycle = all_sources(settings(), request.description.grid), request.cycle
+    warm_up()
     log = get_run_logger()
-    for last in _looks(cycle, now, wait):
-        inputs = look(need, sources, rejected)
+    for last in _looks(cycle, request.now, wait):
+        inputs = look(request.need, sources, rejected)
         create_table_artifact(inputs.table(), artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}")
         if inputs.status == "ready" or last:
             break
         log.info("inputs of %s: %s; waiting for %s", cycle, inputs.status, "; ".join(inputs.missing or inputs.degraded))
-    _say(inputs, experiment)
+    _say(inputs, request.experiment)
     if inputs.missing and (damage := [reason for reason in rejected.values() if reason in " ".join(inputs.missing)]):
         raise BadInput(damage[0])
     log.info("inputs of %s: %s", cycle, ", ".join(f"{i.name} {i.status}" for i in inputs.inputs))
@@ -80,27 +73,30 @@ def _say(inputs: InputSet, experiment: str) -> None:
 
 
 @under("fetch")
-def fetch_state(inputs: InputSet, package: Description, experiment: str, now: datetime) -> Artifact:
+def fetch_state(request: Request, inputs: InputSet) -> Artifact:
     """Keep state and rain as the providers gave them, and the observed rain of the day before."""
-    return _fetch(inputs, ("past_rain", "rain", "model_rain", "state"), package, experiment, now)
+    return _fetch(request, inputs, ("past_rain", "rain", "model_rain", "state"))
 
 
 @under("fetch")
-def fetch_background(inputs: InputSet, package: Description, experiment: str, now: datetime) -> Artifact:
+def fetch_background(request: Request, inputs: InputSet) -> Artifact:
     """Keep the global forecast as the provider gave it, at every hour."""
-    return _fetch(inputs, ("background",), package, experiment, now)
+    return _fetch(request, inputs, ("background",))
 
 
-def _fetch(
-    inputs: InputSet, names: tuple[InputName, ...], package: Description, experiment: str, now: datetime
-) -> Artifact:
-    sources = all_sources(settings(), Grid.parse(package.grid))
-    store = Store(settings().work_root)
-    artifact = fetch(store, inputs, names, sources, settings().package, package, experiment, now)
+def _fetch(request: Request, inputs: InputSet, names: tuple[InputName, ...]) -> Artifact:
+    sources = all_sources(settings(), request.description.grid)
+    artifact = fetch(Store(settings().work_root), request, inputs, names, sources)
     words = labels(simulated=artifact.simulated, trained=None)
     sizes = f"{len(artifact.variables)} variables in {len(artifact.parents)} files"
-    used = sum(
-        file["bytes_used"] + file["bytes_of_index"] for files in artifact.details["used"].values() for file in files
-    )
-    get_run_logger().info("%s%s, %.1f MB read, kept as %s", words, sizes, used / 1e6, artifact.address)
+    megabytes = sum(file.bytes_read for files in Fetched.of(artifact).used.values() for file in files) / 1e6
+    get_run_logger().info("%s%s, %.1f MB read, kept as %s", words, sizes, megabytes, artifact.address)
+    return artifact
+
+
+@under("regrid")
+def regrid_inputs(request: Request, plan: InputsPlan, inputs: InputSet, fetched: tuple[Artifact, ...]) -> Artifact:
+    """Return the prepared inputs of a forecast."""
+    artifact = prepare(Store(settings().work_root), request, plan, inputs, fetched)
+    get_run_logger().info("%s", Prepared.of(artifact).rain)
     return artifact
