@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run as this_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -19,9 +18,10 @@ from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.publication.catalogue import find_published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Store
+from tasks.policy import under
 
 
-class Request(Frozen):
+class CycleOptions(Frozen):
     """What is asked of every cycle of a backfill."""
 
     experiment: str
@@ -31,7 +31,7 @@ class Request(Frozen):
     now: datetime
 
 
-class Outcome(Frozen):
+class CycleOutcome(Frozen):
     """What became of a cycle: the run that is published, or the reason of the failure."""
 
     cycle: CycleText
@@ -54,7 +54,7 @@ def backfill(
     order: Literal["oldest first", "newest first"] = "oldest first",
     parallel: int = 1,
     now: datetime | None = None,
-) -> list[Outcome]:
+) -> list[CycleOutcome]:
     """Forecast every cycle from `start` to `end` (both included), at most `parallel` at a time.
 
     What is published already is skipped and one failure does not stop the rest; run it again to try those that failed,
@@ -63,7 +63,7 @@ def backfill(
     cycles = [str(cycle) for cycle in Cycle.parse(start).until(Cycle.parse(end))]
     if not cycles:
         raise Refused(f"backfill: {end} is before {start}")
-    request = Request(
+    options = CycleOptions(
         experiment=experiment,
         lead_hours=lead_hours,
         members=members or describe(settings().package).members,
@@ -73,7 +73,7 @@ def backfill(
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=parallel)
     with runner:
         ordered = cycles if order == "oldest first" else cycles[::-1]
-        futures = [runner.submit(forecast_cycle, {"cycle": cycle, "request": request}) for cycle in ordered]
+        futures = [runner.submit(forecast_cycle, {"cycle": cycle, "options": options}) for cycle in ordered]
         outcomes = sorted((future.result() for future in futures), key=lambda outcome: outcome.cycle)
     rows = [{"cycle": o.cycle, "outcome": o.outcome, "run or reason": o.text} for o in outcomes]
     create_table_artifact(rows, f"backfill-{start}-{end}".lower(), f"Backfill {start} to {end}, {experiment}")
@@ -83,23 +83,23 @@ def backfill(
     return outcomes
 
 
-@task(task_run_name="{cycle}", cache_policy=NO_CACHE, persist_result=False)
-def forecast_cycle(cycle: str, request: Request) -> Outcome:
+@under("cycle", run_name="{cycle}")
+def forecast_cycle(cycle: str, options: CycleOptions) -> CycleOutcome:
     """Skip a published cycle, else run `operations` for it as a flow of its own; a failure is an outcome."""
     package = describe(settings().package).digest
     there = find_published(
         Store(settings().published_root),
-        request.experiment,
+        options.experiment,
         cycle,
         package,
-        request.lead_hours,
-        request.members,
-        request.base_seed,
+        options.lead_hours,
+        options.members,
+        options.base_seed,
     )
     if there is not None:
-        return Outcome(cycle=cycle, outcome="skipped", text=there.address.run)
-    parameters: dict[str, Any] = {"cycle": cycle, **request.model_dump()}
+        return CycleOutcome(cycle=cycle, outcome="skipped", text=there.address.run)
+    parameters: dict[str, Any] = {"cycle": cycle, **options.model_dump()}
     state = operations(**parameters, return_state=True)
     if state.is_completed():
-        return Outcome(cycle=cycle, outcome="published", text=state.result().address.run)
-    return Outcome(cycle=cycle, outcome="failed", text=str(state.result(raise_on_failure=False)))
+        return CycleOutcome(cycle=cycle, outcome="published", text=state.result().address.run)
+    return CycleOutcome(cycle=cycle, outcome="failed", text=str(state.result(raise_on_failure=False)))

@@ -14,10 +14,10 @@ from stormcast_tw.errors import Refused
 from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.verification import TruthKind
 from stormcast_tw.verification.choice import Comparison
 from stormcast_tw.verification.record import Scoring
 from stormcast_tw.verification.systems.pairs import published_runs
-from stormcast_tw.verification.systems.truth import TruthKind
 from tasks.verification import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
 
 WINDOW = timedelta(days=35)

@@ -40,14 +40,16 @@ POLICIES = {
     # Waits for the inputs until the deadline of the cycle, three hours after init_time.
     "await": Policy(timeout_seconds=4 * 3600),
     "fetch": Policy(timeout_seconds=600),
+    # A cycle of a backfill is a flow of its own, whose tasks are tried again by themselves.
+    "cycle": Policy(timeout_seconds=8 * 3600, retries=0, retry_delay_seconds=()),
     "regrid": Policy(timeout_seconds=600),
     # The rollout has a deadline of its own, in its child process; this one is only the net below it.
     "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),
     "products": Policy(timeout_seconds=900),
     "publish": Policy(timeout_seconds=900),
-    # A year of archive takes hours on one machine; each part has retries of its own (training.engine).
+    # A year of archive takes hours on one machine; each part has retries of its own (training_data.workers).
     "training_data": Policy(timeout_seconds=7 * 86400, retries=0, retry_delay_seconds=()),
-    # A training watches itself (training.watch) and goes on from its checkpoint when the flow is run again.
+    # A training watches itself (training.health) and goes on from its checkpoint when the flow is run again.
     "training": Policy(timeout_seconds=30 * 86400, retries=0, retry_delay_seconds=()),
     # Scores of one cycle take seconds; a first run scores a month.
     "verify": Policy(timeout_seconds=3 * 3600),
@@ -60,8 +62,11 @@ def is_network_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
     return isinstance(error, NETWORK_ERRORS) or isinstance(getattr(error, "__cause__", None), NETWORK_ERRORS)
 
 
-def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a function a task under one of the POLICIES. Results are manifests; the store is what remembers them."""
+def under(policy: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a task under one of the POLICIES. Results are manifests; the store is what remembers them.
+
+    `run_name` is a template of the task's parameters, e.g. "{cycle}"; by default the function's name.
+    """
     chosen = POLICIES[policy]
     decorate = functools.partial(
         task,
@@ -75,7 +80,7 @@ def under(policy: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     )
 
     def decorated(function: Callable[P, R]) -> Task[P, R]:
-        return cast("Task[P, R]", decorate(function, task_run_name=function.__name__))
+        return cast("Task[P, R]", decorate(function, task_run_name=run_name or function.__name__))
 
     return decorated
 

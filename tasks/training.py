@@ -9,10 +9,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import IO, Any
-from uuid import UUID
-
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.logging import get_run_logger
 
 from stormcast_tw.errors import Refused
 from stormcast_tw.operations.events import Event
@@ -21,6 +17,7 @@ from stormcast_tw.training.log import LOG, read
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import PACKAGE
 from tasks.policy import emit_of_training, under
+from tasks.progress import ProgressPage
 
 SECONDS_BETWEEN_LOOKS = 5.0
 END_SECONDS = 60.0
@@ -54,7 +51,7 @@ def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> in
     updates = {str(name): stage.updates for name, stage in RECIPES[recipe]().stages.items()}
     total = sum(updates.values())
     key = f"training-{recipe}".replace("_", "-")
-    artifact: UUID = create_progress_artifact(0.0, key, f"{total:,} updates of recipe {recipe} in {output}")  # type: ignore[assignment]
+    page = ProgressPage(key, f"{total:,} updates of recipe {recipe} in {output}")
     child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
     try:
         shown: list[dict[str, Any]] = []
@@ -62,7 +59,7 @@ def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> in
             time.sleep(SECONDS_BETWEEN_LOOKS)
             if (last := read(output / LOG)[-1:]) != shown:
                 shown = last
-                _show(artifact, updates, last[0])
+                _show(page, updates, last[0])
         return status
     finally:
         if child.poll() is None:
@@ -73,9 +70,8 @@ def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> in
                 child.kill()
 
 
-def _show(artifact: UUID, updates: dict[str, int], told: dict[str, Any]) -> None:
+def _show(page: ProgressPage, updates: dict[str, int], told: dict[str, Any]) -> None:
     stage, names = told["stage"], list(updates)
     done = sum(updates[name] for name in names[: names.index(stage)]) + told["update"]
-    update_progress_artifact(artifact, round(100.0 * done / sum(updates.values()), 1))
     said = {what: told[what] for what in ("loss", "validation") if what in told}
-    get_run_logger().info("%s, update %d: %s", stage, told["update"], said)
+    page.show(done / sum(updates.values()), f"{stage}, update {told['update']}: {said}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from datetime import datetime
 from types import TracebackType
-from typing import Self, cast
-from uuid import UUID
+from typing import Self
 
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,8 +22,8 @@ from stormcast_tw.training_data.finish import finish, read_report
 from stormcast_tw.training_data.recipe import DataRecipe
 from stormcast_tw.training_data.workers import Local, Scheduler, Slurm, run_parts, workers_of
 from tasks.policy import under
+from tasks.progress import ProgressPage
 
-SECONDS_BETWEEN_UPDATES = 2.0
 LONGEST_TABLE = 500
 """Rows of the page's table of unusable hours; report.json has them all."""
 
@@ -67,8 +65,7 @@ class _Page:
     def __init__(self, job: Job, total: int, done: int) -> None:
         self._total, self._done, self._lost = total, done, 0
         text = f"{total} days of recipe {job.recipe.name}, {job.archive.describe()}, run {job.address.run}"
-        self._artifact = cast("UUID", create_progress_artifact(self._percent, f"{_key(job)}-days", text))
-        self._log, self._said = get_run_logger(), 0.0
+        self._page = ProgressPage(f"{_key(job)}-days", text, self._share)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self._task = self._bar.add_task(f"days of {job.recipe.name}", total=total, completed=done)
@@ -78,15 +75,12 @@ class _Page:
         self._done += len(made)
         self._lost += sum(status is not Status.USABLE for account in made for status in account.status)
         self._bar.advance(self._task, len(made))
-        if time.monotonic() - self._said < SECONDS_BETWEEN_UPDATES and self._done < self._total:
-            return
-        self._said = time.monotonic()
-        update_progress_artifact(self._artifact, self._percent)
-        self._log.info("%d of %d days made, %d hours of them not usable", self._done, self._total, self._lost)
+        days = f"{self._done} of {self._total} days made"
+        self._page.show(self._share, f"{days}, {self._lost} hours of them not usable")
 
     @property
-    def _percent(self) -> float:
-        return round(100.0 * self._done / self._total, 1) if self._total else 100.0
+    def _share(self) -> float:
+        return self._done / self._total if self._total else 1.0
 
     def __enter__(self) -> Self:
         self._bar.start()

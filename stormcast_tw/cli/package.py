@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from stormcast_tw.cli.options import Json, say
+from stormcast_tw.cli.options import Json, PackageFolder, say, show
 from stormcast_tw.settings import settings
 
 package_app = typer.Typer(no_args_is_help=True, help="Look at model packages.")
-PackageArgument = Annotated[Path | None, typer.Argument(help="The package's folder; by default the configured one.")]
 
 
 @package_app.command("show")
-def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
+def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
     """Show what a package predicts, from what, and how."""
 
     from stormcast_tw.model.description import describe
@@ -42,12 +40,12 @@ def package_show(folder: PackageArgument = None, as_json: Json = False) -> None:
     if as_json:
         say("", described.model_dump(mode="json") | {"digest": described.digest}, True)
     else:
-        Console().print(table)
+        show(table)
 
 
 @package_app.command("check")
 def package_check(
-    folder: PackageArgument = None,
+    folder: PackageFolder = None,
     public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +65,7 @@ def package_check(
 
 @package_app.command("sign")
 def package_sign(
-    private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageArgument = None
+    private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageFolder = None
 ) -> None:
     """Write a detached signature beside a package."""
     from stormcast_tw.model.signature import sign
@@ -77,7 +75,7 @@ def package_sign(
 
 @package_app.command("export")
 def package_export(
-    target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageArgument = None
+    target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageFolder = None
 ) -> None:
     """Write a package as physicsnemo .mdlus checkpoints with its description beside them."""
     from stormcast_tw.model import package as packages

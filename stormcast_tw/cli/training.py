@@ -14,20 +14,31 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stormcast_tw.cli.options import Json, one_of, show
 from stormcast_tw.settings import settings
+
+
+def _recipes() -> tuple[str, ...]:
+    from stormcast_tw.training.recipes import RECIPES
+
+    return tuple(RECIPES)
+
+
+RecipeArgument = Annotated[
+    str,
+    typer.Argument(
+        parser=one_of(_recipes),
+        metavar="RECIPE",
+        help="How to train: rehearsal for a first try; demo_tuned continues demo, demo_driven continues demo_tuned.",
+    ),
+]
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two trainings.")
 
 
 @train_app.command("run")
 def run(
-    recipe: Annotated[
-        str,
-        typer.Argument(
-            help="rehearsal, demo, demo_tuned, demo_driven, surface_1y, surface_2y5, upper_2y5 or background_only; the"
-            " second to fourth follow each other."
-        ),
-    ],
+    recipe: RecipeArgument,
     output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
     data: Annotated[
         str | None, typer.Option(help="Training dataset, a folder or s3://; else what `prepare RECIPE` made last.")
@@ -58,8 +69,6 @@ def run(
     from stormcast_tw.training.run import carry_out
     from stormcast_tw.training_data.reader import TrainingData
 
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
     if base is None and recipe in NEED_A_BASE:
         raise ValueError(f"recipe {recipe}: needs --base, the package that it goes on from")
     chosen = RECIPES[recipe]().model_copy(update={"seed": seed})
@@ -91,7 +100,7 @@ def compare(
     run_a: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     run_b: Annotated[Path, typer.Argument(help="Folder of the other.")],
     tolerance: Annotated[float, typer.Option(min=0, help="Relative, of metrics.")] = 0.02,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say whether two trainings agree: code, data, seeds, hardware, metrics. Exit code 1 if they do not."""
     from stormcast_tw.training.agreement import compare as compared
@@ -103,7 +112,7 @@ def compare(
         table = Table("", "a", "b", "", title=f"{'agree' if found.agree else 'DO NOT AGREE'} within {tolerance:.1%}")
         for row in found.rows:
             table.add_row(row.what, row.a, row.b, row.verdict)
-        Console().print(table)
+        show(table)
     if not found.agree:
         raise typer.Exit(1)
 
@@ -116,7 +125,7 @@ def accept(
     ] = None,
     cycles: Annotated[int, typer.Option(min=1, help="Held-out hours to begin from.")] = 8,
     threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0: as many as cores.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a package on held-out hours: two days on end, against white noise, against grain. Exit code 1 if it fails."""
     import json

@@ -7,16 +7,31 @@ from typing import Annotated
 
 import typer
 
+from stormcast_tw.cli.options import Json, one_of
 from stormcast_tw.settings import settings
 
 LISTED = 20
 """Unusable hours that are listed; report.json has them all."""
 
 
+def _recipes() -> tuple[str, ...]:
+    from stormcast_tw.training_data.recipe import RECIPES
+
+    return tuple(RECIPES)
+
+
+RecipeArgument = Annotated[
+    str,
+    typer.Argument(
+        parser=one_of(_recipes),
+        metavar="RECIPE",
+        help="rehearsal for a first try; see training_data/recipe.py.",
+    ),
+]
+
+
 def prepare(
-    recipe: Annotated[
-        str, typer.Argument(help="rehearsal, demo, demo_tuned, acceptance, surface_1y, surface_2y5 or upper_2y5.")
-    ],
+    recipe: RecipeArgument,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes here, or with --slurm jobs there.")] = None,
     memory: Annotated[float, typer.Option(min=0.5, help="GiB that one worker may take; Dask ends it beyond.")] = 2.0,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use, tcp://host:8786.")] = None,
@@ -26,7 +41,7 @@ def prepare(
     share: Annotated[
         str, typer.Option(help="K/N: make only every Nth day from the Kth; the last one finishes.")
     ] = "1/1",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make a training dataset below the work root. Killed anywhere, the same command goes on. Exit 4: days remain."""
     settings().use_prefect_home()

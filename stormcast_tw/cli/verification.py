@@ -7,22 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from stormcast_tw.cli.options import End, Experiment, Json, Start, show
 from stormcast_tw.settings import WORLD_SEED, settings
-from stormcast_tw.verification.record import Scoring
-from stormcast_tw.verification.systems.dressing import TrainingSpan
-from stormcast_tw.verification.systems.truth import TruthKind
+from stormcast_tw.verification import TruthKind
 
 if TYPE_CHECKING:
     from flows.verification import Verified
+    from stormcast_tw.verification.record import Scoring
 
 verify_app = typer.Typer(no_args_is_help=True, help="Score what was forecast; choose between packages.")
 
-Start = Annotated[str, typer.Option("--start", help="First cycle, e.g. 20260109T00Z.")]
-End = Annotated[str, typer.Option("--end", help="Last cycle.")]
-Experiment = Annotated[str, typer.Option(help="Experiment whose published runs are scored.")]
 TruthOption = Annotated[
     TruthKind, typer.Option("--truth", help="The simulated truth itself, or RWRP's analyses and QPESUMS.")
 ]
@@ -31,10 +27,12 @@ Training = Annotated[
     str, typer.Option("--training", help="FROM..TO, dates of the errors that dress baselines [the year before]")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of ties, dressing and STEPS.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def _scoring(training: str, seed: int) -> Scoring:
+    from stormcast_tw.verification.record import Scoring
+    from stormcast_tw.verification.systems.dressing import TrainingSpan
+
     if not training:
         return Scoring(seed=seed)
     parts = training.split("..")
@@ -80,7 +78,7 @@ def _show(found: Verified) -> None:
     table = Table("cycle", "", "record or reason", title="scored against the truth")
     for one in found.outcomes:
         table.add_row(one.cycle, one.outcome, one.text)
-    Console().print(table)
+    show(table)
     typer.echo(f"scorecard: {found.scorecard or 'none, for nothing has been scored yet'}")
 
 

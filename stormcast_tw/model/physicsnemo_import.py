@@ -51,7 +51,7 @@ def classes() -> types.SimpleNamespace:
 
 @contextmanager
 def _left_out() -> Iterator[None]:
-    """Leave out what nobody has imported yet; the block's end forgets the placeholders."""
+    """Replace modules not yet imported by placeholders, and remove the placeholders at the end of the block."""
     names = tuple(name for name in LEFT_OUT if name not in sys.modules)
     if "physicsnemo.nn" in sys.modules:
         names = ()

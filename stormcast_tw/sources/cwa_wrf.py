@@ -21,8 +21,9 @@ from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_init_time, require_times, require_variables
 from stormcast_tw.sources.formats import grib, grib_index
+from stormcast_tw.sources.formats.arrays import MARGIN_DEGREES
 from stormcast_tw.sources.translate import derive, grib_run
-from stormcast_tw.sources.translate.time_steps import MARGIN_DEGREES, Step, bracketing_leads, hourly
+from stormcast_tw.sources.translate.time_steps import Step, bracketing_leads, hourly
 from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile, Used
 from stormcast_tw.variables import Variable, VariableSet
 

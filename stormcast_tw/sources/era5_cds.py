@@ -24,9 +24,9 @@ from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_variables
 from stormcast_tw.sources.era5 import PROVIDED, in_our_units, require_hours
 from stormcast_tw.sources.formats import cf, grib, grib_index
+from stormcast_tw.sources.formats.arrays import MARGIN_DEGREES
 from stormcast_tw.sources.formats.netcdf import Array, NetCDF, open_netcdf
 from stormcast_tw.sources.translate.derive import FloatArray
-from stormcast_tw.sources.translate.time_steps import MARGIN_DEGREES
 from stormcast_tw.storage.provider_files import Folder, Reader
 from stormcast_tw.variables import Variable, VariableSet
 

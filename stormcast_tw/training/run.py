@@ -80,8 +80,8 @@ class _Best:
 
     @classmethod
     def of(cls, path: Path, device: torch.device) -> Self:
-        found = checkpoint.read(path, device)
-        return cls(**found) if found else cls()
+        contents = checkpoint.read(path, device)
+        return cls(**contents) if contents else cls()
 
 
 def carry_out(

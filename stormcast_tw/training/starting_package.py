@@ -76,13 +76,13 @@ def with_background_details(package: ModelPackage) -> ModelPackage:
     The first layer is linear, so its weights can be rewritten: the background at the end is the one at the start plus
     the change, and new channels start at weight 0.
     """
-    told = package.description
-    description = told.model_copy(update={"background_details": True})
+    before = package.description
+    description = before.model_copy(update={"background_details": True})
     networks = dict(package.networks)
-    for network in told.networks:
+    for network in before.networks:
         if network.role in ("regression", "diffusion"):
             fresh = new_network(description, network, package.grid)
-            fresh.load_state_dict(_rewritten(package.networks[network.role], fresh, told, network.role))
+            fresh.load_state_dict(_rewritten(package.networks[network.role], fresh, before, network.role))
             networks[network.role] = fresh
     return replace(package, description=description, networks=networks)
 
@@ -137,10 +137,10 @@ def added_to(base: ModelPackage, recipe: Recipe, data: TrainingData) -> ModelPac
     """Return the base with the recipe's networks added. Raises BadPackage if data or recipe do not fit."""
     _require_fit(base, recipe, data)
     base = rescaled(base, "background_only_residual_std", dict.fromkeys(base.description.state, 1.0))
-    told = base.description
-    provenance = told.provenance | {f"background_only {k}": v for k, v in _provenance(recipe, data).items()}
-    update = {"networks": (*told.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
-    description = told.model_copy(update=update | {"simulated": told.simulated or data.artifact.simulated})
+    before = base.description
+    provenance = before.provenance | {f"background_only {k}": v for k, v in _provenance(recipe, data).items()}
+    update = {"networks": (*before.networks, *_networks(recipe)), "provenance": provenance, "files": {}}
+    description = before.model_copy(update=update | {"simulated": before.simulated or data.artifact.simulated})
     return ModelPackage(description, base.grid, base.invariants, base.networks | _fresh(description, recipe, data))
 
 

@@ -209,30 +209,30 @@ def _decide(a: Side, b: Side, rows: Sequence[Row], days: int) -> tuple[Winner, s
     return "A", "nothing tells them apart"
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """Return the document for people: the rule, the verdict and the numbers."""
-    first, last = min(found.cycles), max(found.cycles)
+    first, last = min(comparison.cycles), max(comparison.cycles)
     lines = [
-        f"# {found.a.name} {found.a.version} or {found.b.name} {found.b.version}",
+        f"# {comparison.a.name} {comparison.a.version} or {comparison.b.name} {comparison.b.version}",
         "",
-        f"Truth: {found.truth}. Experiment {found.experiment}: {len(found.cycles)} cycles that both forecast,"
-        f" {first} to {last}.",
+        f"Truth: {comparison.truth}. Experiment {comparison.experiment}: {len(comparison.cycles)} cycles that both"
+        f" forecast, {first} to {last}.",
         "",
         "## The rule",
         "",
-        *(f"{number}. {sentence}" for number, sentence in enumerate(found.rule, 1)),
+        *(f"{number}. {sentence}" for number, sentence in enumerate(comparison.rule, 1)),
         "",
-        f"**{found.winner} wins: {found.because}.**",
+        f"**{comparison.winner} wins: {comparison.because}.**",
         "",
         "## The packages",
         "",
         "| | A | B |",
         "|---|---|---|",
-        *_facts(found.a, found.b),
+        *_facts(comparison.a, comparison.b),
         "",
     ]
     for about in ("hazards", "calibration", "accuracy"):
-        lines += [f"## {about.capitalize()}", "", *_table([row for row in found.rows if row.about == about]), ""]
+        lines += [f"## {about.capitalize()}", "", *_table([row for row in comparison.rows if row.about == about]), ""]
     lines.append(
         "Gain is how much better B is; 95 % interval by block bootstrap over cycles. A dash: it never happened."
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+import tasks.rollout
 from flows.operations import operations
 from stormcast_tw.forecast.rollout import FORECAST, Job, address, carry_out
 from stormcast_tw.model.package import ModelPackage
@@ -29,7 +30,9 @@ def test_every_root_on_s3_gives_the_forecast_of_the_disk(
     inputs: Path, tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ):
     request = {"cycle": str(CYCLE), "lead_hours": 1, "members": 2, "now": NOW}
-    on_disk = operations(**request)
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks.rollout, "run_in_child", lambda job, deadline, report: carry_out(job, report))
+        on_disk = operations(**request)
     bucket = s3.bucket()
     for path in objects(str(inputs)).files(""):
         objects(f"{bucket}/inputs").replace(path, (inputs / path).read_bytes())
@@ -84,8 +87,9 @@ def test_killed_on_s3_and_continued(job: Job, tmp_path: Path, small_package: Mod
     xr.testing.assert_identical(continued, local.open(carry_out(here, lambda _: None), FORECAST).load())
 
 
-def test_two_at_once_publish_once(job: Job):
+def test_two_at_once_publish_once(s3: S3Server, small_package: ModelPackage, small_package_folder: Path):
     """Two processes roll the same plan out at the same time; both succeed, one artifact is there."""
+    job = rollout_job(small_package, small_package_folder, s3.bucket(), lead_hours=2)
     children = [spawn(job) for _ in range(2)]
     for child in children:
         assert child.stdout is not None

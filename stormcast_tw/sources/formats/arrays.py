@@ -16,6 +16,9 @@ LARGEST_SLAB = 1 << 28
 """Bytes of one read, and length of one dimension, beyond which a header is not believed: 268 MB, where a variable of 50
 levels on 450 x 450 points has 41 MB and ERA5's whole globe on 37 levels 154 MB."""
 
+MARGIN_DEGREES = 1.0
+"""Kept around the wanted grid: four cells of 0.25 degree, enough to bracket it on grids up to 0.5 degree."""
+
 Extent = tuple[int, int]
 """From where to where along a dimension: the first, and the one after the last."""
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.sources.formats.arrays import MARGIN_DEGREES
 from stormcast_tw.sources.formats.grib import Box, Window
 from stormcast_tw.sources.formats.netcdf import Array
-from stormcast_tw.sources.translate.time_steps import MARGIN_DEGREES
 
 FloatArray = npt.NDArray[np.float64]
 

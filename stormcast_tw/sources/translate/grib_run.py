@@ -15,9 +15,9 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid, to_earth_relative
 from stormcast_tw.sources.base import Located, Reading
 from stormcast_tw.sources.formats import grib, grib_index
+from stormcast_tw.sources.formats.arrays import MARGIN_DEGREES
 from stormcast_tw.sources.translate import derive
 from stormcast_tw.sources.translate.time_steps import (
-    MARGIN_DEGREES,
     Step,
     bracketing_leads,
     geopotential_factor,

@@ -10,9 +10,9 @@ from stormcast_tw import quality
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.formats import cf, grib, grib_index
+from stormcast_tw.sources.formats.arrays import MARGIN_DEGREES
 from stormcast_tw.sources.formats.netcdf import NetCDF, open_netcdf
 from stormcast_tw.sources.translate.derive import GRAVITY, FloatArray
-from stormcast_tw.sources.translate.time_steps import MARGIN_DEGREES
 from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile, Used
 from stormcast_tw.variables import VARIABLES
 

@@ -22,9 +22,6 @@ from stormcast_tw.variables import Variable
 
 FloatArray = npt.NDArray[np.float64]
 
-MARGIN_DEGREES = 1.0
-"""Kept around the wanted grid: four cells of 0.25 degree, enough to bracket it on grids up to 0.5 degree."""
-
 STANDARD_GRAVITY = 9.80665
 """m s-2, WMO: geopotential of a height."""
 

@@ -148,17 +148,17 @@ SECTIONS: tuple[Callable[[Card], str], ...] = (
 def maps_of_cycles(maps: Sequence[CycleMaps]) -> str:
     """Return the maps of the best and the worst cycle, with colour legends."""
     body = []
-    for cycle in maps:
-        which = {"best": "最佳個案 best cycle", "worst": "最差個案 worst cycle"}[cycle.which]
+    for shown in maps:
+        which = {"best": "最佳個案 best cycle", "worst": "最差個案 worst cycle"}[shown.which]
         pictures = "".join(
-            f'<figure><img src="{data_uri(panel, cycle.land)}" alt="{escape(panel.title)}" '
+            f'<figure><img src="{data_uri(panel, shown.land)}" alt="{escape(panel.title)}" '
             f'width="{panel.values.shape[1]}" height="{panel.values.shape[0]}" style="height:auto">'
             f"<figcaption>{escape(panel.title)}</figcaption></figure>"
-            for panel in cycle.panels
+            for panel in shown.panels
         )
-        title = escape(f"{which} {cycle.cycle}")
-        body.append(f'<h3>{title}</h3><p class="note">{escape(cycle.note)}</p><div class="maps">{pictures}</div>')
-    kinds = [kind for kind in PALETTES if any(panel.kind == kind for cycle in maps for panel in cycle.panels)]
+        title = escape(f"{which} {shown.cycle}")
+        body.append(f'<h3>{title}</h3><p class="note">{escape(shown.note)}</p><div class="maps">{pictures}</div>')
+    kinds = [kind for kind in PALETTES if any(panel.kind == kind for shown in maps for panel in shown.panels)]
     return section("個案 Cycles", "", "".join(body) + "".join(map(_swatches, kinds)) if body else "")
 
 

@@ -34,6 +34,7 @@ from stormcast_tw.sources.rwrp import path as rwrp_path
 from stormcast_tw.sources.translate.time_steps import bracketing_leads
 from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
+from stormcast_tw.verification import TruthKind
 from stormcast_tw.verification.systems.baselines import SURFACE, system
 from stormcast_tw.verification.systems.dressing import MEMBERS, TrainingSpan
 from stormcast_tw.verification.systems.start import Invariants, Start
@@ -41,7 +42,6 @@ from stormcast_tw.verification.systems.truth import (
     RAIN,
     WEATHER,
     Array,
-    TruthKind,
     hours_until,
     leads,
     read,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,10 @@ from stormcast_tw.regrid import bilinear, cell_mean
 from stormcast_tw.schema import array_attributes, global_attributes, time_coordinates
 from stormcast_tw.sources.base import Reading, Source
 from stormcast_tw.variables import VARIABLES, VariableSet, variable_set
+from stormcast_tw.verification import TruthKind
 from stormcast_tw.verification.systems.dressing import TrainingSpan
 from stormcast_tw.verification.systems.start import Invariants, Start
 
-TruthKind = Literal["simulated", "operational"]
 Array = npt.NDArray[np.float32]
 
 WEATHER = variable_set("weather", "t2m", "u10m", "v10m")

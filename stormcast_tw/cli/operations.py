@@ -1,0 +1,189 @@
+"""Verbs of the daily work: forecast, look at inputs, backfill, list, reproduce, check the machine."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from stormcast_tw.cli.options import (
+    DEMO_CYCLE,
+    BaseSeed,
+    CycleOption,
+    End,
+    Experiment,
+    Json,
+    LeadHours,
+    Members,
+    Start,
+    say,
+    show,
+)
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.settings import settings
+
+SECONDS_BETWEEN_LOOKS = 30
+
+
+def forecast(
+    cycle: CycleOption = DEMO_CYCLE,
+    experiment: Experiment = "demo",
+    lead_hours: LeadHours = 12,
+    members: Members = None,
+    seed: BaseSeed = 0,
+    wait: Annotated[bool, typer.Option(help="Wait for inputs until three hours after the cycle.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Forecast one cycle and publish it. Exit code 3 if a stand-in served."""
+    settings().use_prefect_home()
+    from flows.operations import operations
+    from stormcast_tw.publication.catalogue import Published
+    from stormcast_tw.schema import labels
+
+    Cycle.parse(cycle)
+    artifact = operations(
+        cycle=cycle, experiment=experiment, lead_hours=lead_hours, members=members, base_seed=seed, wait=wait
+    )
+    words = labels(simulated=artifact.simulated, trained=artifact.trained)
+    lines = [
+        f"{words}forecast of {cycle}, run {artifact.address.run}, is published at",
+        f"  {artifact.uri}",
+        "What next:",
+        f"  .venv/bin/python -c \"import xarray; print(xarray.open_dataset('{artifact.uri}/products.zarr'))\"",
+        "  .venv/bin/stormcast-tw package show      what the model is",
+        "  .venv/bin/stormcast-tw doctor            is this machine fit",
+        "  make serve                               the Prefect page with the run's story",
+    ]  # fmt: skip
+    published = Published.of(artifact)
+    served = [row for row in published.inputs if row["status"] == "degraded"]
+    lines[2:2] = [f"  DEGRADED: {row['input']}: {row['remark']}" for row in served]
+    say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
+    if published.status == "degraded":
+        raise typer.Exit(3)
+
+
+def inputs(
+    cycle: CycleOption,
+    lead_hours: LeadHours = 12,
+    follow: Annotated[bool, typer.Option("--follow", help="Look again every 30 s until everything is ready.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what serves each input of a cycle now; only looks. Exit code 0 ready, 3 degraded, 4 missing."""
+    from stormcast_tw.inputs.readiness import Need, look
+    from stormcast_tw.model.description import read_description
+    from stormcast_tw.sources.table import all_sources
+    from stormcast_tw.variables import BACKGROUND_SETS
+
+    package = read_description(settings().package)
+    sources = all_sources(settings(), package.grid)
+    need = Need(Cycle.parse(cycle), lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
+    while True:
+        found = look(need, sources)
+        rows = found.table()
+        if as_json:
+            say("", {"cycle": cycle, "status": found.status, "inputs": rows}, True)
+        else:
+            table = Table(*rows[0], title=f"inputs of {cycle}: {found.status}")
+            for row in rows:
+                table.add_row(*row.values())
+            show(table)
+        if not follow or found.status == "ready":
+            break
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    raise typer.Exit({"ready": 0, "degraded": 3, "missing": 4}[found.status])
+
+
+def backfill(
+    start: Start,
+    end: End,
+    experiment: Experiment = "demo",
+    lead_hours: LeadHours = 12,
+    members: Members = None,
+    seed: BaseSeed = 0,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Start at the end.")] = False,
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Cycles at a time.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Forecast and publish a span of past cycles; what is published is skipped. Run again after a failure or a kill."""
+    settings().use_prefect_home()
+    from flows.backfill import backfill as run
+
+    outcomes = run(
+        start=start,
+        end=end,
+        experiment=experiment,
+        lead_hours=lead_hours,
+        members=members,
+        base_seed=seed,
+        order="newest first" if newest_first else "oldest first",
+        parallel=parallel,
+    )
+    text = "\n".join(f"{o.cycle}  {o.outcome:9}  {o.text}" for o in outcomes)
+    say(text, [o.model_dump() for o in outcomes], as_json)
+
+
+def reproduce(
+    manifest: Annotated[str, typer.Argument(help="manifest.json of a published run, or its folder.")],
+    as_json: Json = False,
+) -> None:
+    """Carry a published plan out again and compare every value; exit code 1 if the forecast is different."""
+    from stormcast_tw.forecast.reproduce import read_manifest
+    from stormcast_tw.forecast.reproduce import reproduce as compare
+
+    published = read_manifest(manifest)
+    with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
+        result = compare(published, settings(), Path(scratch), datetime.now(UTC), lambda _: None)
+    say(result.text, result.model_dump(mode="json"), as_json)
+    if result.verdict == "different":
+        raise typer.Exit(1)
+
+
+def catalogue(
+    experiment: Experiment = "demo",
+    as_json: Json = False,
+) -> None:
+    """List what is published, newest cycle last."""
+    from stormcast_tw.publication.catalogue import PUBLISHED, latest, plan_of
+    from stormcast_tw.schema import labels
+    from stormcast_tw.storage.store import Store
+
+    store = Store(settings().published_root)
+    newest = latest(store, experiment)
+    found = store.list(PUBLISHED, experiment)
+    if as_json:
+        say("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in found], True)
+        return
+    table = Table("cycle", "run", "members", "leads", "made (UTC)", "", title=f"published, experiment {experiment}")
+    for a in found:
+        words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
+        plan = plan_of(a)
+        table.add_row(
+            a.address.cycle,
+            a.address.run,
+            str(plan.members),
+            f"1-{plan.lead_hours} h",
+            f"{a.written_at:%Y-%m-%d %H:%M}",
+            words,
+        )
+    show(table)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check whether this machine is fit to forecast; exit code 1 if anything is not."""
+    from stormcast_tw.operations.doctor import examine
+
+    findings = examine(settings())
+    if as_json:
+        say("", [vars(finding) for finding in findings], True)
+    else:
+        table = Table("check", "", "found", "what to do")
+        for finding in findings:
+            table.add_row(finding.check, "ok" if finding.fine else "NOT OK", finding.found, finding.cure)
+        show(table)
+    if not all(finding.fine for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""The verb that writes simulated inputs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from stormcast_tw.cli.options import DEMO_CYCLE, CycleOption, Json, LeadHours, say
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.settings import WORLD_SEED, settings
+
+
+def simulate(
+    cycle: CycleOption = DEMO_CYCLE,
+    lead_hours: LeadHours = 12,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated weather.")] = WORLD_SEED,
+    as_json: Json = False,
+) -> None:
+    """Write the SIMULATED provider files of a cycle, in the providers' own formats, below the inputs root."""
+    from stormcast_tw.simulation.cycle import files_of_cycle, simulate_cycle
+
+    root, chosen, terminal = settings().inputs_root, Cycle.parse(cycle), Console(stderr=True)
+    total = sum(1 for _ in files_of_cycle(chosen, seed, lead_hours))
+    with Progress(console=terminal, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task(f"simulating {cycle}", total=total)
+        written = simulate_cycle(chosen, root, seed, lead_hours, lambda _path: bar.advance(task))
+    text = f"SIMULATED inputs of {cycle}: {len(written)} files below {root}"
+    say(text, {"cycle": cycle, "root": root, "written": written, "simulated": True}, as_json)
