@@ -155,7 +155,7 @@ class Plain:
         return fields
 
 
-def job_of(root: Path, work: Path, days: int) -> build.Job:
+def job_of(root: Path, work: Path, days: int) -> build.DatasetJob:
     """Begin a dataset of the archive below `root`."""
     where = Settings(inputs_root=str(root), qpepre_clock="utc", qpepre_stamp="end")
     recipe = DataRecipe(
@@ -195,7 +195,7 @@ def compare(archive: Path, scratch: Path, count: int) -> float:
     return statistics.median(one[0] for one in ours)
 
 
-def run_and_cost(job: build.Job, days: tuple[date, ...]) -> tuple[float, float]:
+def run_and_cost(job: build.DatasetJob, days: tuple[date, ...]) -> tuple[float, float]:
     """Make some days; return their CPU seconds and the most memory their process ever had, MiB."""
     import resource
 

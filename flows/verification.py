@@ -15,7 +15,7 @@ from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.verification import TruthKind
-from stormcast_tw.verification.choice import Comparison
+from stormcast_tw.verification.choice import Choice
 from stormcast_tw.verification.record import Scoring
 from stormcast_tw.verification.systems.pairs import published_runs
 from tasks.verification import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
@@ -84,13 +84,13 @@ def comparison(
     world_seed: int = WORLD_SEED,
     scoring: Scoring | None = None,
     now: datetime | None = None,
-) -> tuple[Comparison, str]:
+) -> tuple[Choice, str]:
     """Score both packages where they are not yet, and write the choice between them as a document."""
     now = now or datetime.now(UTC)
     of_a, of_b = (_judging(experiment, folder, truth, world_seed, scoring) for folder in (package_a, package_b))
     for judging in (of_a, of_b):
         verification(start, end, experiment, truth, judging.package, world_seed, scoring, now)
-    made: tuple[Comparison, str] = compare_packages(of_a, of_b, *_span(start, end, now))
+    made: tuple[Choice, str] = compare_packages(of_a, of_b, *_span(start, end, now))
     return made
 
 

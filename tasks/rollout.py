@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import Job, Progress
+from stormcast_tw.forecast.rollout import Progress, RolloutJob
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact
@@ -17,7 +17,7 @@ from tasks.progress import ProgressPage
 def roll_out(plan: Plan, prepared: Artifact, now: datetime) -> Artifact:
     """Return the forecast of a plan; an interrupted one continues where it stopped."""
     where = settings()
-    job = Job(
+    job = RolloutJob(
         plan=plan,
         prepared=prepared.address,
         prepared_root=where.work_root,

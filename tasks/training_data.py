@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact
 from stormcast_tw.training_data.archives import archive_of
-from stormcast_tw.training_data.build import Account, Job, begin, days_to_make, make_run, plan, runs_of_days
+from stormcast_tw.training_data.build import Account, DatasetJob, begin, days_to_make, make_run, plan, runs_of_days
 from stormcast_tw.training_data.day import Status
 from stormcast_tw.training_data.finish import finish, read_report
 from stormcast_tw.training_data.recipe import DataRecipe
@@ -29,14 +29,14 @@ LONGEST_TABLE = 500
 
 
 @under("regrid")
-def begin_dataset(recipe: DataRecipe) -> tuple[Job, Artifact | None]:
+def begin_dataset(recipe: DataRecipe) -> tuple[DatasetJob, Artifact | None]:
     """Return the job of a recipe, and its dataset if it is sealed already."""
     job = plan(settings().work_root, recipe, archive_of(recipe, settings()))
     return job, begin(job)
 
 
 @under("training_data")
-def make_days(job: Job, engine: Local | Scheduler | Slurm, share: tuple[int, int]) -> int:
+def make_days(job: DatasetJob, engine: Local | Scheduler | Slurm, share: tuple[int, int]) -> int:
     """Make the days of this share (number, of how many) that nobody has made; return how many of all remain."""
     number, shares = share
     mine = set(job.recipe.days[number - 1 :: shares])
@@ -48,7 +48,7 @@ def make_days(job: Job, engine: Local | Scheduler | Slurm, share: tuple[int, int
 
 
 @under("publish")
-def finish_dataset(job: Job, now: datetime) -> Artifact:
+def finish_dataset(job: DatasetJob, now: datetime) -> Artifact:
     """Seal the dataset; its report is a table of the run's page."""
     artifact = finish(job, now)
     report = read_report(artifact)
@@ -62,7 +62,7 @@ def finish_dataset(job: Job, now: datetime) -> Artifact:
 class _Page:
     """The progress artifact of the run's page, its log lines, and a bar where somebody looks at a terminal."""
 
-    def __init__(self, job: Job, total: int, done: int) -> None:
+    def __init__(self, job: DatasetJob, total: int, done: int) -> None:
         self._total, self._done, self._lost = total, done, 0
         text = f"{total} days of recipe {job.recipe.name}, {job.archive.describe()}, run {job.address.run}"
         self._page = ProgressPage(f"{_key(job)}-days", text, self._share)
@@ -92,5 +92,5 @@ class _Page:
         self._bar.stop()
 
 
-def _key(job: Job) -> str:
+def _key(job: DatasetJob) -> str:
     return f"training-data-{job.recipe.name}".lower().replace("_", "-")

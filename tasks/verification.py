@@ -131,7 +131,7 @@ def watch_skill(judging: Judging, last: Cycle) -> list[skill.Skill]:
 
 
 @under("verify")
-def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) -> tuple[choice.Comparison, str]:
+def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) -> tuple[choice.Choice, str]:
     """Compare two packages on the cycles that both have been scored on; return the document and its address."""
     bench, statistics, sides = of_a.bench(), [], []
     for judging in (of_a, of_b):

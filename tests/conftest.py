@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.forecast.rollout import Job
+from stormcast_tw.forecast.rollout import RolloutJob
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
@@ -176,10 +176,10 @@ def forecast_plan(package: ModelPackage, *, members: int = 4, lead_hours: int = 
     )
 
 
-def rollout_job(package: ModelPackage, folder: Path, root: str, *, members: int = 4, lead_hours: int = 6) -> Job:
+def rollout_job(package: ModelPackage, folder: Path, root: str, *, members: int = 4, lead_hours: int = 6) -> RolloutJob:
     """Seal prepared inputs below `root` and return the job that rolls a forecast out of them, there."""
     prepared = write_prepared(Store(root), package, lead_hours)
-    return Job(
+    return RolloutJob(
         plan=forecast_plan(package, members=members, lead_hours=lead_hours),
         prepared=prepared.address,
         prepared_root=root,

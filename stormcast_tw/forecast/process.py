@@ -19,13 +19,13 @@ from rich.progress import Progress as ProgressBar
 
 from stormcast_tw import errors
 from stormcast_tw.errors import Refused, StormcastError
-from stormcast_tw.forecast.rollout import Job, Progress, address, carry_out
+from stormcast_tw.forecast.rollout import Progress, RolloutJob, address, carry_out
 from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact, Store
 
 
-def run_in_child(job: Job, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
+def run_in_child(job: RolloutJob, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
     """Carry a job out in a child process that is stopped at the deadline; what it stored stays for the next attempt.
 
     Raises what the child raised, Refused at the deadline, StormcastError if the child died.
@@ -97,7 +97,7 @@ def main() -> None:
     messages = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the messages
     settings()  # how to reach the stores
-    job = Job.model_validate_json(sys.stdin.readline())
+    job = RolloutJob.model_validate_json(sys.stdin.readline())
     _end_with_parent()
     console = Console(stderr=True)
     with ProgressBar(console=console, disable=not console.is_terminal) as bar:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import FORECAST, Job, Progress, Rolled
+from stormcast_tw.forecast.rollout import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.objects import objects
@@ -27,7 +27,7 @@ of calls amplify that; anything larger is another forecast."""
 Verdict = Literal["identical", "equal within tolerance", "different"]
 
 
-class Comparison(Frozen):
+class Reproduction(Frozen):
     """What came out: the verdict, the largest difference of each variable, and what differs around it."""
 
     verdict: Verdict
@@ -64,7 +64,7 @@ def read_manifest(address: str) -> Artifact:
 
 def reproduce(
     published: Artifact, where: Settings, scratch: Path, now: datetime, report: Callable[[Progress], None]
-) -> Comparison:
+) -> Reproduction:
     """Run the plan of `published` again into `scratch` and compare every value.
 
     Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's.
@@ -75,7 +75,7 @@ def reproduce(
         raise Refused(
             f"{published.address}: its parent {where.work_root}/{prepared} was pruned; it cannot be reproduced"
         )
-    job = Job(
+    job = RolloutJob(
         plan=plan,
         prepared=prepared,
         prepared_root=where.work_root,
@@ -88,13 +88,13 @@ def reproduce(
     return compare(published, run_in_child(job, where.rollout_deadline_seconds, report))
 
 
-def compare(published: Artifact, again: Artifact) -> Comparison:
+def compare(published: Artifact, again: Artifact) -> Reproduction:
     """Compare every value of two forecasts of one plan."""
     then = Store(published.root).open(published, FORECAST)
     now = Store(again.root).open(again, FORECAST)
     pairs = {v: (then[v].values, now[v].values) for v in again.variables}
     largest = {v: float(np.max(np.abs(a.astype(np.float64) - b))) for v, (a, b) in pairs.items()}
-    return Comparison(
+    return Reproduction(
         verdict=_verdict(all(np.array_equal(a, b) for a, b in pairs.values()), largest),
         largest=largest,
         around=_around(published, _plan(published), again),

@@ -62,7 +62,7 @@ class Rolled(Details):
     seconds_per_member_hour: float | None = None
 
 
-class Job(Frozen):
+class RolloutJob(Frozen):
     """What the child process is asked to do."""
 
     plan: Plan
@@ -80,7 +80,7 @@ def address(plan: Plan) -> Address:
     return Address(kind="forecast", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.run)
 
 
-def carry_out(job: Job, report: Callable[[Progress], None]) -> Artifact:
+def carry_out(job: RolloutJob, report: Callable[[Progress], None]) -> Artifact:
     """Roll the plan out and seal the forecast, continuing an earlier attempt; a sealed one is returned as it is.
 
     Raises BadPackage if the package is not the plan's.
@@ -190,7 +190,7 @@ class _Count:
         return round(self._seconds / self._counted, 4) if self._counted else None
 
 
-def _spec(job: Job, package: ModelPackage, prepared: Artifact) -> DatasetSpec:
+def _spec(job: RolloutJob, package: ModelPackage, prepared: Artifact) -> DatasetSpec:
     plan = job.plan
     attributes = global_attributes(
         "StormCast Taiwan ensemble forecast",

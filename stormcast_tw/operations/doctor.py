@@ -24,7 +24,7 @@ _PINNED_BELOW = {"fastapi": (0, 151), "sqlalchemy": (2, 1), "eccodes": (2, 43)}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """The outcome of a check."""
 
     check: str
@@ -33,17 +33,17 @@ class Finding:
     cure: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[Diagnosis]:
     """Run every check; never raises for what it finds."""
     return [_run(name, check, settings) for name, check in CHECKS.items()]
 
 
-def _run(name: str, check: Callable[[Settings], tuple[bool, str, str]], settings: Settings) -> Finding:
+def _run(name: str, check: Callable[[Settings], tuple[bool, str, str]], settings: Settings) -> Diagnosis:
     try:
         fine, found, cure = check(settings)
     except (StormcastError, OSError, ImportError, RuntimeError, ValueError) as error:
-        return Finding(name, False, f"{type(error).__name__}: {error}", "mend what the message names")
-    return Finding(name, fine, found, "" if fine else cure)
+        return Diagnosis(name, False, f"{type(error).__name__}: {error}", "mend what the message names")
+    return Diagnosis(name, fine, found, "" if fine else cure)
 
 
 def _versions(_settings: Settings) -> tuple[bool, str, str]:

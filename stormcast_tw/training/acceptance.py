@@ -34,7 +34,7 @@ _EXACT = Sampler(name="dpmpp_2m", steps=64, sigma_min=0.005, sigma_max=80.0, rho
 """Enough steps for white noise to leave the sampler with its own variance."""
 
 
-class Finding(Frozen):
+class Criterion(Frozen):
     """One criterion: what was found, what is allowed, and whether the criterion is met."""
 
     what: str
@@ -62,7 +62,7 @@ class _Place:
 
 def accept(
     package: ModelPackage, data: TrainingData, cycles: int, report: Callable[[str], None] = lambda _: None
-) -> tuple[Finding, ...]:
+) -> tuple[Criterion, ...]:
     """Return all findings, each over `cycles` held-out hours. Raises Refused if no 48 of them are consecutive."""
     model = StormCast(package)
     return (*_long(model, data, cycles, report), *_first(package, data, cycles, report), *_grain(model, data, cycles))
@@ -75,7 +75,7 @@ def _places(model: StormCast, data: TrainingData, cycles: int, hours: int, membe
         yield _Place(truth, observed, ensemble(model, held_out, members, hours, place))
 
 
-def _long(model: StormCast, data: TrainingData, cycles: int, report: Callable[[str], None]) -> Iterator[Finding]:
+def _long(model: StormCast, data: TrainingData, cycles: int, report: Callable[[str], None]) -> Iterator[Criterion]:
     """Run for two days: is any value held back by a physical bound, and does it rain as much as it should?"""
     ids = model.package.state_set.ids
     bounds = np.array([v.valid_range for v in model.package.state_set], np.float32)[:, :, None, None]
@@ -94,7 +94,9 @@ def _long(model: StormCast, data: TrainingData, cycles: int, report: Callable[[s
         yield _finding(f"mean rain over truth's, {LONG_HOURS} h", rain[0] / rain[1], f"{low:g} to {high:g}", low, high)
 
 
-def _first(package: ModelPackage, data: TrainingData, cycles: int, report: Callable[[str], None]) -> Iterator[Finding]:
+def _first(
+    package: ModelPackage, data: TrainingData, cycles: int, report: Callable[[str], None]
+) -> Iterator[Criterion]:
     """Compare one hour ahead with the regression dressed in white noise of the same scale: CRPS and spectrum.
 
     The white noise goes without the calibration, which was measured on the diffusion's samples.
@@ -132,7 +134,7 @@ def _first_scores(model: StormCast, data: TrainingData, cycles: int) -> tuple[Fl
     return crps, members, truth
 
 
-def _grain(model: StormCast, data: TrainingData, cycles: int) -> Iterator[Finding]:
+def _grain(model: StormCast, data: TrainingData, cycles: int) -> Iterator[Criterion]:
     """Follow the power of wind at fine scales hour by hour: its worst ratio to the truth's must stay within bounds."""
     ids = [v for v in ("u10m", "v10m") if v in model.package.state_set.ids]
     rows, columns = [model.package.state_set.ids.index(v) for v in ids], [OCTAVES.index(name) - 1 for name in FINE]
@@ -161,11 +163,11 @@ def _power(model: StormCast, fields: npt.NDArray[np.float32], observed: npt.NDAr
     return power
 
 
-def _finding(what: str, found: float, allowed: str, low: float, high: float) -> Finding:
-    return Finding(what=what, found=float(found), allowed=allowed, kept=bool(low <= found <= high))
+def _finding(what: str, found: float, allowed: str, low: float, high: float) -> Criterion:
+    return Criterion(what=what, found=float(found), allowed=allowed, kept=bool(low <= found <= high))
 
 
-def table(findings: tuple[Finding, ...]) -> list[str]:
+def table(findings: tuple[Criterion, ...]) -> list[str]:
     """Return the findings as lines of a Markdown table."""
     head = ["| criterion | found | allowed | |", "|---|---|---|---|"]
     verdict = {True: "kept", False: "**NOT KEPT**"}

@@ -17,7 +17,7 @@ TOLERANCE = 0.02
 the last tenth agree to about one per cent, the scores of small ensembles to two."""
 
 
-class Row(Frozen):
+class AgreementRow(Frozen):
     """One comparison."""
 
     what: str
@@ -27,11 +27,11 @@ class Row(Frozen):
     """`other`: they differ in a way that still allows agreement (hardware); `beyond`: they do not agree."""
 
 
-class Comparison(Frozen):
+class Agreement(Frozen):
     """All rows, and the verdict."""
 
     tolerance: float
-    rows: tuple[Row, ...]
+    rows: tuple[AgreementRow, ...]
 
     @property
     def agree(self) -> bool:
@@ -43,17 +43,17 @@ _MUST = ("recipe", "data", "base", "seed")
 """Runs that differ in these are not the same training."""
 
 
-def compare(a: Path, b: Path, tolerance: float = TOLERANCE) -> Comparison:
+def compare(a: Path, b: Path, tolerance: float = TOLERANCE) -> Agreement:
     """Compare two finished runs, given their folders. Raises NotReady for a run that has not ended."""
-    return Comparison(tolerance=tolerance, rows=(*_made_of(a, b), *_metrics(a, b, tolerance)))
+    return Agreement(tolerance=tolerance, rows=(*_made_of(a, b), *_metrics(a, b, tolerance)))
 
 
-def _made_of(a: Path, b: Path) -> Iterator[Row]:
+def _made_of(a: Path, b: Path) -> Iterator[AgreementRow]:
     ours, theirs = _facts(a), _facts(b)
     for what in ours:
         same = ours[what] == theirs[what]
         verdict: Literal["same", "other", "beyond"] = "same" if same else "beyond" if what in _MUST else "other"
-        yield Row(what=what, a=ours[what], b=theirs[what], verdict=verdict)
+        yield AgreementRow(what=what, a=ours[what], b=theirs[what], verdict=verdict)
 
 
 def _facts(folder: Path) -> dict[str, str]:
@@ -73,11 +73,11 @@ def _facts(folder: Path) -> dict[str, str]:
     }
 
 
-def _metrics(a: Path, b: Path, tolerance: float) -> Iterator[Row]:
+def _metrics(a: Path, b: Path, tolerance: float) -> Iterator[AgreementRow]:
     ours, theirs = _numbers(a), _numbers(b)
     for what in sorted({*ours, *theirs}):
         in_a, in_b = ours.get(what), theirs.get(what)
-        yield Row(what=what, a=_shown(in_a), b=_shown(in_b), verdict=_verdict(in_a, in_b, tolerance))
+        yield AgreementRow(what=what, a=_shown(in_a), b=_shown(in_b), verdict=_verdict(in_a, in_b, tolerance))
 
 
 def _numbers(folder: Path) -> dict[str, float]:

@@ -53,7 +53,7 @@ class Account(Frozen):
 
 
 @dataclass(frozen=True)
-class Job:
+class DatasetJob:
     """Everything a worker needs to make a day. Small and picklable."""
 
     root: str
@@ -67,7 +67,7 @@ class Job:
         return Draft(Store(self.root), self.address, self.plan)
 
 
-def plan(root: str, recipe: DataRecipe, archive: Archive) -> Job:
+def plan(root: str, recipe: DataRecipe, archive: Archive) -> DatasetJob:
     """Return the job of a recipe; the same recipe, archive and code give the same address."""
     step: Step = "simulated training data" if recipe.archive.kind == "simulated" else "training data"
     determined = {
@@ -77,10 +77,10 @@ def plan(root: str, recipe: DataRecipe, archive: Archive) -> Job:
     }
     first = Cycle(hours_of(recipe.days[0])[0])
     address = Address(kind=KIND, experiment=recipe.name, cycle=str(first), run=digest_of(determined)[:12])
-    return Job(Store(root).root, address, determined, recipe, archive)
+    return DatasetJob(Store(root).root, address, determined, recipe, archive)
 
 
-def begin(job: Job) -> Artifact | None:
+def begin(job: DatasetJob) -> Artifact | None:
     """Begin or resume the draft; return the dataset if it is already sealed, else None.
 
     Raises NotReady if the archive has no hour that can serve as reference for the others.
@@ -94,7 +94,7 @@ def begin(job: Job) -> Artifact | None:
     return None
 
 
-def days_to_make(job: Job) -> tuple[date, ...]:
+def days_to_make(job: DatasetJob) -> tuple[date, ...]:
     """Return the days that have no account yet, ascending."""
     made = {path.rsplit("/", 1)[-1] for path in Store(job.root).objects.files(f"{job.address}/days")}
     return tuple(day for day in job.recipe.days if f"{day}.json" not in made)
@@ -106,13 +106,13 @@ def runs_of_days(days: Sequence[date], workers: int) -> tuple[tuple[date, ...], 
     return tuple(tuple(days[first : first + longest]) for first in range(0, len(days), longest))
 
 
-def make_run(job: Job, days: Sequence[date]) -> tuple[Account, ...]:
+def make_run(job: DatasetJob, days: Sequence[date]) -> tuple[Account, ...]:
     """Make the given days, ascending, each as `make_part` does."""
     remembering = replace(job, archive=Remembering(job.archive))
     return tuple(make_part(remembering, day) for day in days)
 
 
-def make_part(job: Job, day: date) -> Account:
+def make_part(job: DatasetJob, day: date) -> Account:
     """Make a day, unless it has been made, and return its account.
 
     Raises Conflict if two workers make the same day while the archive changes.
@@ -137,7 +137,7 @@ def make_part(job: Job, day: date) -> Account:
     return account
 
 
-def accounts(job: Job) -> tuple[Account, ...]:
+def accounts(job: DatasetJob) -> tuple[Account, ...]:
     """Return the accounts of all days, ascending; raises NotReady while one is missing."""
     if missing := days_to_make(job):
         raise NotReady(f"{job.root}/{job.address}: {len(missing)} of {len(job.recipe.days)} days are still to be made")

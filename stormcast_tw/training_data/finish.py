@@ -18,7 +18,7 @@ from stormcast_tw.inputs.onto_grid import RAIN_QPESUMS
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.schema import array_attributes, encoding
 from stormcast_tw.storage.store import Artifact, Details, Draft, Store, array_of
-from stormcast_tw.training_data.build import Account, Job, accounts, reference_of
+from stormcast_tw.training_data.build import Account, DatasetJob, accounts, reference_of
 from stormcast_tw.training_data.day import Status
 from stormcast_tw.training_data.layout import NAME, coordinates, empty_group
 from stormcast_tw.training_data.moments import Spread, spreads
@@ -68,7 +68,7 @@ class Report(Brief):
         return Brief.model_validate(self.model_dump())
 
 
-def finish(job: Job, now: datetime) -> Artifact:
+def finish(job: DatasetJob, now: datetime) -> Artifact:
     """Seal the dataset of a job whose days have all been made; return it unchanged if it is already sealed.
 
     Raises NotReady while a day is missing, Refused if there is nothing to train on.
@@ -152,7 +152,7 @@ def _coverage(filled: zarr.Group, recipe: DataRecipe, status: npt.NDArray[np.int
     return (total / np.count_nonzero(used)).astype(np.float32)
 
 
-def _layout(job: Job, days: tuple[Account, ...]) -> dict[str, Any]:
+def _layout(job: DatasetJob, days: tuple[Account, ...]) -> dict[str, Any]:
     """Return, as objects by path, the coordinates and the metadata of all arrays that days fill."""
     background_grid = reference_of(job.root, job.address).background_grid
     simulated = any(account.simulated for account in days)
@@ -163,7 +163,7 @@ def _layout(job: Job, days: tuple[Account, ...]) -> dict[str, Any]:
 
 
 def _finished(
-    job: Job,
+    job: DatasetJob,
     days: tuple[Account, ...],
     status: npt.NDArray[np.int8],
     pair: Indices,

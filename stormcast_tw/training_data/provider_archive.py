@@ -31,7 +31,7 @@ class ProviderArchive:
     """Hours read from providers' files: RWRP's atmosphere, observed rain, and a global analysis or forecast.
 
     `model_rain`, RWRP's own, is what a forecast starts from where no radar sees; without it the rain there is NaN.
-    Raises ValueError for a state set with variables that neither `atmosphere` nor `rain` provides.
+    Raises ValueError for a state set without rain or with `refc`, which no archive provides.
     """
 
     grid: Grid

@@ -70,7 +70,7 @@ class Side(Frozen):
         return tuple(name for name, reason in self.drivers.items() if not reason)
 
 
-class Row(Frozen):
+class ScoreRow(Frozen):
     """One comparison: the scores of A and B, and how much better B is, with its interval."""
 
     about: Literal["hazards", "calibration", "accuracy"]
@@ -85,7 +85,7 @@ class Row(Frozen):
     """None if the difference is not real, or if there was nothing to score."""
 
 
-class Comparison(Frozen):
+class Choice(Frozen):
     """The whole document as data."""
 
     rule: tuple[str, ...] = RULE
@@ -94,7 +94,7 @@ class Comparison(Frozen):
     cycles: tuple[str, ...]
     a: Side
     b: Side
-    rows: tuple[Row, ...]
+    rows: tuple[ScoreRow, ...]
     winner: Winner
     because: str
 
@@ -142,14 +142,12 @@ def side_by_side(of_a: Mapping[str, xr.Dataset], of_b: Mapping[str, xr.Dataset])
     return paired
 
 
-def compare(
-    experiment: str, truth: str, a: Side, b: Side, cycles: Mapping[str, xr.Dataset], seed: int = 0
-) -> Comparison:
+def compare(experiment: str, truth: str, a: Side, b: Side, cycles: Mapping[str, xr.Dataset], seed: int = 0) -> Choice:
     """Compare two packages by RULE on statistics of the same cycles, each with systems A and B."""
     pooled = [cycle.sum("lead_time", keep_attrs=True).sel(region="all") for cycle in cycles.values()]
     rows = tuple(_rows(pooled, seed))
     winner, because = _decide(a, b, rows, days=len({cycle[:8] for cycle in cycles}))
-    return Comparison(
+    return Choice(
         experiment=experiment, truth=truth, cycles=tuple(cycles), a=a, b=b, rows=rows, winner=winner, because=because
     )
 
@@ -164,7 +162,7 @@ _QUESTIONS: tuple[tuple[Literal["hazards", "calibration", "accuracy"], str, str,
 """The comparisons: their heading, the score, its dimension, and the entries along that dimension."""
 
 
-def _rows(cycles: Sequence[xr.Dataset], seed: int) -> list[Row]:
+def _rows(cycles: Sequence[xr.Dataset], seed: int) -> list[ScoreRow]:
     values = scores(total(cycles))
     rows = []
     for about, score, dim, wanted in _QUESTIONS:
@@ -179,7 +177,7 @@ def _rows(cycles: Sequence[xr.Dataset], seed: int) -> list[Row]:
             if low is not None and high is not None:
                 winner = "B" if low > 0 else "A" if high < 0 else None
             rows.append(
-                Row(about=about, score=score, what=what, a=a, b=b, gain=size, low=low, high=high, winner=winner)
+                ScoreRow(about=about, score=score, what=what, a=a, b=b, gain=size, low=low, high=high, winner=winner)
             )
     return rows
 
@@ -189,7 +187,7 @@ def _number(value: xr.DataArray) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _decide(a: Side, b: Side, rows: Sequence[Row], days: int) -> tuple[Winner, str]:
+def _decide(a: Side, b: Side, rows: Sequence[ScoreRow], days: int) -> tuple[Winner, str]:
     """Return the winner by RULE, and the sentence that says why."""
     sides: dict[Winner, Side] = {"A": a, "B": b}
     drivable = [name for name, side in sides.items() if side.driven_by]
@@ -209,7 +207,7 @@ def _decide(a: Side, b: Side, rows: Sequence[Row], days: int) -> tuple[Winner, s
     return "A", "nothing tells them apart"
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Choice) -> str:
     """Return the document for people: the rule, the verdict and the numbers."""
     first, last = min(comparison.cycles), max(comparison.cycles)
     lines = [
@@ -255,7 +253,7 @@ def _facts(a: Side, b: Side) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[ScoreRow]) -> list[str]:
     def shown(value: float | None) -> str:
         return "-" if value is None else f"{value:.4g}"
 

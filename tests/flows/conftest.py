@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tasks.rollout
-from stormcast_tw.forecast.rollout import Job, Progress, carry_out
+from stormcast_tw.forecast.rollout import Progress, RolloutJob, carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.storage.store import Artifact
@@ -24,7 +24,7 @@ def on_one_server(prefect_server: str) -> None:
 def rollout_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rollouts in this process, for tests whose subject is not the child; test_operations keeps the child."""
 
-    def run_here(job: Job, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
+    def run_here(job: RolloutJob, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
         return carry_out(job, report)
 
     monkeypatch.setattr(tasks.rollout, "run_in_child", run_here)

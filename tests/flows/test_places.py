@@ -13,7 +13,7 @@ import xarray as xr
 
 import tasks.rollout
 from flows.operations import operations
-from stormcast_tw.forecast.rollout import FORECAST, Job, address, carry_out
+from stormcast_tw.forecast.rollout import FORECAST, RolloutJob, address, carry_out
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
@@ -54,11 +54,11 @@ def test_every_root_on_s3_gives_the_forecast_of_the_disk(
 
 
 @pytest.fixture
-def job(s3: S3Server, small_package: ModelPackage, small_package_folder: Path) -> Job:
+def job(s3: S3Server, small_package: ModelPackage, small_package_folder: Path) -> RolloutJob:
     return rollout_job(small_package, small_package_folder, s3.bucket(), lead_hours=LEADS)
 
 
-def spawn(job: Job) -> subprocess.Popen[str]:
+def spawn(job: RolloutJob) -> subprocess.Popen[str]:
     child = subprocess.Popen(
         [sys.executable, "-m", "stormcast_tw.forecast.process"],
         stdin=subprocess.PIPE,
@@ -72,7 +72,7 @@ def spawn(job: Job) -> subprocess.Popen[str]:
     return child
 
 
-def test_killed_on_s3_and_continued(job: Job, tmp_path: Path, small_package: ModelPackage):
+def test_killed_on_s3_and_continued(job: RolloutJob, tmp_path: Path, small_package: ModelPackage):
     child = spawn(job)
     assert child.stdout is not None
     for _ in range(3):

@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from stormcast_tw.errors import BadInput, Refused
-from stormcast_tw.forecast.reproduce import Comparison, compare, read_manifest, reproduce
+from stormcast_tw.forecast.reproduce import Reproduction, compare, read_manifest, reproduce
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
@@ -35,7 +35,7 @@ def published(
     return catalogue.publish(Store(str(tmp_path)), work, forecast, catalogue.make_products(work, forecast, NOW), NOW)
 
 
-def again(artifact: Artifact, scratch: Path) -> Comparison:
+def again(artifact: Artifact, scratch: Path) -> Reproduction:
     return reproduce(read_manifest(f"{artifact.uri}/manifest.json"), settings(), scratch, NOW, lambda _: None)
 
 

@@ -16,7 +16,7 @@ import xarray as xr
 
 from stormcast_tw.errors import BadPackage, Refused
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import FORECAST, Job, Progress, address, carry_out, rollout
+from stormcast_tw.forecast.rollout import FORECAST, Progress, RolloutJob, address, carry_out, rollout
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
@@ -50,7 +50,7 @@ def test_counting_world():
 
 
 @pytest.fixture
-def job(work: Store, small_package: ModelPackage, small_package_folder: Path) -> Job:
+def job(work: Store, small_package: ModelPackage, small_package_folder: Path) -> RolloutJob:
     return rollout_job(small_package, small_package_folder, work.root)
 
 
@@ -77,7 +77,7 @@ def test_every_value_is_stored_and_described(uninterrupted: xr.Dataset):
 
 
 @pytest.mark.parametrize("progress_lines", [2, 5, 9], ids=["first hours", "first batch", "second batch"])
-def test_killed_rollout_continues_to_the_same_values(job: Job, uninterrupted: xr.Dataset, progress_lines: int):
+def test_killed_rollout_continues_to_the_same_values(job: RolloutJob, uninterrupted: xr.Dataset, progress_lines: int):
     child = subprocess.Popen(
         [sys.executable, "-m", "stormcast_tw.forecast.process"],
         stdin=subprocess.PIPE,
@@ -100,7 +100,7 @@ def test_killed_rollout_continues_to_the_same_values(job: Job, uninterrupted: xr
     xr.testing.assert_identical(store.open(artifact, FORECAST).load(), uninterrupted)
 
 
-def test_half_written_hour_is_computed_again(job: Job, uninterrupted: xr.Dataset):
+def test_half_written_hour_is_computed_again(job: RolloutJob, uninterrupted: xr.Dataset):
     """A marker names an hour only when all its variables are stored; an unmarked hour may hold anything."""
 
     class PowerCut(Exception):
@@ -120,13 +120,13 @@ def test_half_written_hour_is_computed_again(job: Job, uninterrupted: xr.Dataset
     xr.testing.assert_identical(store.open(carry_out(job, lambda _: None), FORECAST).load(), uninterrupted)
 
 
-def test_second_time_nothing_is_computed(job: Job):
+def test_second_time_nothing_is_computed(job: RolloutJob):
     first = carry_out(job, lambda _: None)
     assert carry_out(job, lambda _: pytest.fail("the model ran again")) == first
     assert run_in_child(job, 1.0, lambda _: pytest.fail("the model ran again")) == first
 
 
-def test_draft_of_another_plan_is_discarded(job: Job, uninterrupted: xr.Dataset):
+def test_draft_of_another_plan_is_discarded(job: RolloutJob, uninterrupted: xr.Dataset):
     store = Store(job.work_root)
     stranger = store.begin(address(job.plan), {"what": "another plan"})
     stranger.mark("m0000-l01")
@@ -134,23 +134,23 @@ def test_draft_of_another_plan_is_discarded(job: Job, uninterrupted: xr.Dataset)
     xr.testing.assert_identical(store.open(carry_out(job, lambda _: None), FORECAST).load(), uninterrupted)
 
 
-def test_other_package_is_refused(job: Job):
+def test_other_package_is_refused(job: RolloutJob):
     inputs = job.plan.inputs.model_copy(update={"package": "0" * 64})
     with pytest.raises(BadPackage, match=f"the plan asks for {'0' * 64}"):
         carry_out(job.model_copy(update={"plan": job.plan.model_copy(update={"inputs": inputs})}), lambda _: None)
 
 
-def test_child_stops_at_its_deadline(job: Job):
+def test_child_stops_at_its_deadline(job: RolloutJob):
     with pytest.raises(Refused, match=r"stopped after 0\.5 s; nothing is stored, the same plan continues from there"):
         run_in_child(job, 0.5, lambda _: None)
 
 
-def test_error_of_the_child_arrives_as_itself(job: Job, tmp_path: Path):
+def test_error_of_the_child_arrives_as_itself(job: RolloutJob, tmp_path: Path):
     with pytest.raises(BadPackage, match="there is no model package here"):
         run_in_child(job.model_copy(update={"package": tmp_path / "nowhere"}), 600, lambda _: None)
 
 
-def test_child_ends_when_its_parent_is_gone(job: Job):
+def test_child_ends_when_its_parent_is_gone(job: RolloutJob):
     script = (
         "import sys, subprocess\n"
         "child = subprocess.Popen([sys.executable, '-m', 'stormcast_tw.forecast.process'], stdin=subprocess.PIPE)\n"

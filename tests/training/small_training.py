@@ -30,7 +30,7 @@ EVERY = Switches(log_every=1, checkpoint_every=2)
 def make_data(root: Path) -> TrainingData:
     job = build.plan(
         str(root),
-        data_recipe(training=2, held_out=1).model_copy(update={"grid": GRID.describe()}),
+        data_recipe(training=2, held_out=1).model_copy(update={"grid": GRID}),
         NumbersArchive(GRID),
     )
     build.begin(job)

@@ -143,7 +143,6 @@ def test_the_command_trains_and_compares(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["nonsense"], "recipe 'nonsense' is not one of rehearsal, demo"),
         (["background_only"], "recipe background_only: needs --base"),
         (["demo_tuned"], "recipe demo_tuned: needs --base"),
     ],
@@ -153,3 +152,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_read(arguments: list[
     with pytest.raises(ValueError, match=told):
         CliRunner().invoke(train_app, chosen, catch_exceptions=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_is_not_there_is_a_usage_error(tmp_path: Path):
+    refused = CliRunner().invoke(train_app, ["run", "nonsense", "--output", str(tmp_path / "run")])
+    assert refused.exit_code == 2
+    assert "'nonsense' is not one of rehearsal, demo" in refused.output

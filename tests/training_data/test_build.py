@@ -171,7 +171,7 @@ def test_an_archive_that_changed_between_two_lives_leaves_no_mixture(tmp_path, m
     with pytest.raises(Killed):
         build.make_part(job, FIRST)
     monkeypatch.setattr(LocalObjects, "create", real)
-    later = build.Job(job.root, job.address, job.plan, recipe, NumbersArchive())  # the hour has arrived
+    later = build.DatasetJob(job.root, job.address, job.plan, recipe, NumbersArchive())  # the hour has arrived
     account = build.make_part(later, FIRST)
     assert account.reasons == {}
     data = TrainingData.open(finish(later, NOW).uri)
@@ -186,7 +186,9 @@ def test_two_workers_that_saw_different_archives_conflict(tmp_path, monkeypatch)
 
     def other_worker_first(self, path, data):
         monkeypatch.setattr(LocalObjects, "create", real)
-        build.make_part(build.Job(job.root, job.address, job.plan, recipe, NumbersArchive(missing=(at(0, 3),))), FIRST)
+        build.make_part(
+            build.DatasetJob(job.root, job.address, job.plan, recipe, NumbersArchive(missing=(at(0, 3),))), FIRST
+        )
         return real(self, path, data)
 
     monkeypatch.setattr(LocalObjects, "create", other_worker_first)

@@ -17,7 +17,7 @@ from stormcast_tw.errors import Refused
 from stormcast_tw.settings import settings
 from stormcast_tw.training_data import build
 from stormcast_tw.training_data.archives import archive_of
-from stormcast_tw.training_data.build import Account, Job
+from stormcast_tw.training_data.build import Account, DatasetJob
 from stormcast_tw.training_data.finish import finish
 from stormcast_tw.training_data.recipe import DataRecipe, Simulated, Span
 from stormcast_tw.training_data.workers import Local, Scheduler, Slurm, run_parts
@@ -34,7 +34,7 @@ RECIPE = DataRecipe(
 )
 
 
-def begun(root: Path) -> Job:
+def begun(root: Path) -> DatasetJob:
     job = build.plan(str(root), RECIPE, archive_of(RECIPE, settings()))
     assert build.begin(job) is None
     return job

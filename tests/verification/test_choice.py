@@ -16,8 +16,8 @@ from stormcast_tw.verification.choice import (
     FEWEST_DAYS,
     HAZARDS,
     RULE,
-    Comparison,
-    Row,
+    Choice,
+    ScoreRow,
     Side,
     compare,
     cost,
@@ -36,14 +36,14 @@ def side(name: str, *, seconds: float | None = 1.0, live: dict[str, str] | None 
                 drivers=LIVE if live is None else live)  # fmt: skip
 
 
-def rows(about: str, winners: Iterable[str | None]) -> list[Row]:
+def rows(about: str, winners: Iterable[str | None]) -> list[ScoreRow]:
     return [
-        Row(about=about, score="csi", what=f"event {n}", a=0.1, b=0.2, gain=0.1, low=0.0, high=0.2, winner=winner)
+        ScoreRow(about=about, score="csi", what=f"event {n}", a=0.1, b=0.2, gain=0.1, low=0.0, high=0.2, winner=winner)
         for n, winner in enumerate(winners)
     ]
 
 
-def decide(a: Side, b: Side, *several: list[Row]) -> tuple[str, str]:
+def decide(a: Side, b: Side, *several: list[ScoreRow]) -> tuple[str, str]:
     return document._decide(a, b, [row for group in several for row in group], days=FEWEST_DAYS)
 
 
@@ -120,16 +120,16 @@ def statistics(errors: float, count: int = 10, seed: int = 5) -> dict[str, xr.Da
     return found
 
 
-def choose(of_a: dict[str, xr.Dataset], of_b: dict[str, xr.Dataset]) -> Comparison:
+def choose(of_a: dict[str, xr.Dataset], of_b: dict[str, xr.Dataset]) -> Choice:
     return compare("demo", "simulated", side("a"), side("b"), side_by_side(of_a, of_b))
 
 
 @pytest.fixture(scope="module")
-def made() -> Comparison:
+def made() -> Choice:
     return choose(statistics(1.0), statistics(0.5))
 
 
-def test_the_sharper_package_wins_by_real_differences(made: Comparison):
+def test_the_sharper_package_wins_by_real_differences(made: Choice):
     crps = {row.what: row for row in made.rows if row.score == "crps"}
     assert set(crps) == {"t2m", "wind", "tp01"}
     for row in crps.values():
@@ -154,11 +154,11 @@ def test_only_cycles_that_both_have_count():
         side_by_side(of_a, {})
 
 
-def test_the_document_states_the_rule_before_the_numbers(made: Comparison):
+def test_the_document_states_the_rule_before_the_numbers(made: Choice):
     text = document.markdown(made)
     assert all(sentence in text for sentence in RULE)
     places = [text.index(part) for part in ("## The rule", RULE[-1], "**B wins", "## Hazards", "## Accuracy")]
     assert places == sorted(places)
     assert "| driven by global_ai | yes | yes |" in text
     assert "| seconds a member-hour | 1.00 | 1.00 |" in text
-    assert Comparison.model_validate_json(made.model_dump_json()) == made
+    assert Choice.model_validate_json(made.model_dump_json()) == made

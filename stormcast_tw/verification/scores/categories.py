@@ -107,9 +107,9 @@ def brier(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
 
 
 def reliability(table: xr.DataArray, members: xr.DataArray) -> xr.Dataset:
-    """Return observed_frequency and forecast_share (..., holding) of a probability table, at probabilities holding / M.
+    """Return observed_frequency and forecast_share (..., holding) of a probability table, by forecast_probability.
 
-    NaN at probabilities that were never forecast.
+    forecast_probability is holding / M; observed_frequency is NaN at probabilities that were never forecast.
     """
     cases = table.sum("observed")
     happened = table.sel(observed=1, drop=True)
