@@ -1,4 +1,4 @@
-# run, test, check, system, serve: the words that CI says too.
+# run, test, check, serve: the words that CI says too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,14 +7,12 @@ CYCLE ?= 20260611T06Z
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check format system rain soak bench serve deploy demo-package demo-record clean
+.PHONY: help run test check format soak bench serve deploy demo-package demo-record clean
 
 help:
 	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
-	@echo "make test     the whole test suite"
+	@echo "make test     install what tests need (once), then the whole test suite"
 	@echo "make check    ruff, mypy --strict, import contracts"
-	@echo "make system   Debian packages that tests need (as root)"
-	@echo "make rain     pysteps, for rain extrapolation (builds it: needs a C compiler)"
 	@echo "make soak     the long tables: every bad input, every stand-in, fuzzing"
 	@echo "make bench    what is timed, against what was promised"
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
@@ -22,48 +20,50 @@ help:
 	@echo "make demo-record   score it on 44 cycles that it never saw, and write that into its card"
 	@echo "make deploy   pool, queues and deployments on the server of PREFECT_API_URL"
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+# To run: the packages of requirements.lock. To test and develop: those of requirements-dev.lock too, and pysteps, which
+# is built. Debian's packages that either needs are installed where one may, named where not.
+$(VENV)/.installed: requirements.lock pyproject.toml infra/install.py
+	@infra/system.sh $(PYTHON) run
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "stormcast-tw needs Python 3.11 or newer; set PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) infra/install.py $(BIN)/python requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.rain: requirements-rain.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-rain.lock
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
+	@$(PYTHON) infra/install.py $(BIN)/python requirements-dev.lock
+	@touch $@
+
+$(VENV)/.test: requirements-rain.lock $(VENV)/.dev
+	@infra/system.sh $(PYTHON) test
+	@$(PYTHON) infra/install.py $(BIN)/python requirements-rain.lock || \
+	  { echo "pysteps could not be built: what needs it is not tried" >&2; test -z "$$CI"; }
 	@touch $@
 
 run: $(VENV)/.installed
 	@$(BIN)/stormcast-tw simulate --cycle $(CYCLE)
 	@$(BIN)/stormcast-tw forecast --cycle $(CYCLE)
 
-test: $(VENV)/.rain
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.test
+	@$(BIN)/python -m tests.budget -n 2 --dist loadfile --no-loadscope-reorder
 
-rain: $(VENV)/.rain
-
-soak: $(VENV)/.rain
+soak: $(VENV)/.test
 	$(BIN)/python soak/bytes_read.py
 	$(BIN)/python -m pytest soak
 	for parsers in grib netcdf zip_zarr qpesums; do $(BIN)/python -m soak.fuzz_$$parsers || exit 1; done
 	$(BIN)/python -m soak.fuzz_qpesums --guided
 
-check: $(VENV)/.installed
+check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed
+format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-SYSTEM := postgresql slurm-wlm
-
-system:
-	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || (apt-get update -q && apt-get install -q -y --no-install-recommends $(SYSTEM))
-
-bench: $(VENV)/.rain
+bench: $(VENV)/.test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 deploy: $(VENV)/.installed
@@ -91,7 +91,7 @@ RECORD_MORNINGS := 20250710 20250723 20250807 20250820
 RECORD_FIRST := 20250112T00Z
 RECORD_LAST := 20251108T18Z
 
-demo-record: $(VENV)/.rain
+demo-record: $(VENV)/.test
 	{ for day in $(RECORD_DAYS); do for hour in 00 06 12 18 24 30; do echo $$day $$hour; done; done; \
 	  for day in $(RECORD_MORNINGS); do for hour in 00 06 12; do echo $$day $$hour; done; done; } | \
 	  while read day hour; do date -u -d "$$day $$hour hours" +%Y%m%dT%HZ; done | \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Address, Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
-from tests.servers import KEY, SECRET, S3Server, moto_server, rclone_server
+from tests.servers import KEY, SECRET, S3Server, moto_server, rclone_server, require
 
 ROOT = Path(__file__).parents[1]
 LONG_FIRST = (
@@ -85,6 +86,12 @@ def prefect_server() -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=600):
         yield PREFECT_API_URL.value()
+
+
+@pytest.fixture(scope="session")
+def pysteps() -> None:
+    """Rain extrapolation, which is built from source."""
+    require(importlib.util.find_spec("pysteps"), "pysteps", "a C compiler, then make test")
 
 
 @pytest.fixture

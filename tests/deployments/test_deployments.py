@@ -113,7 +113,7 @@ def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
     return wait_for(name, lambda: _ended(api, run))
 
 
-def test_operations_and_backfill_run_by_a_worker(api: str, environment: dict[str, str], folder: Path):
+def test_operations_and_backfill_run_by_a_worker(pysteps: None, api: str, environment: dict[str, str], folder: Path):
     for cycle in (EARLIER, str(CYCLE)):
         simulate_cycle(Cycle.parse(cycle), str(folder / "inputs"), lead_hours=1)
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}

@@ -26,6 +26,8 @@ from tests.conftest import CYCLE
 from tests.verification import provider_files as files
 from tests.verification.published_runs import LEADS, Place, direct_start, publish
 
+pytestmark = pytest.mark.usefixtures("pysteps")
+
 LATER = Cycle(CYCLE.init_time + timedelta(days=1))
 NOW = LATER.valid_time(LEADS) + SETTLED
 SCORING = Scoring(training=TrainingSpan(start=datetime(2025, 6, 1, tzinfo=UTC), end=datetime(2025, 6, 20, tzinfo=UTC)))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.servers import free_port, running
+from tests.servers import free_port, require, running
 
 _CONF = """
 ClusterName=loopback
@@ -48,7 +48,7 @@ PartitionName=all Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 def slurm_cluster(folder: Path, seconds: float = 300) -> Iterator[dict[str, str]]:
     """Start a controller and a node with their files in `folder`; yields the environment that speaks to them."""
     programs = {name: shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in ("slurmctld", "slurmd")}
-    assert all(programs.values()), f"SLURM is not installed ({programs}): make system"
+    require(all(programs.values()), "SLURM", "apt-get install slurm-wlm")
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     conf = folder / "slurm.conf"

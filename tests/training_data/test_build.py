@@ -90,7 +90,7 @@ def test_a_killed_process_resumes_to_the_same_bytes(tmp_path):
         name="killed",
         archive=Simulated(seed=3),
         grid=TINY,
-        training=(Span(first=FIRST, last=FIRST + timedelta(days=5)),),
+        training=(Span(first=FIRST, last=FIRST + timedelta(days=3)),),
     )
     script = (
         "import sys, pathlib; from datetime import UTC, datetime\n"
@@ -110,12 +110,12 @@ def test_a_killed_process_resumes_to_the_same_bytes(tmp_path):
 
     first = start(tmp_path / "killed")
     assert first.stdout is not None
-    for _ in range(3):
+    for _ in range(2):
         assert first.stdout.readline()
     first.kill()
     first.wait(120)
     days = list((tmp_path / "killed").rglob("days/*.json"))
-    assert 3 <= len(days) < 6
+    assert 2 <= len(days) < 4
     assert not list((tmp_path / "killed").rglob("manifest.json"))
     before = {path: path.stat().st_mtime_ns for path in days}
     both = [start(tmp_path / name) for name in ("killed", "whole")]

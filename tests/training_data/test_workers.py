@@ -30,7 +30,7 @@ RECIPE = DataRecipe(
     name="engines",
     archive=Simulated(seed=4),
     grid=TINY,
-    training=(Span(first=FIRST, last=FIRST + timedelta(days=2)),),
+    training=(Span(first=FIRST, last=FIRST + timedelta(days=1)),),
 )
 
 

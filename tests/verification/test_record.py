@@ -27,6 +27,8 @@ from tests.conftest import CYCLE, NOW, SMALL
 from tests.verification import provider_files as files
 from tests.verification.published_runs import LEADS, MEMBERS, Place, direct_start, publish
 
+pytestmark = pytest.mark.usefixtures("pysteps")
+
 TRAINING = TrainingSpan(start=datetime(2025, 6, 1, tzinfo=UTC), end=datetime(2025, 6, 20, tzinfo=UTC))
 SCORING = Scoring(training=TRAINING)
 SETTLED_NOW = CYCLE.valid_time(LEADS) + SETTLED

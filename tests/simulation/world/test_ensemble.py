@@ -58,10 +58,9 @@ def error(world: World, init_time: datetime, lead_hours: int) -> dict[str, float
 def test_rwrp_starts_near_the_truth_and_reaches_the_errors_of_twelve_hours(
     world: World, cycles: list[tuple[datetime, float]]
 ):
-    rms = {}
-    for lead_hours in (0, 1, 3, 12):
-        found = [(error(world, time, lead_hours), weight) for time, weight in cycles]
-        rms[lead_hours] = {name: np.sqrt(sum(w * e[name] for e, w in found)) for name in SURFACE_IDS}
+    leads = (0, 1, 3, 12)
+    found = [({lead: error(world, time, lead) for lead in leads}, weight) for time, weight in cycles]
+    rms = {lead: {name: np.sqrt(sum(w * e[lead][name] for e, w in found)) for name in SURFACE_IDS} for lead in leads}
     for name in ("t2m", "u10m", "v10m"):
         assert rms[0][name] == pytest.approx(ERRORS[1][name] / 3.0, rel=0.15)
         assert rms[0][name] < rms[1][name] < rms[3][name] < rms[12][name]

@@ -1,5 +1,7 @@
 """Fractions and SAL against exact cases, the `scores` library and pysteps."""
 
+import importlib
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -121,8 +123,8 @@ def test_scattering_by_hand():
     assert made[2] == pytest.approx(2 * 20 / np.hypot(78, 118))
 
 
-def test_amplitude_and_centre_agree_with_pysteps(capsys: pytest.CaptureFixture[str]):
-    salscores = pytest.importorskip("pysteps.verification.salscores")
+def test_amplitude_and_centre_agree_with_pysteps(pysteps: None, capsys: pytest.CaptureFixture[str]):
+    salscores = importlib.import_module("pysteps.verification.salscores")
     rng = np.random.default_rng(10)
     f, o = rng.gamma(0.3, 10, (2, 40, 60))
     assert sal(f, o, KM)[1] == pytest.approx(salscores.sal_amplitude(f, o))

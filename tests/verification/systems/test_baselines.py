@@ -20,6 +20,8 @@ from stormcast_tw.verification.systems.truth import OperationalTruth
 from tests.conftest import CYCLE, NOW, SMALL
 from tests.verification import provider_files as files
 
+pytestmark = pytest.mark.usefixtures("pysteps")
+
 WORLD = World()
 TRUTH = SimulatedTruth(WORLD)
 SURFACE = ("t2m", "u10m", "v10m", "tp01")

@@ -12,6 +12,8 @@ import pytest
 from stormcast_tw.errors import Refused
 from stormcast_tw.verification.systems import nowcast
 
+pytestmark = pytest.mark.usefixtures("pysteps")
+
 SHAPE = (96, 80)
 Y, X = np.meshgrid(np.arange(SHAPE[0]), np.arange(SHAPE[1]), indexing="ij")
 

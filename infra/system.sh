@@ -1,0 +1,29 @@
+#!/bin/sh
+# Install the Debian packages that `make run` or `make test` needs and this machine lacks; where that may not be done,
+# say which they are and go on. Usage: infra/system.sh PYTHON run|test
+set -u
+python=$1
+missing=
+
+need() { # PACKAGE COMMAND...: the package is missing unless the command succeeds
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+
+need python3 "$python" --version
+need python3-venv "$python" -c 'import ensurepip, venv'
+if [ "$2" = test ]; then
+    need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/postgres'
+    need slurm-wlm sh -c 'PATH=$PATH:/usr/sbin command -v slurmctld && command -v sbatch'
+    need build-essential sh -c 'command -v gcc && command -v g++'
+    need python3-dev "$python" -c 'import pathlib, sysconfig; assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()'
+fi
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing from Debian:$missing"
+    # shellcheck disable=SC2086
+    apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null
+else
+    echo "missing here:$missing. What needs them is not tried; as root: apt-get install$missing" >&2
+fi
