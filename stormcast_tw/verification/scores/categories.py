@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw.products.surface import BEAUFORT_LIMITS
+from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import Side
 
 Array = npt.NDArray[Any]
 
 OUTCOMES = ("hit", "false_alarm", "miss", "correct_negative")
-_ZERO_CELSIUS = 273.15
 _HOLDS: Mapping[Side, Callable[[Array, Any], Array]] = {"at or above": np.greater_equal, "at or below": np.less_equal}
 _SIGN: Mapping[Side, str] = {"at or above": ">=", "at or below": "<="}
 
@@ -44,14 +43,15 @@ class Event:
         return _HOLDS[self.side](values, values.dtype.type(self.threshold))
 
 
-EVENTS = (
-    *(Event("tp01", mm) for mm in (0.1, 1.0, 5.0, 10.0, 16.0, 32.0, 40.0)),
-    *(Event("tp03", mm) for mm in (100.0, 200.0)),
-    *(Event("wind_speed", BEAUFORT_LIMITS[force - 1]) for force in (6, 9, 12)),
-    *(Event("t2m", celsius + _ZERO_CELSIUS) for celsius in (36, 38)),
-    *(Event("t2m", celsius + _ZERO_CELSIUS, "at or below") for celsius in (10, 6)),
+_MORE = {"tp01": (0.1, 16.0, 32.0)}
+"""Thresholds that are scored beside those of the warnings: any rain at all, and two that other centres score."""
+
+EVENTS = tuple(
+    Event(hazard.quantity, threshold, hazard.side)
+    for hazard in HOME.hazards
+    for threshold in sorted({*hazard.thresholds, *_MORE.get(hazard.name, ())}, reverse=hazard.side == "at or below")
 )
-"""Rain in mm of 1 and of 3 hours, wind of Beaufort 6, 9 and 12 in m s-1, CWA's heat and cold lights in K."""
+"""What the region warns of, and a few thresholds more."""
 
 RAIN_EVENTS = tuple(event for event in EVENTS if event.quantity.startswith("tp"))
 """The events that are scored in neighbourhoods."""
