@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run as this_run
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.operations import operations
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.model.description import describe
-from stormcast_tw.plan import CycleText, Frozen
+from stormcast_tw.names import ExperimentName
+from stormcast_tw.plan import BaseSeed, CycleText, Frozen, LeadHours, MemberCount
 from stormcast_tw.publication.catalogue import find_published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Store
-from tasks.policy import under
+from tasks.policy import task_under
 
 
 class CycleOptions(Frozen):
     """What is asked of every cycle of a backfill."""
 
-    experiment: str
-    lead_hours: int
-    members: int
-    base_seed: int
+    experiment: ExperimentName
+    lead_hours: LeadHours
+    members: MemberCount
+    base_seed: BaseSeed
     now: datetime
 
 
@@ -45,14 +47,14 @@ def _run_name() -> str:
 
 @flow(name="backfill", flow_run_name=_run_name)
 def backfill(
-    start: str,
-    end: str,
-    experiment: str = "demo",
-    lead_hours: int = 12,
-    members: int | None = None,
-    base_seed: int = 0,
+    start: CycleText,
+    end: CycleText,
+    experiment: ExperimentName = "demo",
+    lead_hours: LeadHours = 12,
+    members: MemberCount | None = None,
+    base_seed: BaseSeed = 0,
     order: Literal["oldest first", "newest first"] = "oldest first",
-    parallel: int = 1,
+    parallel: Annotated[int, Field(ge=1, le=16)] = 1,
     now: datetime | None = None,
 ) -> list[CycleOutcome]:
     """Forecast every cycle from `start` to `end` (both included), at most `parallel` at a time.
@@ -83,7 +85,7 @@ def backfill(
     return outcomes
 
 
-@under("cycle", run_name="{cycle}")
+@task_under("cycle", run_name="{cycle}")
 def forecast_cycle(cycle: str, options: CycleOptions) -> CycleOutcome:
     """Skip a published cycle, else run `operations` for it as a flow of its own; a failure is an outcome."""
     package = describe(settings().package).digest

@@ -18,8 +18,10 @@ from stormcast_tw.inputs.prepare import plan_inputs
 from stormcast_tw.inputs.readiness import InputSet
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import describe
+from stormcast_tw.names import ExperimentName
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
+from stormcast_tw.plan import BaseSeed, CycleText, LeadHours, MemberCount
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact
 from tasks.inputs import await_inputs, fetch_background, fetch_state, regrid_inputs
@@ -34,7 +36,7 @@ def _run_name() -> str:
     return f"{parameters.get('cycle') or 'latest'}-{parameters.get('experiment')}"
 
 
-def _say_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+def _emit_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Say that there is no forecast; where inputs were missing, that is said already."""
     asked, due = flow_run.parameters.get("cycle"), flow_run.expected_start_time or datetime.now(UTC)
     cycle = Cycle.parse(asked) if asked else OPERATIONS.cycle_of(due)
@@ -42,13 +44,13 @@ def _say_failed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> N
     emit(Event.CYCLE_FAILED, cycle, news=not said, reason=str(state.message))
 
 
-@flow(name="operations", flow_run_name=_run_name, on_failure=[_say_failed], on_crashed=[_say_failed])
+@flow(name="operations", flow_run_name=_run_name, on_failure=[_emit_failure], on_crashed=[_emit_failure])
 def operations(
-    cycle: str | None = None,
-    experiment: str = "demo",
-    lead_hours: int = 12,
-    members: int | None = None,
-    base_seed: int = 0,
+    cycle: CycleText | None = None,
+    experiment: ExperimentName = "demo",
+    lead_hours: LeadHours = 12,
+    members: MemberCount | None = None,
+    base_seed: BaseSeed = 0,
     wait: bool = True,
     now: datetime | None = None,
 ) -> Artifact:

@@ -11,7 +11,8 @@ from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
-from stormcast_tw.plan import Frozen
+from stormcast_tw.names import ExperimentName
+from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.storage.store import Artifact, Store
 from stormcast_tw.verification import TruthKind
@@ -38,9 +39,9 @@ def _run_name() -> str:
 
 @flow(name="verification", flow_run_name=_run_name)
 def verification(
-    start: str | None = None,
-    end: str | None = None,
-    experiment: str = "demo",
+    start: CycleText | None = None,
+    end: CycleText | None = None,
+    experiment: ExperimentName = "demo",
     truth: TruthKind = "operational",
     package: Path | None = None,
     world_seed: int = WORLD_SEED,
@@ -77,9 +78,9 @@ def verification(
 def comparison(
     package_a: Path,
     package_b: Path,
-    start: str,
-    end: str,
-    experiment: str = "demo",
+    start: CycleText,
+    end: CycleText,
+    experiment: ExperimentName = "demo",
     truth: TruthKind = "operational",
     world_seed: int = WORLD_SEED,
     scoring: Scoring | None = None,

@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from stormcast_tw.cycle import Cycle
+from stormcast_tw.names import ExperimentName
 
 
 def digest_of(value: Any) -> str:
@@ -21,8 +22,14 @@ def _cycle_text(text: str) -> str:
     return str(Cycle.parse(text))
 
 
-CycleText = Annotated[str, AfterValidator(_cycle_text)]
-ExperimentName = Annotated[str, Field(pattern=r"[a-z][a-z0-9_-]{0,31}")]
+CycleText = Annotated[
+    str,
+    AfterValidator(_cycle_text),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{8}T(00|06|12|18)Z$(?!\n)", "description": "E.g. 20261122T06Z."}),
+]
+LeadHours = Annotated[int, Field(ge=1, le=48)]
+MemberCount = Annotated[int, Field(ge=1, le=1024)]
+BaseSeed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Frozen(BaseModel):
@@ -68,7 +75,7 @@ class InputsPlan(_AnyPlan):
     """Digests of the files of each input."""
     package: str
     """Digest of the package that chose the grid and the variables."""
-    lead_hours: int = Field(ge=1, le=48)
+    lead_hours: LeadHours
     code_version: str
     """Of what prepares them: `version.code_version("prepared")`."""
 
@@ -77,8 +84,8 @@ class Plan(_AnyPlan):
     """Determines a forecast, up to the rounding of the machine class that carries it out."""
 
     inputs: InputsPlan
-    members: int = Field(ge=1, le=1024)
-    base_seed: int = Field(ge=0, lt=2**63)
+    members: MemberCount
+    base_seed: BaseSeed
     sampler: Sampler
     precision: Literal["float32"] = "float32"
     members_per_batch: int = Field(ge=1)

@@ -24,13 +24,13 @@ from stormcast_tw.settings import settings
 from stormcast_tw.sources.isolated import warm_up
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.store import Artifact, Store
-from tasks.policy import artifact_key, emit, under
+from tasks.policy import artifact_key, emit, task_under
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 """Between two looks: doubled each time. Files come minutes apart; two minutes late is not late."""
 
 
-@under("await")
+@task_under("await")
 def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = True) -> InputSet:
     """Return what serves the cycle: at once if everything is ready, else the best there is at the deadline.
 
@@ -46,7 +46,7 @@ def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = Tru
         if inputs.status == "ready" or last:
             break
         log.info("inputs of %s: %s; waiting for %s", cycle, inputs.status, "; ".join(inputs.missing or inputs.degraded))
-    _say(inputs, request.experiment)
+    _emit_status(inputs, request.experiment)
     if inputs.missing and (damage := [reason for reason in rejected.values() if reason in " ".join(inputs.missing)]):
         raise BadInput(damage[0])
     log.info("inputs of %s: %s", cycle, ", ".join(f"{i.name} {i.status}" for i in inputs.inputs))
@@ -64,7 +64,7 @@ def _looks(cycle: Cycle, now: datetime, wait: bool) -> Iterator[bool]:
     yield True
 
 
-def _say(inputs: InputSet, experiment: str) -> None:
+def _emit_status(inputs: InputSet, experiment: str) -> None:
     """Emit what the inputs are; `news` the first time after another state."""
     cycle = Cycle.parse(inputs.cycle)
     news = alarms.is_news(Store(settings().work_root), inputs, experiment)
@@ -72,13 +72,13 @@ def _say(inputs: InputSet, experiment: str) -> None:
     emit(event[inputs.status], cycle, news=news, experiment=experiment, text=alarms.text(inputs), inputs=inputs.table())
 
 
-@under("fetch")
+@task_under("fetch")
 def fetch_state(request: Request, inputs: InputSet) -> Artifact:
     """Keep state and rain as the providers gave them, and the observed rain of the day before."""
     return _fetch(request, inputs, ("past_rain", "rain", "model_rain", "state"))
 
 
-@under("fetch")
+@task_under("fetch")
 def fetch_background(request: Request, inputs: InputSet) -> Artifact:
     """Keep the global forecast as the provider gave it, at every hour."""
     return _fetch(request, inputs, ("background",))
@@ -94,7 +94,7 @@ def _fetch(request: Request, inputs: InputSet, names: tuple[InputName, ...]) -> 
     return artifact
 
 
-@under("regrid")
+@task_under("regrid")
 def regrid_inputs(request: Request, plan: InputsPlan, inputs: InputSet, fetched: tuple[Artifact, ...]) -> Artifact:
     """Return the prepared inputs of a forecast."""
     artifact = prepare(Store(settings().work_root), request, plan, inputs, fetched)

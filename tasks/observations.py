@@ -6,18 +6,18 @@ from prefect.logging import get_run_logger
 
 from stormcast_tw.errors import NotReady
 from stormcast_tw.settings import settings
-from stormcast_tw.sources.opendata_archive import keep
+from stormcast_tw.sources.opendata_archive import archive_document
 from stormcast_tw.sources.table import KEPT, OPEN_DATA
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.provider_files import Folder
-from tasks.policy import under
+from tasks.policy import task_under
 
 
-@under("fetch")
+@task_under("fetch")
 def keep_open_data(key: str) -> str:
     """Return what came of looking at a key once: kept, known, revised, or why nothing was there."""
     try:
-        kept = keep(Folder(*settings().place(OPEN_DATA)), key, objects(settings().place(KEPT)[0]))
+        kept = archive_document(Folder(*settings().place(OPEN_DATA)), key, objects(settings().place(KEPT)[0]))
     except NotReady as error:
         get_run_logger().warning("%s", error)
         return str(error)

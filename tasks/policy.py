@@ -62,7 +62,7 @@ def is_network_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
     return isinstance(error, NETWORK_ERRORS) or isinstance(getattr(error, "__cause__", None), NETWORK_ERRORS)
 
 
-def under(policy: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+def task_under(policy: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a function a task under one of the POLICIES. Results are manifests; the store is what remembers them.
 
     `run_name` is a template of the task's parameters, e.g. "{cycle}"; by default the function's name.
@@ -90,7 +90,7 @@ def emit(event: Event, cycle: Cycle, *, news: bool = True, **payload: object) ->
     _emit(event, cycle_resource(cycle), news, {"cycle": str(cycle), **payload})
 
 
-def emit_of_training(event: Event, run: str, **payload: object) -> None:
+def emit_training_event(event: Event, run: str, **payload: object) -> None:
     """Emit an event of our vocabulary about a training, by the name of its folder."""
     _emit(event, training_resource(run), True, {"run": run, **payload})
 

@@ -12,10 +12,10 @@ from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact, Store
-from tasks.policy import artifact_key, under
+from tasks.policy import artifact_key, task_under
 
 
-@under("products")
+@task_under("products")
 def make_products(plan: Plan, forecast: Artifact, now: datetime) -> Artifact:
     """Return the products of a forecast; sealed ones are returned as they are."""
     store = Store(settings().work_root)

@@ -15,10 +15,10 @@ from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact, Store
-from tasks.policy import artifact_key, emit, under
+from tasks.policy import artifact_key, emit, task_under
 
 
-@under("publish")
+@task_under("publish")
 def publish(
     inputs: InputSet, fetched: tuple[Artifact, ...], forecast: Artifact, products: Artifact, now: datetime
 ) -> Artifact:

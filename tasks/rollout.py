@@ -9,11 +9,11 @@ from stormcast_tw.forecast.rollout import Progress, RolloutJob
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact
-from tasks.policy import artifact_key, under
+from tasks.policy import artifact_key, task_under
 from tasks.progress import ProgressPage
 
 
-@under("rollout")
+@task_under("rollout")
 def roll_out(plan: Plan, prepared: Artifact, now: datetime) -> Artifact:
     """Return the forecast of a plan; an interrupted one continues where it stopped."""
     where = settings()

@@ -16,7 +16,7 @@ from stormcast_tw.training.health import RECORD
 from stormcast_tw.training.log import LOG, read
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import PACKAGE
-from tasks.policy import emit_of_training, under
+from tasks.policy import emit_training_event, task_under
 from tasks.progress import ProgressPage
 
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -26,7 +26,7 @@ SHOWN = 2000
 """Characters of what it said last, in the error."""
 
 
-@under("training")
+@task_under("training")
 def train_package(recipe: str, output: Path, processes: int, options: tuple[str, ...]) -> Path:
     """Train in `processes` of torchrun until they end; return the package. Raises Refused if there is none."""
     if recipe not in RECIPES:
@@ -34,19 +34,19 @@ def train_package(recipe: str, output: Path, processes: int, options: tuple[str,
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     words = [recipe, "--output", str(output), *options]
     with tempfile.TemporaryFile("w+") as said:
-        status = _watched([*torchrun, "-m", "stormcast_tw.cli", "train", "run", *words], recipe, output, said)
+        status = _run_watched([*torchrun, "-m", "stormcast_tw.cli", "train", "run", *words], recipe, output, said)
         said.seek(0)
         last = said.read()[-SHOWN:]
     if status == 0:
         return output / PACKAGE
     if (record := output / RECORD).exists():
         found = json.loads(record.read_text())
-        emit_of_training(Event.TRAINING_ILL, output.name, what=found["what"], text=f"{output}: {found['text']}")
+        emit_training_event(Event.TRAINING_ILL, output.name, what=found["what"], text=f"{output}: {found['text']}")
         raise Refused(f"{output}: training.ill, {found['what']}: {found['text']}")
     raise Refused(f"{output}: the training ended with status {status}; the same flow goes on. It said last:\n{last}")
 
 
-def _watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> int:
+def _run_watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> int:
     """Return the exit status of a training whose progress is shown; whatever ends this ends it, with a checkpoint."""
     updates = {str(name): stage.updates for name, stage in RECIPES[recipe]().stages.items()}
     total = sum(updates.values())

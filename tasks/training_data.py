@@ -21,21 +21,21 @@ from stormcast_tw.training_data.day import Status
 from stormcast_tw.training_data.finish import finish, read_report
 from stormcast_tw.training_data.recipe import DataRecipe
 from stormcast_tw.training_data.workers import Local, Scheduler, Slurm, run_parts, workers_of
-from tasks.policy import under
+from tasks.policy import task_under
 from tasks.progress import ProgressPage
 
 LONGEST_TABLE = 500
 """Rows of the page's table of unusable hours; report.json has them all."""
 
 
-@under("regrid")
+@task_under("regrid")
 def begin_dataset(recipe: DataRecipe) -> tuple[DatasetJob, Artifact | None]:
     """Return the job of a recipe, and its dataset if it is sealed already."""
     job = plan(settings().work_root, recipe, archive_of(recipe, settings()))
     return job, begin(job)
 
 
-@under("training_data")
+@task_under("training_data")
 def make_days(job: DatasetJob, engine: Local | Scheduler | Slurm, share: tuple[int, int]) -> int:
     """Make the days of this share (number, of how many) that nobody has made; return how many of all remain."""
     number, shares = share
@@ -47,7 +47,7 @@ def make_days(job: DatasetJob, engine: Local | Scheduler | Slurm, share: tuple[i
     return len(days_to_make(job))
 
 
-@under("publish")
+@task_under("publish")
 def finish_dataset(job: DatasetJob, now: datetime) -> Artifact:
     """Seal the dataset; its report is a table of the run's page."""
     artifact = finish(job, now)

@@ -14,8 +14,9 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.model.description import Description, describe, load_invariants
+from stormcast_tw.names import ExperimentName
 from stormcast_tw.operations.events import Event
-from stormcast_tw.plan import CycleText, ExperimentName, Frozen
+from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.publication.catalogue import plan_of
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import WORLD_SEED, settings
@@ -26,7 +27,7 @@ from stormcast_tw.verification import TruthKind, choice, record, skill
 from stormcast_tw.verification.record import Bench, Scoring
 from stormcast_tw.verification.scorecard import publication
 from stormcast_tw.verification.systems.truth import OperationalTruth, Truth
-from tasks.policy import emit, under
+from tasks.policy import emit, task_under
 
 
 class Judging(Frozen):
@@ -71,7 +72,7 @@ class Outcome(Frozen):
     text: str
 
 
-@under("verify")
+@task_under("verify")
 def score_run(judging: Judging, run: Artifact, now: datetime) -> Outcome:
     """Score one published run once: a late truth is for another day, a corrupt one for a human."""
     bench, cycle = judging.bench(), run.address.cycle
@@ -89,7 +90,7 @@ def score_run(judging: Judging, run: Artifact, now: datetime) -> Outcome:
     return outcome
 
 
-@under("verify")
+@task_under("verify")
 def publish_scorecard(judging: Judging, first: Cycle, last: Cycle, name: str, now: datetime) -> str | None:
     """Draw the scorecard of what has been scored from `first` to `last`; None while there is nothing."""
     bench, described = judging.bench(), judging.described
@@ -104,7 +105,7 @@ def publish_scorecard(judging: Judging, first: Cycle, last: Cycle, name: str, no
     return address
 
 
-@under("verify")
+@task_under("verify")
 def watch_skill(judging: Judging, last: Cycle) -> list[skill.Skill]:
     """Compare the newest week before `last` with its band; say as an event what has dropped since the last look."""
     bench = judging.bench()
@@ -130,7 +131,7 @@ def watch_skill(judging: Judging, last: Cycle) -> list[skill.Skill]:
     return dropped
 
 
-@under("verify")
+@task_under("verify")
 def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) -> tuple[choice.Choice, str]:
     """Compare two packages on the cycles that both have been scored on; return the document and its address."""
     bench, statistics, sides = of_a.bench(), [], []

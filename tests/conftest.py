@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from stormcast_tw.plan import InputsPlan, Plan, Sampler
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.invariants import simulated_invariants
+from stormcast_tw.simulation.world import weather
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Address, Artifact, Store
 from stormcast_tw.variables import BACKGROUND_SETS
@@ -50,6 +52,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {str(ROOT / name): number for number, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: place.get(str(item.path), len(place)))
 
+
+weather._surface = lru_cache(maxsize=200)(weather._surface.__wrapped__)
+"""Tests ask for the same simulated hours again and again: 200 are kept (180 MB), not 24."""
 
 NOW = datetime(2026, 6, 11, 9, tzinfo=UTC)
 CYCLE = Cycle.parse("20260611T06Z")

@@ -21,8 +21,8 @@ from stormcast_tw.cli.options import (
     LeadHours,
     Members,
     Start,
-    say,
-    show,
+    print_result,
+    print_table,
 )
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.settings import settings
@@ -62,7 +62,7 @@ def forecast(
     published = Published.of(artifact)
     served = [row for row in published.inputs if row["status"] == "degraded"]
     lines[2:2] = [f"  DEGRADED: {row['input']}: {row['remark']}" for row in served]
-    say("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
+    print_result("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
     if published.status == "degraded":
         raise typer.Exit(3)
 
@@ -86,12 +86,12 @@ def inputs(
         found = look(need, sources)
         rows = found.table()
         if as_json:
-            say("", {"cycle": cycle, "status": found.status, "inputs": rows}, True)
+            print_result("", {"cycle": cycle, "status": found.status, "inputs": rows}, True)
         else:
             table = Table(*rows[0], title=f"inputs of {cycle}: {found.status}")
             for row in rows:
                 table.add_row(*row.values())
-            show(table)
+            print_table(table)
         if not follow or found.status == "ready":
             break
         time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -124,7 +124,7 @@ def backfill(
         parallel=parallel,
     )
     text = "\n".join(f"{o.cycle}  {o.outcome:9}  {o.text}" for o in outcomes)
-    say(text, [o.model_dump() for o in outcomes], as_json)
+    print_result(text, [o.model_dump() for o in outcomes], as_json)
 
 
 def reproduce(
@@ -138,7 +138,7 @@ def reproduce(
     published = read_manifest(manifest)
     with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
         result = compare(published, settings(), Path(scratch), datetime.now(UTC), lambda _: None)
-    say(result.text, result.model_dump(mode="json"), as_json)
+    print_result(result.text, result.model_dump(mode="json"), as_json)
     if result.verdict == "different":
         raise typer.Exit(1)
 
@@ -156,7 +156,7 @@ def catalogue(
     newest = latest(store, experiment)
     found = store.list(PUBLISHED, experiment)
     if as_json:
-        say("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in found], True)
+        print_result("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in found], True)
         return
     table = Table("cycle", "run", "members", "leads", "made (UTC)", "", title=f"published, experiment {experiment}")
     for a in found:
@@ -170,7 +170,7 @@ def catalogue(
             f"{a.written_at:%Y-%m-%d %H:%M}",
             words,
         )
-    show(table)
+    print_table(table)
 
 
 def doctor(as_json: Json = False) -> None:
@@ -179,11 +179,11 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine(settings())
     if as_json:
-        say("", [vars(finding) for finding in findings], True)
+        print_result("", [vars(finding) for finding in findings], True)
     else:
         table = Table("check", "", "found", "what to do")
         for finding in findings:
             table.add_row(finding.check, "ok" if finding.fine else "NOT OK", finding.found, finding.cure)
-        show(table)
+        print_table(table)
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)

@@ -11,6 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.names import EXPERIMENT
+
 
 def one_of(names: Callable[[], Iterable[str]]) -> Callable[[str], str]:
     """Return a parser of names of a table, which is imported only when a name is to be checked against it."""
@@ -24,14 +27,37 @@ def one_of(names: Callable[[], Iterable[str]]) -> Callable[[str], str]:
     return parse
 
 
-CycleOption = Annotated[str, typer.Option("--cycle", help="Init time of the cycle, e.g. 20260611T06Z.")]
+def _checked(require: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a parser that leaves a text as it is, or makes what is wrong with it a usage error."""
+
+    def parse(text: str) -> str:
+        try:
+            require(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        return text
+
+    return parse
+
+
+_cycle = _checked(Cycle.parse)
+_experiment = _checked(EXPERIMENT.require)
+
+CycleOption = Annotated[
+    str, typer.Option("--cycle", parser=_cycle, metavar="CYCLE", help="Init time of the cycle, e.g. 20260611T06Z.")
+]
 LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in hours.")]
 Members = Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default the package's.")]
 BaseSeed = Annotated[int, typer.Option("--seed", help="Base seed of the ensemble.")]
-Start = Annotated[str, typer.Option("--start", help="First cycle, e.g. 20260610T00Z.")]
-End = Annotated[str, typer.Option("--end", help="Last cycle.")]
+Start = Annotated[str, typer.Option("--start", parser=_cycle, metavar="CYCLE", help="First cycle, e.g. 20260610T00Z.")]
+End = Annotated[str, typer.Option("--end", parser=_cycle, metavar="CYCLE", help="Last cycle.")]
 Experiment = Annotated[
-    str, typer.Option(help="The experiment that runs are published in; `oper` refuses simulated inputs.")
+    str,
+    typer.Option(
+        parser=_experiment,
+        metavar="NAME",
+        help="The experiment that runs are published in; `oper` refuses simulated inputs.",
+    ),
 ]
 PackageFolder = Annotated[Path | None, typer.Argument(help="The package's folder; by default the configured one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -40,11 +66,11 @@ DEMO_CYCLE = "20260611T06Z"
 """A Mei-yu afternoon of the simulated Taiwan."""
 
 
-def say(text: str, value: Any, as_json: bool) -> None:
+def print_result(text: str, value: Any, as_json: bool) -> None:
     """Print `text`, or `value` as JSON."""
     typer.echo(json.dumps(value, indent=1) if as_json else text)
 
 
-def show(table: Table) -> None:
+def print_table(table: Table) -> None:
     """Print a table."""
     Console().print(table)

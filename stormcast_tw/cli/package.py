@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from stormcast_tw.cli.options import Json, PackageFolder, say, show
+from stormcast_tw.cli.options import Json, PackageFolder, print_result, print_table
 from stormcast_tw.settings import settings
 
 package_app = typer.Typer(no_args_is_help=True, help="Look at model packages.")
@@ -38,9 +38,9 @@ def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     if as_json:
-        say("", described.model_dump(mode="json") | {"digest": described.digest}, True)
+        print_result("", described.model_dump(mode="json") | {"digest": described.digest}, True)
     else:
-        show(table)
+        print_table(table)
 
 
 @package_app.command("check")
@@ -60,7 +60,7 @@ def package_check(
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
     sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
     found = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
-    say(f"{where}: fine; digest {loaded.digest}; {sizes}", found, as_json)
+    print_result(f"{where}: fine; digest {loaded.digest}; {sizes}", found, as_json)
 
 
 @package_app.command("sign")

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from stormcast_tw.cli.options import DEMO_CYCLE, CycleOption, Json, LeadHours, say
+from stormcast_tw.cli.options import DEMO_CYCLE, CycleOption, Json, LeadHours, print_result
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.settings import WORLD_SEED, settings
 
@@ -28,4 +28,4 @@ def simulate(
         task = bar.add_task(f"simulating {cycle}", total=total)
         written = simulate_cycle(chosen, root, seed, lead_hours, lambda _path: bar.advance(task))
     text = f"SIMULATED inputs of {cycle}: {len(written)} files below {root}"
-    say(text, {"cycle": cycle, "root": root, "written": written, "simulated": True}, as_json)
+    print_result(text, {"cycle": cycle, "root": root, "written": written, "simulated": True}, as_json)

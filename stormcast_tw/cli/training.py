@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stormcast_tw.cli.options import Json, one_of, show
+from stormcast_tw.cli.options import Json, one_of, print_table
 from stormcast_tw.settings import settings
 
 
@@ -112,7 +112,7 @@ def compare(
         table = Table("", "a", "b", "", title=f"{'agree' if found.agree else 'DO NOT AGREE'} within {tolerance:.1%}")
         for row in found.rows:
             table.add_row(row.what, row.a, row.b, row.verdict)
-        show(table)
+        print_table(table)
     if not found.agree:
         raise typer.Exit(1)
 

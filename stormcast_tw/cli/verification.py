@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from stormcast_tw.cli.options import End, Experiment, Json, Start, show
+from stormcast_tw.cli.options import End, Experiment, Json, Start, print_table
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.verification import TruthKind
 
@@ -78,7 +78,7 @@ def _show(found: Verified) -> None:
     table = Table("cycle", "", "record or reason", title="scored against the truth")
     for one in found.outcomes:
         table.add_row(one.cycle, one.outcome, one.text)
-    show(table)
+    print_table(table)
     typer.echo(f"scorecard: {found.scorecard or 'none, for nothing has been scored yet'}")
 
 

@@ -105,20 +105,20 @@ def main() -> None:
 
         def report(progress: Progress) -> None:
             bar.update(task, completed=progress.done, total=progress.total)
-            _say(messages, progress)
+            _send(messages, progress)
 
         try:
             carry_out(job, report)
             code = 0
         except StormcastError as error:
-            _say(messages, _ChildError(error=type(error).__name__, message=str(error)))
+            _send(messages, _ChildError(error=type(error).__name__, message=str(error)))
             code = error.exit_code
     messages.close()
     sys.stderr.flush()
     os._exit(code)  # everything is sealed; taking the libraries down takes seconds
 
 
-def _say(messages: IO[str], message: Frozen) -> None:
+def _send(messages: IO[str], message: Frozen) -> None:
     messages.write(message.model_dump_json() + "\n")
     messages.flush()
 

@@ -110,7 +110,9 @@ def carry_out(job: RolloutJob, report: Callable[[Progress], None]) -> Artifact:
             trained=package.description.trained,
             now=job.now,
             details=Rolled(
-                package=_about(package), machine=machine(job.device), seconds_per_member_hour=count.seconds_each
+                package=_package_details(package),
+                machine=machine(job.device),
+                seconds_per_member_hour=count.seconds_each,
             ),
         )
 
@@ -218,16 +220,18 @@ def _background(
 ) -> list[State]:
     dataset, variables = store.open(prepared, "background"), package.background_set
     values = np.stack([dataset[v].values for v in variables.ids], axis=1)
-    return [_one(values[lead], variables, plan.cycle.init_time, lead, device) for lead in range(plan.lead_hours + 1)]
+    return [
+        _state_at(values[lead], variables, plan.cycle.init_time, lead, device) for lead in range(plan.lead_hours + 1)
+    ]
 
 
-def _one(
+def _state_at(
     values: npt.NDArray[np.float32], variables: VariableSet, init_time: datetime, lead: int, device: torch.device
 ) -> State:
     return State.of(values[None], variables, init_time + hours(lead), device)
 
 
-def _about(package: ModelPackage) -> dict[str, Any]:
+def _package_details(package: ModelPackage) -> dict[str, Any]:
     described = package.description
     return {
         "name": described.name,

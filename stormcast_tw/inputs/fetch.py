@@ -16,8 +16,9 @@ from stormcast_tw.errors import BadInput, NotReady, Refused, StormcastError, Unr
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import observed_weights, require_terrain
 from stormcast_tw.inputs.readiness import Input, InputName, InputSet, version_of
-from stormcast_tw.inputs.request import OPERATIONAL, Request
+from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import load_invariants
+from stormcast_tw.names import is_operational
 from stormcast_tw.plan import digest_of
 from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear
@@ -65,13 +66,12 @@ def fetch(
         for served in wanted:
             reading = readings[served.name] = _read(served, sources[served.source])
             before = _hour_before(served, sources, readings)
-            verdicts[served.name] = tuple(map(str, _examined(served, reading.dataset, before, grid, orography)))
+            verdicts[served.name] = tuple(map(str, _examine(served, reading.dataset, before, grid, orography)))
             draft.write(served.name, reading.dataset)
         simulated = any(bool(r.dataset.attrs.get("simulated", 0)) for r in readings.values())
-        if simulated and request.experiment == OPERATIONAL:
-            raise Refused(
-                f"experiment {OPERATIONAL}: {', '.join(f.address for i in wanted for f in i.files)} are simulated"
-            )
+        if simulated and is_operational(request.experiment):
+            addresses = ", ".join(file.address for served in wanted for file in served.files)
+            raise Refused(f"experiment {request.experiment}: {addresses} are simulated")
         return draft.seal(
             grid={name: Grid.of(reading.dataset).describe() for name, reading in readings.items()},
             variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
@@ -120,13 +120,13 @@ def _hour_before(
         return None
 
 
-def _examined(
+def _examine(
     found: Input, dataset: xr.Dataset, before: xr.Dataset | None, grid: Grid, orography: Any
 ) -> Iterator[Verdict]:
     """Yield every verdict on an input; raises UnusableInput."""
     try:
         yield from quality.ranges(dataset)
-        yield from _covering(found, dataset, grid, orography)
+        yield from _examine_coverage(found, dataset, grid, orography)
         for name, array in before.data_vars.items() if before is not None else ():
             if VARIABLES[str(name)].cell_methods:  # constants stay
                 now = dataset[name].values[0]
@@ -135,7 +135,7 @@ def _examined(
         raise _unusable(found, error) from error
 
 
-def _covering(found: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> Iterator[Verdict]:
+def _examine_coverage(found: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> Iterator[Verdict]:
     address, source = found.files[0].address, Grid.of(dataset)
     try:
         if found.name == "rain" and source.is_geographic:

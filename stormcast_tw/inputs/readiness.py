@@ -203,7 +203,7 @@ def _serve(need: Need, name: InputName, providers: Mapping[str, Source], rejecte
             why.insert(0 if isinstance(error, BadInput) else len(why), str(error))
             continue
         return _served(wanted, row, found, need.cycle, tried)
-    reason = wanted.reason or _few(tried)
+    reason = wanted.reason or _summarise(tried)
     if need.begins_alone and name in ("state", "rain"):
         made = f"made from the background alone because {reason}"
         return wanted.model_copy(update={"source": ALONE, "status": "degraded", "stand_in": True, "reason": made})
@@ -238,7 +238,7 @@ def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mappin
             "stand_in": row.stand_in,
         }
     )
-    age, because = served.age_hours(cycle), f" because {_few(tried)}" if tried else ""
+    age, because = served.age_hours(cycle), f" because {_summarise(tried)}" if tried else ""
     if row.stand_in:
         return served.model_copy(
             update={"status": "degraded", "reason": f"{row.provider} stands in for {wanted.source}{because}"}
@@ -249,7 +249,7 @@ def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mappin
     return served
 
 
-def _few(tried: Mapping[str, list[str]]) -> str:
+def _summarise(tried: Mapping[str, list[str]]) -> str:
     """Return the first reason of each of the first three providers, and how many more there are."""
     said = [why[0] for why in tried.values()][:3]
     more = sum(map(len, tried.values())) - len(said)

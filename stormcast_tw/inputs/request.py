@@ -10,17 +10,15 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.inputs.readiness import Need
 from stormcast_tw.model.description import Description
+from stormcast_tw.names import EXPERIMENT, is_operational
 from stormcast_tw.variables import BACKGROUND_SETS
-
-OPERATIONAL = "oper"
-"""The one experiment that responders act on; it refuses everything simulated or untrained."""
 
 
 @dataclass(frozen=True)
 class Request:
     """One forecast: its cycle, how many hours, for which experiment, by which package, asked for at `now`.
 
-    Raises Refused for an untrained or simulated package in `oper`.
+    Raises ValueError for an experiment that is no name, Refused for an untrained or simulated package in `oper`.
     """
 
     cycle: Cycle
@@ -33,9 +31,10 @@ class Request:
 
     def __post_init__(self) -> None:
         described = self.description
-        if self.experiment == OPERATIONAL and (not described.trained or described.simulated):
+        EXPERIMENT.require(self.experiment)
+        if is_operational(self.experiment) and (not described.trained or described.simulated):
             what = "simulated" if described.trained else "untrained"
-            raise Refused(f"experiment {OPERATIONAL}: package {described.name} {described.version} is {what}")
+            raise Refused(f"experiment {self.experiment}: package {described.name} {described.version} is {what}")
 
     @property
     def need(self) -> Need:

@@ -18,6 +18,7 @@ from safetensors.numpy import load as load_arrays
 from stormcast_tw.errors import BadPackage
 from stormcast_tw.grid import DescribedGrid
 from stormcast_tw.model.waves import OCTAVES, WAVES
+from stormcast_tw.names import PackageName, WeightsFile
 from stormcast_tw.plan import Frozen, Sampler, digest_of
 from stormcast_tw.variables import BACKGROUND_SETS, INVARIANTS, STATE_SETS
 
@@ -85,14 +86,14 @@ class Network(Frozen):
 
     role: Role
     architecture: Architecture
-    file: str = Field(pattern=r"[a-z0-9_-]+\.safetensors")
+    file: WeightsFile
 
 
 class Description(Frozen):
     """The whole of `package.json`. Its canonical digest is the package's digest; it holds the sha256 of every file."""
 
     format: Literal[2] = 2
-    name: str
+    name: PackageName
     version: str
     summary: str
     licence: str

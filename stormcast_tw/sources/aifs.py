@@ -69,7 +69,7 @@ class Aifs:
         Raises NotReady while one is absent, BadInput for a variable that can neither be read nor derived, ValueError
         for naive or unsorted times.
         """
-        derive.needed(PROVIDED.values(), variables, self.name)
+        derive.ids_to_read(PROVIDED.values(), variables, self.name)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
         leads = bracketing_leads(start, times, STEP_HOURS)
         files = (self.folder.find(name(start, lead)) for lead in leads for name in (path, index_path))

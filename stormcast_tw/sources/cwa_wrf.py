@@ -68,7 +68,7 @@ class CwaWrf:
         Raises NotReady while one is absent or holds another run, BadInput for a variable that can neither be read nor
         derived or a lead beyond 84 h, ValueError for naive or unsorted times.
         """
-        derive.needed(PROVIDED.values(), variables, self.name)
+        derive.ids_to_read(PROVIDED.values(), variables, self.name)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
         leads = bracketing_leads(start, times, STEP_HOURS)
         return Located(self.name, _files(self.folder, leads, start), times, variables, start)
@@ -129,7 +129,7 @@ class CwaWrfRain:
                 raise BadInput(f"{account.address}: {found.grid.describe()}; allowed {first.grid.describe()}")
         totals = {start: np.zeros(first.grid.shape)} | {time: found.fields[RAIN_6H.id] for time, found in sums.items()}
         address = located.files[-1].address
-        rain = [_believable(totals[time] - totals[time - hours(STEP_HOURS)], address) for time in times]
+        rain = [_checked_rain(totals[time] - totals[time - hours(STEP_HOURS)], address) for time in times]
         attributes: dict[str, str | int | float] = {
             "source": self.name,
             "init_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
@@ -187,7 +187,7 @@ def _rain_since_init(reader: Reader, init_time: datetime, lead_hours: int, grid:
     )
 
 
-def _believable(rain: npt.NDArray[np.float64], address: str) -> npt.NDArray[np.float64]:
+def _checked_rain(rain: npt.NDArray[np.float64], address: str) -> npt.NDArray[np.float64]:
     values, _ = quality.clip_small_negatives(rain, quality.RAIN_NEGATIVE_LIMIT, RAIN_6H, address)
     quality.check(values, RAIN_6H, address)
     return values

@@ -22,7 +22,7 @@ from stormcast_tw.sources.formats.grib import Window
 from stormcast_tw.sources.formats.netcdf import Array
 from stormcast_tw.sources.formats.zarr_store import ZarrStore
 from stormcast_tw.sources.translate.derive import FloatArray
-from stormcast_tw.sources.translate.time_steps import vouched
+from stormcast_tw.sources.translate.time_steps import checked_in_our_units
 from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VARIABLES, Variable, VariableSet
 
@@ -67,7 +67,7 @@ def in_our_units(values: FloatArray, variable: Variable, address: str) -> FloatA
     """Return ERA5's values of any shape in our units, vouched for: rain from metres to mm, small negatives to 0."""
     if variable.id == "tp01":
         values, _ = quality.clip_small_negatives(1000.0 * values, quality.RAIN_NEGATIVE_LIMIT, variable, address)
-    return vouched(values, variable, 1.0, address)
+    return checked_in_our_units(values, variable, 1.0, address)
 
 
 def require_hours(source: str, valid_times: tuple[datetime, ...]) -> tuple[datetime, ...]:
@@ -128,7 +128,7 @@ class Era5:
                     values = block if level is None else block[level]
                     fields[variable].append(cf.unpacked(values, array.attributes, name, f"{store.address}/{name}"))
         title = str(store.attributes().get("title", ""))
-        values = {v: self._believed(np.stack(hourly), v, store, located) for v, hourly in fields.items()}
+        values = {v: self._checked(np.stack(hourly), v, store, located) for v, hourly in fields.items()}
         attributes: dict[str, str | int | float] = {
             "source": located.source,
             "simulated": int("SIMULATED" in title.upper()),
@@ -152,7 +152,7 @@ class Era5:
         axes = [cf.column(store.array(axis, axis=True), store.address) for axis in ("latitude", "longitude")]
         return cf.window(axes[0], axes[1], self.grid, store.address)
 
-    def _believed(self, values: FloatArray, variable: Variable, store: ZarrStore, located: Located) -> FloatArray:
+    def _checked(self, values: FloatArray, variable: Variable, store: ZarrStore, located: Located) -> FloatArray:
         name = PROVIDED[variable.id].arco
         for hour, time in zip(values, located.valid_times, strict=True):
             if np.isnan(hour).all():

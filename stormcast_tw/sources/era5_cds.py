@@ -44,7 +44,7 @@ _GRIB_IDS: dict[grib.Key, str] = {
 
 
 @dataclass(frozen=True)
-class Found:
+class HourlyField:
     """One variable at one hour: its values (latitude, longitude) as the file has them, their grid, and where."""
 
     variable: Variable
@@ -87,13 +87,13 @@ class Era5Cds:
         Raises NotReady if a file changed since, BadInput for a variable, level or hour that is in none of them or
         twice, grids that differ, damaged files, or unbelievable values.
         """
-        found: dict[tuple[str, datetime], Found] = {}
+        found: dict[tuple[str, datetime], HourlyField] = {}
         used = []
         for file in located.files:
             with self.folder.open(file) as reader:
                 for one in _fields(reader, located, self.grid):
                     if (one.variable.id, one.time) in found:
-                        raise BadInput(f"{one.address}: {one.variable.id} at {_said(one.time)} is there twice")
+                        raise BadInput(f"{one.address}: {one.variable.id} at {_hour_text(one.time)} is there twice")
                     found[one.variable.id, one.time] = one
                 used.append(reader.used)
         self._require_all(located, found)
@@ -109,16 +109,16 @@ class Era5Cds:
         attributes: dict[str, str | int | float] = {"source": located.source, "simulated": simulated}
         return Reading(on_grid(first.grid, located.valid_times, values, attributes), tuple(used))
 
-    def _require_all(self, located: Located, found: dict[tuple[str, datetime], Found]) -> None:
+    def _require_all(self, located: Located, found: dict[tuple[str, datetime], HourlyField]) -> None:
         wanted = [(v.id, time) for time in located.valid_times for v in located.variables]
         if absent := [
-            f"{variable_id} at {_said(time)}" for variable_id, time in wanted if (variable_id, time) not in found
+            f"{variable_id} at {_hour_text(time)}" for variable_id, time in wanted if (variable_id, time) not in found
         ]:
             where = ", ".join(file.address for file in located.files)
             raise BadInput(f"{where}: no {absent[0]} and {len(absent) - 1} more; found {len(found)} of {len(wanted)}")
 
 
-def _fields(reader: Reader, located: Located, around: Grid) -> Iterator[Found]:
+def _fields(reader: Reader, located: Located, around: Grid) -> Iterator[HourlyField]:
     """Yield all of a file that is asked for, whatever the file is."""
     magic = reader.read(0, min(4, reader.size), index=True)
     if magic == _GRIB:
@@ -154,8 +154,8 @@ def _member(reader: Reader, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
     return Reader.of_bytes(address, archive.read(member))
 
 
-def _from_netcdf(file: NetCDF, located: Located, around: Grid) -> Iterator[Found]:
-    time = file.variable(_one_of(_TIMES, file))
+def _from_netcdf(file: NetCDF, located: Located, around: Grid) -> Iterator[HourlyField]:
+    time = file.variable(_first_present(_TIMES, file))
     known = cf.times(cf.column(time, file.address), time.attributes, file.address)
     axes = [cf.column(file.variable(name), file.address) for name in ("latitude", "longitude")]
     part = cf.window(axes[0], axes[1], around, file.address)
@@ -168,11 +168,11 @@ def _from_netcdf(file: NetCDF, located: Located, around: Grid) -> Iterator[Found
             places = np.flatnonzero(known == datetime64(valid_time))
             if places.size > 1:
                 raise BadInput(
-                    f"{file.address}: {time.name} holds {_said(valid_time)} {places.size} times; allowed once"
+                    f"{file.address}: {time.name} holds {_hour_text(valid_time)} {places.size} times; allowed once"
                 )
             if places.size:
                 values = cf.cut(_map(file, file.variables[name], int(places[0]), variable.level_hpa), part)
-                yield Found(variable, valid_time, values, part.grid, file.address, simulated)
+                yield HourlyField(variable, valid_time, values, part.grid, file.address, simulated)
 
 
 def _map(file: NetCDF, array: Array, time_index: int, level_hpa: int | None) -> FloatArray:
@@ -201,7 +201,7 @@ def _map(file: NetCDF, array: Array, time_index: int, level_hpa: int | None) -> 
 
 
 def _levels(file: NetCDF) -> list[float]:
-    levels: list[float] = cf.column(file.variable(_one_of(_LEVELS, file)), file.address).tolist()
+    levels: list[float] = cf.column(file.variable(_first_present(_LEVELS, file)), file.address).tolist()
     return levels
 
 
@@ -209,13 +209,13 @@ def _has_level(file: NetCDF, level_hpa: int) -> bool:
     return any(name in file.variables for name in _LEVELS) and _levels(file).count(level_hpa) == 1
 
 
-def _one_of(names: tuple[str, ...], file: NetCDF) -> str:
+def _first_present(names: tuple[str, ...], file: NetCDF) -> str:
     if (found := next((name for name in names if name in file.variables), None)) is None:
         raise BadInput(f"{file.address}: has no variable {' or '.join(names)}; found {', '.join(file.variables)}")
     return found
 
 
-def _from_grib(reader: Reader, located: Located, around: Grid) -> Iterator[Found]:
+def _from_grib(reader: Reader, located: Located, around: Grid) -> Iterator[HourlyField]:
     box, wanted = grib.Box.around(around, MARGIN_DEGREES), {v.id: v for v in located.variables}
     for entry in grib_index.scan(reader):
         variable = wanted.get(_GRIB_IDS.get(entry.key, ""))
@@ -229,7 +229,7 @@ def _from_grib(reader: Reader, located: Located, around: Grid) -> Iterator[Found
             if variable.id == "tp01":
                 _check_one_hour(handle, reader.address)
             values, grid = grib.field(handle, box, variable.id, reader.address)
-            yield Found(variable, time, values, grid, reader.address, grib.simulated(handle, message))
+            yield HourlyField(variable, time, values, grid, reader.address, grib.simulated(handle, message))
 
 
 def _valid_time(handle: int, address: str) -> datetime:
@@ -247,5 +247,5 @@ def _check_one_hour(handle: int, address: str) -> None:
         raise BadInput(f"{address}: tp is {kind} over hours {steps}; allowed accum over one hour")
 
 
-def _said(time: datetime) -> str:
+def _hour_text(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%HZ}"

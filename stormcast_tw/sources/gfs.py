@@ -76,7 +76,7 @@ class Gfs:
         Raises NotReady while one is absent, BadInput for a lead beyond 120 h or a variable that can neither be read
         nor derived, ValueError for naive or unsorted times.
         """
-        derive.needed(PROVIDED.values(), variables, self.name)
+        derive.ids_to_read(PROVIDED.values(), variables, self.name)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
         leads = bracketing_leads(start, times, STEP_HOURS)
         if leads[-1] > LAST_HOURLY_LEAD:

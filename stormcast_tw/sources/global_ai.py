@@ -57,7 +57,7 @@ class GlobalAI:
         Raises NotReady while one is absent, BadInput for a variable this source does not have, ValueError for naive or
         unsorted times.
         """
-        derive.needed(PROVIDED.values(), variables, self.name)
+        derive.ids_to_read(PROVIDED.values(), variables, self.name)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
         files = [self.folder.find(path(start, lead)) for lead in bracketing_leads(start, times, STEP_HOURS)]
         if self.orography and _NEED_ALTITUDE & set(variables.ids):

@@ -21,9 +21,15 @@ from stormcast_tw.sources.base import Located, Reading, require_init_time, requi
 from stormcast_tw.sources.formats import cf
 from stormcast_tw.sources.formats.grib import Window
 from stormcast_tw.sources.formats.netcdf import NetCDF, open_netcdf
-from stormcast_tw.sources.translate.derive import FloatArray, complete, needed
+from stormcast_tw.sources.translate.derive import FloatArray, complete, ids_to_read
 from stormcast_tw.sources.translate.orography import Orography
-from stormcast_tw.sources.translate.time_steps import Step, bracketing_leads, geopotential_factor, hourly, vouched
+from stormcast_tw.sources.translate.time_steps import (
+    Step,
+    bracketing_leads,
+    checked_in_our_units,
+    geopotential_factor,
+    hourly,
+)
 from stormcast_tw.storage.provider_files import Folder, Used
 from stormcast_tw.variables import VARIABLES, VariableSet
 
@@ -127,7 +133,7 @@ class Mlwp:
     def _needed(self, variables: VariableSet) -> tuple[str, ...]:
         """Return the ids to read; z500 comes with any geopotential, to tell it from height."""
         provided = (*MODELS[self.model].provided, *(("orog",) if self.orography else ()))
-        ids = needed(provided, variables, f"{self.name} {self.model}")
+        ids = ids_to_read(provided, variables, f"{self.name} {self.model}")
         heights = any(v.standard_name == "geopotential" for v in variables)
         return tuple(dict.fromkeys((*ids, *(("z500",) if heights else ()))))
 
@@ -190,8 +196,8 @@ def _completed(fields: Mapping[str, FloatArray], wanted: VariableSet, address: s
     """Return all that is wanted, what the file gave and what was derived from it both vouched for."""
     factor = geopotential_factor(float(fields["z500"].mean()), address) if "z500" in fields else 1.0
     given = {
-        name: vouched(values, VARIABLES[name], factor, address) if name in VARIABLES else values
+        name: checked_in_our_units(values, VARIABLES[name], factor, address) if name in VARIABLES else values
         for name, values in fields.items()
     }
     made = complete(given, wanted, address)
-    return {v.id: made[v.id] if v.id in given else vouched(made[v.id], v, 1.0, address) for v in wanted}
+    return {v.id: made[v.id] if v.id in given else checked_in_our_units(made[v.id], v, 1.0, address) for v in wanted}

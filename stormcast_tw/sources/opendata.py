@@ -69,7 +69,7 @@ def product_of(key: str) -> Product:
     return PRODUCTS[data_id]
 
 
-def kept_path(key: str, valid_time: datetime) -> str:
+def archived_path(key: str, valid_time: datetime) -> str:
     """Return where the archive keeps what `key` held of a valid time."""
     name, utc = PurePosixPath(key), as_utc(valid_time)
     return f"{name.stem}/{utc:%Y%m%d}/{name.stem}.{utc:%Y%m%d.%H%M}{name.suffix}"
@@ -112,7 +112,7 @@ class OpenData:
     def _find(self, valid_time: datetime) -> SourceFile:
         if self.kept is not None:
             with contextlib.suppress(NotReady):
-                return self.kept.find(kept_path(self.key, valid_time))
+                return self.kept.find(archived_path(self.key, valid_time))
         file = self.folder.find(self.key)
         with self.folder.open(file) as reader:
             holds = time_of(reader, self.product)

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.sources.opendata import LARGEST_BYTES, decode, kept_path, product_of, time_of
+from stormcast_tw.sources.opendata import LARGEST_BYTES, archived_path, decode, product_of, time_of
 from stormcast_tw.storage.objects import Objects
 from stormcast_tw.storage.provider_files import Folder
 
@@ -26,7 +26,7 @@ Status = Literal["kept", "known", "revised"]
 
 
 @dataclass(frozen=True)
-class Kept:
+class Archived:
     """What came of looking at a key once: where its document is kept, its valid time (UTC) and its version.
 
     `status` is `kept` for a new document, `known` for one that is there already, `revised` for other bytes of a time
@@ -39,7 +39,7 @@ class Kept:
     status: Status
 
 
-def keep(folder: Folder, key: str, archive: Objects) -> Kept:
+def archive_document(folder: Folder, key: str, archive: Objects) -> Archived:
     """Copy what `key` of `folder` holds now into the archive, under its date, unless it is there.
 
     A document that is known costs one request and its first bytes. Safe to repeat, to interrupt, and to run twice at
@@ -52,10 +52,10 @@ def keep(folder: Folder, key: str, archive: Objects) -> Kept:
         valid_time = time_of(reader, product)
         if valid_time.minute % STEP_MINUTES or valid_time.second or valid_time.microsecond:
             raise BadInput(f"{file.address}: is of {valid_time.isoformat()}; allowed a whole {STEP_MINUTES} minutes")
-        first = kept_path(key, valid_time)
+        first = archived_path(key, valid_time)
         for path in (first, _revision(first, file.version)):
             if _version_of(archive, path) == file.version:
-                return Kept(path, valid_time, file.version, "known")
+                return Archived(path, valid_time, file.version, "known")
         if file.size > LARGEST_BYTES:
             raise BadInput(f"{file.address}: has {file.size} bytes; allowed {LARGEST_BYTES}")
         data = reader.all()
@@ -69,7 +69,7 @@ def keep(folder: Folder, key: str, archive: Objects) -> Kept:
         "valid_time": valid_time.isoformat(),
     }
     archive.create(_origin(path), json.dumps(origin, indent=1).encode())
-    return Kept(path, valid_time, file.version, status)
+    return Archived(path, valid_time, file.version, status)
 
 
 def _place(archive: Objects, first: str, version: str, data: bytes) -> tuple[str, Status]:

@@ -163,7 +163,7 @@ def _root(tree: Node, address: str) -> Mapping[str, Node]:
 def _inner(node: Node, name: str, address: str) -> Mapping[str, Node]:
     found = node.get(name) if isinstance(node, Mapping) else None
     if not isinstance(found, Mapping):
-        raise BadInput(f"{address}: {name} is {_shown(found)}; allowed an object of names")
+        raise BadInput(f"{address}: {name} is {_kind_of(found)}; allowed an object of names")
     return found
 
 
@@ -173,11 +173,11 @@ def _text(node: Mapping[str, Node], name: str, address: str) -> str:
     if isinstance(found, Mapping):
         found = found.get("#text")
     if isinstance(found, bool) or not isinstance(found, str | int | float):
-        raise BadInput(f"{address}: {name} is {_shown(found)}; allowed a text")
+        raise BadInput(f"{address}: {name} is {_kind_of(found)}; allowed a text")
     return str(found)
 
 
-def _shown(found: Node) -> str:
+def _kind_of(found: Node) -> str:
     return "absent" if found is None else f"a {type(found).__name__}"
 
 
@@ -199,7 +199,7 @@ def _old_parameters(entries: Mapping[str, Node], address: str) -> _Parameters:
     listed = entries["parameter"]
     for entry in listed if isinstance(listed, list) else [listed]:
         if not isinstance(entry, Mapping):
-            raise BadInput(f"{address}: a parameter is {_shown(entry)}; allowed an object of names")
+            raise BadInput(f"{address}: a parameter is {_kind_of(entry)}; allowed an object of names")
         name = _text(entry, "parameterName", address)
         known = next((old for old in _OLD_NAMES if name.startswith(old)), None)
         if known in found:

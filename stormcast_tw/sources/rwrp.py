@@ -26,7 +26,7 @@ from stormcast_tw.sources.base import (
     require_variables,
 )
 from stormcast_tw.sources.translate.pressure_levels import mean_sea_level_pressure, on_pressure_levels
-from stormcast_tw.sources.translate.time_steps import vouched
+from stormcast_tw.sources.translate.time_steps import checked_in_our_units
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
 from stormcast_tw.sources.wrfout_upper import read_atmosphere
 from stormcast_tw.storage.provider_files import Folder, Used
@@ -92,10 +92,10 @@ def read_files(folder: Folder, located: Located, fields_of: FieldsOf) -> Reading
             grids.append(grid)
             simulated |= wrfout.simulated
             for variable_id, values in fields.items():
-                values.append(vouched(found[variable_id], VARIABLES[variable_id], 1.0, file.address))
+                values.append(checked_in_our_units(found[variable_id], VARIABLES[variable_id], 1.0, file.address))
             used.append(reader.used)
     stacked = {VARIABLES[variable_id]: np.stack(values) for variable_id, values in fields.items()}
-    dataset = on_grid(_one(grids, located), located.valid_times, stacked, _attributes(located, simulated))
+    dataset = on_grid(_common_grid(grids, located), located.valid_times, stacked, _attributes(located, simulated))
     return Reading(dataset, tuple(used))
 
 
@@ -139,7 +139,7 @@ class RwrpRain:
                 grids.append(wrfout.grid(index))
                 simulated |= wrfout.simulated
                 used.append(reader.used)
-        grid = _one(grids, located)
+        grid = _common_grid(grids, located)
         rain, clipped = [], 0
         for time in located.valid_times:
             difference = totals[time] - totals[time - hours(1)]
@@ -179,7 +179,7 @@ def _upper(wrfout: Wrfout, index: int, grid: Grid) -> dict[str, FloatArray]:
     return {"msl": msl, "tcwv": atmosphere.water_vapour(), **levels}
 
 
-def _one(grids: list[Grid], located: Located) -> Grid:
+def _common_grid(grids: list[Grid], located: Located) -> Grid:
     """Return the grid of all times; raises BadInput where they differ, as those of a moving nest do."""
     for grid in grids:
         if grid != grids[0]:

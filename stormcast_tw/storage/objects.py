@@ -19,6 +19,8 @@ from uuid import uuid4
 
 import fsspec
 
+from stormcast_tw.errors import Refused
+from stormcast_tw.names import leads_out
 from stormcast_tw.storage import s3
 
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
@@ -59,6 +61,13 @@ class Objects(Protocol):
 
     def files(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted; empty if there is no such folder."""
+
+
+def require_inside(root: str, path: str) -> str:
+    """Return a path that is to be joined to a root; raises Refused where it would lead out of it."""
+    if leads_out(path):
+        raise Refused(f"{root}: path {path!r} leads out of it")
+    return path
 
 
 @lru_cache(maxsize=32)
@@ -124,7 +133,7 @@ class LocalObjects:
         return sorted(p.relative_to(root).as_posix() for p in self._path(folder).rglob("*") if p.is_file())
 
     def _path(self, path: str) -> Path:
-        return Path(self.root, path)
+        return Path(self.root, require_inside(self.root, path))
 
     def _beside(self, path: str, data: bytes) -> Path:
         target = self._path(path)

@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError
 
 from stormcast_tw.errors import BadInput, NotReady, Refused, Unreachable
 from stormcast_tw.storage import s3
+from stormcast_tw.storage.objects import require_inside
 
 _CHANGED = ("PreconditionFailed", "412")
 _GOOGLE = "https://storage.googleapis.com"
@@ -78,7 +79,7 @@ class Folder:
 
     def find(self, path: str) -> SourceFile:
         """Return the file at `path` as it is now."""
-        with reaching(self.address(path)):
+        with translated_errors(self.address(path)):
             return self._store.find(path, self.address(path))
 
     def exists(self, path: str) -> bool:
@@ -91,7 +92,7 @@ class Folder:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files directly in `folder`, sorted; none if there is no such folder."""
-        with reaching(self.address(folder)), contextlib.suppress(FileNotFoundError):
+        with translated_errors(self.address(folder)), contextlib.suppress(FileNotFoundError):
             return sorted(self._store.names(folder))
         return []
 
@@ -99,7 +100,7 @@ class Folder:
     def open(self, file: SourceFile) -> Iterator[Reader]:
         """Open a file that `find` returned, in the version it had then."""
         with contextlib.ExitStack() as stack:
-            with reaching(file.address):
+            with translated_errors(file.address):
                 read = stack.enter_context(self._store.ranges(file.address.removeprefix(f"{self.root}/"), file))
             yield Reader(file, read)
 
@@ -139,7 +140,7 @@ class Reader:
         """
         if start < 0 or length < 0 or start + length > self.size:
             raise BadInput(f"{self.address}: bytes {start} to {start + length} are pointed at; it has {self.size}")
-        with reaching(self.address):
+        with translated_errors(self.address):
             data = self._read(start, length) if length else b""
         if len(data) != length:
             raise Unreachable(f"{self.address}: gave {len(data)} of the {length} bytes from {start}")
@@ -172,17 +173,20 @@ class _Disk:
         self._root = root
 
     def find(self, path: str, address: str) -> SourceFile:
-        found = (self._root / path).stat()
+        found = self._path(path).stat()
         if not stat.S_ISREG(found.st_mode):
             raise FileNotFoundError(path)
         return SourceFile(address, _version(found), found.st_size)
 
     def names(self, folder: str) -> list[str]:
-        return [entry.name for entry in os.scandir(self._root / folder) if entry.is_file()]
+        return [entry.name for entry in os.scandir(self._path(folder)) if entry.is_file()]
+
+    def _path(self, path: str) -> Path:
+        return self._root / require_inside(str(self._root), path)
 
     @contextlib.contextmanager
     def ranges(self, path: str, file: SourceFile) -> Iterator[Callable[[int, int], bytes]]:
-        descriptor = os.open(self._root / path, os.O_RDONLY)
+        descriptor = os.open(self._path(path), os.O_RDONLY)
 
         def read(start: int, length: int) -> bytes:
             data = os.pread(descriptor, length, start)
@@ -239,7 +243,7 @@ def _require_version(file: SourceFile, found: str) -> None:
 
 
 @contextlib.contextmanager
-def reaching(address: str) -> Iterator[None]:
+def translated_errors(address: str) -> Iterator[None]:
     """Turn what a store answers instead of bytes into our errors: absent, denied, or no answer."""
     try:
         yield

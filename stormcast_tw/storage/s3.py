@@ -8,6 +8,9 @@ from typing import Any
 
 from fsspec.asyn import sync
 
+from stormcast_tw.errors import Refused
+from stormcast_tw.names import leads_out
+
 _DELETED_AT_ONCE = 1000
 
 
@@ -23,12 +26,12 @@ class Prefix:
 
     def info(self, path: str) -> dict[str, Any]:
         """Return what the store says of an object now: `type`, `size`, `ETag`."""
-        found: dict[str, Any] = self.filesystem.info(f"{self.base}/{path}", refresh=True)
+        found: dict[str, Any] = self.filesystem.info(self._full(path), refresh=True)
         return found
 
     def exists(self, path: str) -> bool:
         """True if there is an object, or any below this path."""
-        return bool(self.filesystem.exists(f"{self.base}/{path}"))
+        return bool(self.filesystem.exists(self._full(path)))
 
     def get(self, path: str, **request: str) -> tuple[bytes, str]:
         """Return the bytes of an object and its ETag; `request` may hold Range or IfMatch."""
@@ -54,17 +57,22 @@ class Prefix:
 
     def below(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted."""
-        found = self.filesystem.find(f"{self.base}/{folder}")
+        found = self.filesystem.find(self._full(folder))
         return sorted(str(path).removeprefix(f"{self.base}/") for path in found)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects directly in a folder; raises FileNotFoundError where there are none."""
-        entries = self.filesystem.ls(f"{self.base}/{folder}", detail=True, refresh=True)
+        entries = self.filesystem.ls(self._full(folder), detail=True, refresh=True)
         return [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
 
+    def _full(self, path: str) -> str:
+        if leads_out(path):
+            raise Refused(f"s3://{self.base}: path {path!r} leads out of it")
+        return f"{self.base}/{path}"
+
     def _key(self, path: str) -> dict[str, str]:
-        bucket, _, prefix = self.base.partition("/")
-        return {"Bucket": bucket, "Key": f"{prefix}/{path}".lstrip("/")}
+        bucket, _, key = self._full(path).partition("/")
+        return {"Bucket": bucket, "Key": key.lstrip("/")}
 
 
 def error_code(error: OSError) -> str:

@@ -19,7 +19,8 @@ import zarr
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
-from stormcast_tw.plan import CycleText, ExperimentName, Frozen
+from stormcast_tw.names import ExperimentName, KindName, RunId
+from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.schema import DatasetSpec, encoding
 from stormcast_tw.storage.objects import objects
 
@@ -32,10 +33,10 @@ _SCAFFOLDING = (DRAFT, "parts/")
 class Address(Frozen):
     """Where an artifact is, below the root of its store: kind/experiment/cycle/run."""
 
-    kind: str
+    kind: KindName
     experiment: ExperimentName
     cycle: CycleText
-    run: str
+    run: RunId
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.experiment}/{self.cycle}/{self.run}"

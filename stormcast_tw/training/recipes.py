@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from stormcast_tw.model.description import Architecture, Role
 from stormcast_tw.model.sampler import noise_levels
-from stormcast_tw.plan import ExperimentName, Frozen, Sampler
+from stormcast_tw.names import ExperimentName
+from stormcast_tw.plan import Frozen, Sampler
 
 StageName = Literal["regression", "diffusion", "rollout", "background_only_regression", "background_only_diffusion"]
 

@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 
 from stormcast_tw.cycle import as_utc, hours
 from stormcast_tw.grid import DescribedGrid
-from stormcast_tw.plan import ExperimentName, Frozen
+from stormcast_tw.names import ExperimentName
+from stormcast_tw.plan import Frozen
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.settings import WORLD_SEED
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS

@@ -43,7 +43,7 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Event, str, dict]]:
     found: list[tuple[Event, str, dict]] = []
     monkeypatch.setattr(
-        tasks.training, "emit_of_training", lambda event, run, **payload: found.append((event, run, payload))
+        tasks.training, "emit_training_event", lambda event, run, **payload: found.append((event, run, payload))
     )
     return found
 

@@ -59,6 +59,12 @@ def test_days_progress_report_and_nothing_twice(here):
     assert Store(made.root).objects.files(str(made.address)) == files
 
 
+def test_a_recipe_that_is_none_fails_with_those_that_are():
+    state = training_data("nonsense", return_state=True)
+    assert state.is_failed()
+    assert "recipe 'nonsense' is not one of rehearsal, demo" in state.message
+
+
 def test_shares_make_their_own_days_and_the_last_finishes(here):
     recipe = RECIPE.model_copy(update={"name": "shares"})
     assert training_data(recipe, share=(2, 2), now=NOW) is None
@@ -102,8 +108,9 @@ def test_a_share_says_what_remains(command, here):
 
 
 def test_words_that_are_none_are_refused(command):
-    with pytest.raises(ValueError, match="recipe 'nothing' is not one of flow"):
-        CliRunner().invoke(command, ["nothing"], catch_exceptions=False)
+    result = CliRunner().invoke(command, ["nothing"])
+    assert result.exit_code == 2
+    assert "'nothing' is not one of flow" in result.stderr
     for text in ("0/3", "4/3", "x", "1/"):
         with pytest.raises(ValueError, match="allowed K/N"):
             share_of(text)

@@ -39,7 +39,7 @@ def run(now: datetime = NOW, **parameters: object) -> Artifact:
 def events(name: str, since: datetime) -> list[dict[str, Any]]:
     """Return the events of this name on the server of the tests; emitting takes a moment."""
     asked = {"filter": {"event": {"name": [name]}, "occurred": {"since": since.isoformat()}}}
-    for _ in range(40):
+    for _ in range(240):
         with get_client(sync_client=True) as client:
             found: list[dict[str, Any]] = client._client.post("/events/filter", json=asked).json()["events"]
         if found:

@@ -40,7 +40,7 @@ assert isinstance(DTensor, type) and callable(nms) and issubclass(DiT, torch.nn.
 
 def _ran(first: str, last: str) -> list[str]:
     script = SCRIPT.format(first=first, last=last)
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.split()[:2]
 

@@ -74,7 +74,7 @@ def test_a_reading_comes_back_from_another_process():
 )
 def test_what_goes_wrong_in_the_child_is_one_clear_error(what: str, error: type[Exception], message: str):
     with pytest.raises(error, match=message):
-        read_isolated(Odd(what), LOCATED, seconds=3.0 if what == "hang" else 60.0, memory_gib=6.0)
+        read_isolated(Odd(what), LOCATED, seconds=3.0 if what == "hang" else 240.0, memory_gib=6.0)
 
 
 def test_children_are_used_again_until_one_dies():
@@ -104,6 +104,6 @@ def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path):
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     ran = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=120, check=False, env=environment
+        [sys.executable, script], capture_output=True, text=True, timeout=240, check=False, env=environment
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "once\n", "")

@@ -14,7 +14,7 @@ import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
-from stormcast_tw.sources.opendata import RAIN_KEY, REFLECTIVITY_KEY, OpenData, kept_path
+from stormcast_tw.sources.opendata import RAIN_KEY, REFLECTIVITY_KEY, OpenData, archived_path
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
@@ -395,7 +395,7 @@ def test_bad_documents_are_refused_in_one_clear_line(key: str, name: str, valid_
 
 def test_another_time_under_the_right_name(put, tmp_path: Path, bucket: Folder):
     kept = Folder(f"{tmp_path}/kept")
-    path = tmp_path / "kept" / kept_path(RAIN_KEY, T)
+    path = tmp_path / "kept" / archived_path(RAIN_KEY, T)
     path.parent.mkdir(parents=True)
     path.write_bytes(as_json(DateTime="2026-06-11T14:10:00+08:00"))
     source = OpenData(bucket, kept=kept)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.sources.opendata import RAIN_KEY, OpenData, kept_path
-from stormcast_tw.sources.opendata_archive import keep
+from stormcast_tw.sources.opendata import RAIN_KEY, OpenData, archived_path
+from stormcast_tw.sources.opendata_archive import archive_document
 from stormcast_tw.storage.objects import Objects, objects
 from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
@@ -47,7 +47,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Objects, Obj
 
 @pytest.fixture
 def kept(places: tuple[Objects, Objects]) -> Callable:
-    return lambda: keep(Folder(places[0].root), RAIN_KEY, places[1])
+    return lambda: archive_document(Folder(places[0].root), RAIN_KEY, places[1])
 
 
 def source(places: tuple[Objects, Objects]) -> OpenData:
@@ -60,8 +60,8 @@ def first_value(places: tuple[Objects, Objects], time: datetime) -> float:
 
 
 def test_the_dated_name():
-    assert kept_path(RAIN_KEY, T) == PATH
-    assert kept_path("MSC/O-A0059-001.xml", T) == "O-A0059-001/20260611/O-A0059-001.20260611.0600.xml"
+    assert archived_path(RAIN_KEY, T) == PATH
+    assert archived_path("MSC/O-A0059-001.xml", T) == "O-A0059-001/20260611/O-A0059-001.20260611.0600.xml"
 
 
 def test_an_hour_is_still_read_after_it_was_overwritten(places, kept):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw.sources.opendata import RAIN_KEY, OpenData, kept_path
+from stormcast_tw.sources.opendata import RAIN_KEY, OpenData, archived_path
 from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.qpepre import path as qpepre_path
 from stormcast_tw.sources.qpesums import Qpesums
@@ -27,7 +27,7 @@ def test_ten_thousand_files_do_not_slow_find(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "O-B0045-001").mkdir()
     (tmp_path / "O-B0045-001" / "20260611").symlink_to(crowd)
     name = qpepre_path(T, "utc", "end")
-    for path in (tmp_path / qpesums_path(T), crowd / name, tmp_path / kept_path(RAIN_KEY, T)):
+    for path in (tmp_path / qpesums_path(T), crowd / name, tmp_path / archived_path(RAIN_KEY, T)):
         path.touch()
     listed = []
     monkeypatch.setattr(os, "scandir", lambda *_: listed.append(1))

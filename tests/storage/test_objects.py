@@ -74,7 +74,7 @@ def test_only_one_of_many_creates(store: Objects):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert sorted(made) == [False] * 7 + [True]
 
 

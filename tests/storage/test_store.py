@@ -110,5 +110,5 @@ def test_pointer_moves_only_from_what_was_seen(work: Store):
 def test_no_move_is_lost_between_processes(work: Store):
     script = "import sys; from tests.counting import count_up; count_up(sys.argv[1], 25)"
     processes = [subprocess.Popen([sys.executable, "-c", script, work.root], cwd=ROOT) for _ in range(3)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(240) for process in processes] == [0, 0, 0]
     assert work.read_pointer("count.json").value == {"n": 75}

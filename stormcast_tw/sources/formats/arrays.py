@@ -84,12 +84,12 @@ def slab_of(shape: tuple[int, ...], leading: tuple[int, ...], rows: slice | None
     return rest, sum(start * math.prod(shape[axis + 1 :]) for axis, (start, _) in enumerate(asked))
 
 
-def corners(asked: Sequence[Extent], chunks: Sequence[int]) -> list[range]:
+def chunk_starts(asked: Sequence[Extent], chunks: Sequence[int]) -> list[range]:
     """Return, along each dimension, where the chunks begin that what is asked for crosses: to count before they are."""
     return [range(start - start % size, stop, size) for (start, stop), size in zip(asked, chunks, strict=True)]
 
 
-def crossing(
+def overlap(
     asked: Sequence[Extent], chunks: Sequence[int], corner: Sequence[int]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Return the part of the chunk at `corner` that is asked for, and where it lies in all that is."""
@@ -101,7 +101,7 @@ def crossing(
     return inside, tuple(slice(low - start, high - start) for _, start, low, high in ends)
 
 
-def believe(length: int, address: str, name: str) -> None:
+def require_readable_size(length: int, address: str, name: str) -> None:
     """Raise BadInput for a number of bytes that no read of ours has."""
     if length > LARGEST_SLAB:
         raise BadInput(f"{address}: {name} asks for {length} bytes at once; allowed {LARGEST_SLAB}")

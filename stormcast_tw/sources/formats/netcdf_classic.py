@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.sources.formats.arrays import LARGEST_SLAB, Array, NetCDF, believe, slab_of
+from stormcast_tw.sources.formats.arrays import LARGEST_SLAB, Array, NetCDF, require_readable_size, slab_of
 from stormcast_tw.storage.provider_files import Reader
 
 BLOCK = 1 << 16
@@ -152,7 +152,7 @@ class _ClassicVariable:
         def slab(leading: tuple[int, ...], rows: slice | None, begin: int) -> npt.NDArray[Any]:
             rest, before = slab_of(self.shape, leading, rows)
             length = math.prod(rest) * self.dtype.itemsize
-            believe(length, reader.address, self.name)
+            require_readable_size(length, reader.address, self.name)
             data = reader.read(begin + before * self.dtype.itemsize, length)
             return np.frombuffer(data, self.dtype).reshape(rest)
 
@@ -162,7 +162,7 @@ class _ClassicVariable:
             if leading:
                 return slab(leading[1:], rows, self.begin + leading[0] * stride)
             chosen = range(records)[rows or slice(None)]
-            believe(len(chosen) * self.bytes, reader.address, self.name)
+            require_readable_size(len(chosen) * self.bytes, reader.address, self.name)
             found = [slab((), None, self.begin + record * stride) for record in chosen]
             return np.stack(found) if found else np.empty((0, *self.shape), self.dtype)
 

@@ -23,7 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput, StormcastError
-from stormcast_tw.sources.formats.arrays import Array, Extent, NetCDF, believe, corners, crossing, extents, slab_of
+from stormcast_tw.sources.formats.arrays import (
+    Array,
+    Extent,
+    NetCDF,
+    chunk_starts,
+    extents,
+    overlap,
+    require_readable_size,
+    slab_of,
+)
 from stormcast_tw.storage.provider_files import Reader
 
 BLOCK = 1 << 16
@@ -110,14 +119,14 @@ class _Blocks(io.RawIOBase):
 def open_hdf5(reader: Reader) -> Iterator[NetCDF]:
     """Open a NetCDF-4 file; raises BadInput where it is damaged."""
     blocks = _Blocks(reader)
-    file = _whole(blocks, lambda: h5py.File(blocks, "r"))
+    file = _translate_errors(blocks, lambda: h5py.File(blocks, "r"))
     try:
-        yield _whole(blocks, lambda: _described(blocks, file))
+        yield _translate_errors(blocks, lambda: _described(blocks, file))
     finally:
-        _whole(blocks, file.close)
+        _translate_errors(blocks, file.close)
 
 
-def _whole(blocks: _Blocks, work: Callable[[], T]) -> T:
+def _translate_errors(blocks: _Blocks, work: Callable[[], T]) -> T:
     """Return what `work` returns; what the HDF5 library says of damaged bytes becomes BadInput.
 
     Unless the bytes did not come at all: then the store's own error. The library's error is not chained to ours: it
@@ -163,7 +172,7 @@ def _array(blocks: _Blocks, name: str, variable: Any) -> Array:
     stored = cache(lambda: _Stored(blocks.reader, name, raw))
 
     def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
-        return _whole(blocks, lambda: stored().slab(leading, rows))
+        return _translate_errors(blocks, lambda: stored().slab(leading, rows))
 
     return Array(name, tuple(variable.dimensions), shape, dtype, _plain(variable.attrs), fetch)
 
@@ -181,7 +190,7 @@ class _Stored:
         """Return raw[leading, rows]: from its bytes, or by the library where there are none, or text kept elsewhere."""
         rest, before = slab_of(self._shape, leading, rows)
         length = math.prod(rest) * self._dtype.itemsize
-        believe(length, self._reader.address, self._name)
+        require_readable_size(length, self._reader.address, self._name)
         if self._dtype.hasobject or (self._chunks is None and self._offset is None):
             return np.asarray(self._raw[leading if rows is None else (*leading, rows)])
         if self._offset is not None:
@@ -192,8 +201,8 @@ class _Stored:
     def _from_chunks(self, asked: list[Extent]) -> npt.NDArray[Any]:
         """Return what is asked for, all dimensions kept: parts of the chunks that are stored, else the fill value."""
         chunks, address = self._chunks, self._reader.address
-        begins = corners(asked, chunks)
-        believe(math.prod(chunks) * self._dtype.itemsize, address, self._name)
+        begins = chunk_starts(asked, chunks)
+        require_readable_size(math.prod(chunks) * self._dtype.itemsize, address, self._name)
         if (count := math.prod(map(len, begins))) > _MOST_CHUNKS:
             raise BadInput(f"{address}: {self._name} is asked for in {count} chunks; allowed {_MOST_CHUNKS}")
         out = np.full([stop - start for start, stop in asked], self._fill, self._dtype)
@@ -201,9 +210,9 @@ class _Stored:
             info = self._raw.id.get_chunk_info_by_coord(corner)
             if info.byte_offset is None:
                 continue
-            believe(info.size, address, self._name)
+            require_readable_size(info.size, address, self._name)
             chunk = self._unpacked(self._reader.read(info.byte_offset, info.size), info.filter_mask)
-            inside, there = crossing(asked, chunks, corner)
+            inside, there = overlap(asked, chunks, corner)
             out[there] = chunk[inside]
         return out
 

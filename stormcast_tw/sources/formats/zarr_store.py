@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field, PositiveInt, TypeAdapter, ValidationError, field_validator, model_validator
 
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.sources.formats.arrays import Array, Extent, corners, crossing, extents, slab_of
+from stormcast_tw.sources.formats.arrays import Array, Extent, chunk_starts, extents, overlap, slab_of
 from stormcast_tw.storage.provider_files import Folder, SourceFile, Used
 
 LARGEST_METADATA = 4_000_000
@@ -95,7 +95,7 @@ class ZarrStore:
         try:
             return _Attributes.validate_json(self._metadata(path))
         except ValidationError as error:
-            raise BadInput(f"{self.address}/{path}: {_told(error)}") from error
+            raise BadInput(f"{self.address}/{path}: {_first_problem(error)}") from error
 
     def array(self, name: str, *, axis: bool = False) -> Array:
         """Return an array, its values to be read by leading indices; raises BadInput for one we cannot read.
@@ -124,14 +124,14 @@ class ZarrStore:
         asked = extents(tuple(described.shape), leading, None)
         return tuple(
             self._folder.find(f"{self._path}/{_key(name, described, corner)}")
-            for corner in _corners(described, asked, f"{self.address}/{name}")
+            for corner in _chunk_starts(described, asked, f"{self.address}/{name}")
         )
 
     def _described(self, name: str) -> _ZArray:
         try:
             return _ZArray.model_validate_json(self._metadata(f"{name}/.zarray"))
         except ValidationError as error:
-            raise BadInput(f"{self.address}/{name}/.zarray: {_told(error)}") from error
+            raise BadInput(f"{self.address}/{name}/.zarray: {_first_problem(error)}") from error
 
     def _fetch(self, name: str, described: _ZArray, asked: list[Extent], axis: bool) -> npt.NDArray[Any]:
         """Return what is asked for, all dimensions kept."""
@@ -139,10 +139,10 @@ class ZarrStore:
         if math.prod(sizes) * dtype.itemsize > LARGEST_CHUNK:
             raise BadInput(f"{self.address}/{name}: {math.prod(sizes)} values asked for at once; not believed")
         out = np.empty(sizes, dtype)
-        for corner in _corners(described, asked, f"{self.address}/{name}"):
+        for corner in _chunk_starts(described, asked, f"{self.address}/{name}"):
             key = _key(name, described, corner)
             data = self._metadata(key, LARGEST_CHUNK) if axis else self._chunk(key)
-            inside, there = crossing(asked, described.chunks, corner)
+            inside, there = overlap(asked, described.chunks, corner)
             out[there] = _unpack(data, described, f"{self.address}/{key}")[inside]
         return out
 
@@ -165,9 +165,9 @@ class ZarrStore:
         return self._index[path]
 
 
-def _corners(described: _ZArray, asked: list[Extent], address: str) -> Iterator[tuple[int, ...]]:
+def _chunk_starts(described: _ZArray, asked: list[Extent], address: str) -> Iterator[tuple[int, ...]]:
     """Yield where the chunks begin that hold what is asked for; raises BadInput for too many."""
-    begins = corners(asked, described.chunks)
+    begins = chunk_starts(asked, described.chunks)
     if (count := math.prod(map(len, begins))) > MOST_CHUNKS:
         raise BadInput(f"{address}: {count} chunks are asked for at once; allowed {MOST_CHUNKS}")
     yield from itertools.product(*begins)
@@ -200,6 +200,6 @@ def _check_blosc(data: bytes, size: int, address: str) -> None:
         raise BadInput(f"{address}: Blosc says {said[0]} bytes in {said[1]}; allowed {size} in {len(data)}")
 
 
-def _told(error: ValidationError) -> str:
+def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     return " ".join(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".split()).removeprefix(": ")

@@ -119,12 +119,12 @@ RULES: dict[str, Rule] = {
 """What can be derived, by the id it gives."""
 
 
-def needed(provided: Collection[str], wanted: VariableSet, source: str) -> tuple[str, ...]:
+def ids_to_read(provided: Collection[str], wanted: VariableSet, source: str) -> tuple[str, ...]:
     """Return the ids to read so that all of `wanted` can be had, those asked for first, then what the others need.
 
     Raises BadInput, naming them, if some cannot be had from `provided`.
     """
-    if without := [reason for variable_id in wanted.ids if (reason := _absence(variable_id, provided))]:
+    if without := [reason for variable_id in wanted.ids if (reason := _why_unavailable(variable_id, provided))]:
         raise BadInput(f"source {source} is refused for this package: cannot give {'; '.join(without)}")
     read = [variable_id for variable_id in wanted.ids if variable_id in provided]
     read += [leaf for variable_id in wanted.ids for leaf in _leaves(variable_id, provided)]
@@ -139,7 +139,7 @@ def complete(
     `saturation` is what the provider's relative humidity is over. Raises BadInput for a relative humidity that is
     none, or a variable that cannot be had from these fields.
     """
-    needed(fields, wanted, address)
+    ids_to_read(fields, wanted, address)
     _check_relative_humidity(fields, address)
     known = dict(fields)
     for variable_id in wanted.ids:
@@ -159,7 +159,7 @@ def _derive(variable_id: str, known: dict[str, FloatArray], saturation: Saturati
 def _inputs(rule: Rule, provided: Collection[str]) -> Iterator[str]:
     """Yield what a rule takes: all it needs, and what helps where that can be had."""
     yield from rule.needs
-    yield from (other for other in rule.helps if not _absence(other, provided))
+    yield from (other for other in rule.helps if not _why_unavailable(other, provided))
 
 
 def _leaves(variable_id: str, provided: Collection[str]) -> Iterator[str]:
@@ -170,14 +170,14 @@ def _leaves(variable_id: str, provided: Collection[str]) -> Iterator[str]:
         yield from _leaves(other, provided)
 
 
-def _absence(variable_id: str, provided: Collection[str]) -> str:
+def _why_unavailable(variable_id: str, provided: Collection[str]) -> str:
     """Return why a variable cannot be had, or nothing if it can."""
     if variable_id in provided:
         return ""
     if variable_id not in RULES:
         return variable_id
     needs = RULES[variable_id].needs
-    if not any(_absence(other, provided) for other in needs):
+    if not any(_why_unavailable(other, provided) for other in needs):
         return ""
     return f"{variable_id} (needs {', '.join(needs)})"
 

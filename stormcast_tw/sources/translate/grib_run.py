@@ -20,9 +20,9 @@ from stormcast_tw.sources.translate import derive
 from stormcast_tw.sources.translate.time_steps import (
     Step,
     bracketing_leads,
+    checked_in_our_units,
     geopotential_factor,
     hourly,
-    vouched,
 )
 from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile, Used
 from stormcast_tw.variables import VARIABLES, VariableSet
@@ -64,11 +64,11 @@ def read_step(
 
     `entries` are the messages of the file, `ids` our id of each that a source knows, `index` the account of the index
     file if there is one, `altitude` what surface pressure is derived with. Raises BadInput as `grib_index.choose`,
-    `decode` and `finished` do, or where the altitude is on another grid.
+    `decode` and `complete_step` do, or where the altitude is on another grid.
     """
     where = index[0].address if index else reader.address
     present = {ids[entry.key] for entry in entries if entry.key in ids} | ({"orog"} if altitude else set())
-    wanted = to_read(present, located.variables, where)
+    wanted = needed_ids(present, located.variables, where)
     if true_radius is not None:
         wanted = _with_other_component(wanted)
     chosen = grib_index.choose(entries, ids, [i for i in wanted if i != "orog"], where)
@@ -76,7 +76,7 @@ def read_step(
     decoded = decode(reader, chosen, located.forecast_from(), lead_hours, box, true_radius)
     if altitude and "orog" in wanted:
         decoded = _with_altitude(decoded, altitude)
-    return finished(decoded, lead_hours, located.variables, reader.address, (reader.used, *index))
+    return complete_step(decoded, lead_hours, located.variables, reader.address, (reader.used, *index))
 
 
 def read_indexed(
@@ -109,14 +109,14 @@ def _with_altitude(decoded: Decoded, altitude: Altitude) -> Decoded:
     return replace(decoded, fields={**decoded.fields, "orog": values})
 
 
-def to_read(present: Collection[str], wanted: VariableSet, address: str) -> tuple[str, ...]:
+def needed_ids(present: Collection[str], wanted: VariableSet, address: str) -> tuple[str, ...]:
     """Return the ids to read of those `present` in a file, so that all of `wanted` can be had.
 
     With any geopotential also z500, which tells it from height. Where something can neither be read nor derived, it is
     asked for all the same: `grib_index.choose` says what the file lacks.
     """
     try:
-        needed = derive.needed(present, wanted, address)
+        needed = derive.ids_to_read(present, wanted, address)
     except BadInput:
         needed = wanted.ids
     heights = any(v in VARIABLES and VARIABLES[v].standard_name == "geopotential" for v in needed)
@@ -146,8 +146,8 @@ def decode(
         with grib.opened(message, reader.address) as handle:
             if (found := grib.identity(handle)) != entry.key:
                 raise BadInput(
-                    f"{reader.address}: the message at byte {entry.start} is {_spoken(found)};"
-                    f" the index says {_spoken(entry.key)}"
+                    f"{reader.address}: the message at byte {entry.start} is {_describe_key(found)};"
+                    f" the index says {_describe_key(entry.key)}"
                 )
             grib.check_time(handle, init_time, hours(lead_hours), variable_id, reader.address)
             check_step(handle, variable_id, reader.address)
@@ -162,14 +162,16 @@ def decode(
     return Decoded(fields, names, grid, frozenset(relative), simulated)
 
 
-def finished(decoded: Decoded, lead_hours: int, wanted: VariableSet, address: str, used: tuple[Used, ...]) -> Step:
+def complete_step(decoded: Decoded, lead_hours: int, wanted: VariableSet, address: str, used: tuple[Used, ...]) -> Step:
     """Return all of `wanted` in our units: heights made geopotential, winds turned to north, the rest derived.
 
     Raises BadInput for unbelievable values, or a wind of which one component is relative to the grid.
     """
     fields = dict(decoded.fields) | earth_relative_winds(decoded, address)
     factor = _geopotential_factor(decoded, address)
-    fields = {i: vouched(f, VARIABLES[i], factor, address) if i in VARIABLES else f for i, f in fields.items()}
+    fields = {
+        i: checked_in_our_units(f, VARIABLES[i], factor, address) if i in VARIABLES else f for i, f in fields.items()
+    }
     complete = derive.complete(fields, wanted, address)
     for variable_id in complete.keys() - fields.keys():
         quality.check(complete[variable_id], VARIABLES[variable_id], address)
@@ -210,5 +212,5 @@ def _geopotential_factor(decoded: Decoded, address: str) -> float:
     return factor
 
 
-def _spoken(key: grib.Key) -> str:
+def _describe_key(key: grib.Key) -> str:
     return key[0] if key[1] is None else f"{key[0]} at {key[1]} hPa"

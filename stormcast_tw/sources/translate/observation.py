@@ -58,7 +58,7 @@ def read_fields(
         with folder_of(file).open(file) as reader:
             field = decode(reader.all(), file.address, valid_time)
             used.append(reader.used)
-        values, count = _believed(field.values, variable, file.address)
+        values, count = _checked(field.values, variable, file.address)
         clipped += count
         fields.append(Field(values, field.grid, field.simulated))
         if field.grid != fields[0].grid:
@@ -72,7 +72,7 @@ def read_fields(
     return Reading(dataset, tuple(used))
 
 
-def _believed(values: npt.NDArray[Any], variable: Variable, address: str) -> tuple[npt.NDArray[Any], int]:
+def _checked(values: npt.NDArray[Any], variable: Variable, address: str) -> tuple[npt.NDArray[Any], int]:
     count = 0
     if variable.id == "tp01":
         values, count = quality.clip_small_negatives(values, quality.RAIN_NEGATIVE_LIMIT, variable, address)

@@ -95,7 +95,7 @@ def interpolate_in_time(
     return np.stack(out)
 
 
-def vouched(values: FloatArray, variable: Variable, geopotential: float, address: str) -> FloatArray:
+def checked_in_our_units(values: FloatArray, variable: Variable, geopotential: float, address: str) -> FloatArray:
     """Return values in our units after the checks of quality; `geopotential` is what `geopotential_factor` returned."""
     if variable.standard_name == "geopotential":
         values = values * geopotential

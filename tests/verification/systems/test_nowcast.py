@@ -121,5 +121,5 @@ def test_pysteps_is_imported_late_and_says_nothing():
         "nowcast.extrapolation(np.ones((8, 8), np.float32), np.zeros((2, 8, 8)), 1)\n"
         "assert 'pysteps' in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
     assert (done.stdout, done.stderr) == ("", "")
