@@ -3,8 +3,8 @@
 ::
 
     StormcastError
-    ├── NotReady       the world has not produced it yet
-    ├── Unreachable    a store gives no whole answer: tasks try again, then a stand-in serves
+    ├── NotReady       an input does not exist yet
+    ├── Unreachable    a store gives no complete answer: tasks retry, then a stand-in serves
     └── Refused        waiting will not help: stop and tell a human
         ├── BadInput       unreadable, truncated, NaN, out of range, wrong grid or time
         ├── BadPackage     digest, variables, grid or version do not match
@@ -29,7 +29,7 @@ class NotReady(StormcastError):
 
 
 class Unreachable(StormcastError):
-    """A store that answers with an error of its own, late, in part, or not at all."""
+    """A store answers with a server error, too late, incompletely, or not at all."""
 
 
 class Refused(StormcastError):
@@ -39,7 +39,7 @@ class Refused(StormcastError):
 class BadInput(Refused):
     """A file or array that is unreadable, incomplete, out of range, or of the wrong grid or time.
 
-    Its message is one line of printable characters, whatever the names in a foreign file are made of.
+    Its message is one line of printable characters, whatever characters the names in a foreign file contain.
     """
 
     def __init__(self, message: str):

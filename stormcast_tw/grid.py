@@ -21,7 +21,7 @@ EARTH_RADIUS_WRF = 6_370_000.0
 """Radius in metres of the sphere that WRF (and CWA's WRF products) compute on."""
 
 KM_PER_DEGREE = 111.195
-"""Of a great circle of the mean earth, 6371 km."""
+"""Kilometres per degree along a great circle of the mean earth (radius 6371 km)."""
 
 _LATITUDE = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"}
 _LONGITUDE = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east", "axis": "X"}
@@ -145,13 +145,13 @@ class Grid:
 
     @classmethod
     def parse(cls, described: Mapping[str, Any]) -> Grid:
-        """Read what `describe` wrote; raises ValueError for a grid that is not one."""
+        """Read what `describe` wrote; raises ValueError for an invalid grid."""
         (y_first, y_last, ny), (x_first, x_last, nx) = described["y"], described["x"]
         pairs = tuple(sorted(described["projection"].items()))
         return cls(described["name"], y_first, y_last, int(ny), x_first, x_last, int(nx), pairs)
 
     def latlon(self) -> tuple[FloatArray, FloatArray]:
-        """Return latitude and longitude in degrees of every point, each (ny, nx), not to be written to."""
+        """Return the latitude and longitude of every point in degrees, each (ny, nx); the arrays are read-only."""
         return _latlon(self)
 
     @property
@@ -189,7 +189,7 @@ class Grid:
         return _proj(self.projection)
 
     def coordinates(self) -> xr.Dataset:
-        """Return a dataset of CF coordinates and the grid mapping variable `crs`, to merge into what we write.
+        """Return a dataset of CF coordinates and the grid mapping variable `crs`, to be merged into a dataset.
 
         A projected grid also carries 2-D `latitude` and `longitude`. `Grid.of` is the inverse.
         """
@@ -197,7 +197,8 @@ class Grid:
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Grid:
-        """Read the grid back from a dataset written with `coordinates`; raises ValueError if it is not there."""
+        """Read the grid of a dataset written with `coordinates`; raises ValueError if it is missing or changed.
+        """
         if "crs" not in dataset.variables:
             raise ValueError("the dataset has no grid mapping variable 'crs'")
         attributes = dataset["crs"].attrs
@@ -213,7 +214,7 @@ def _parsed(value: Any) -> Grid:
     try:
         return value if isinstance(value, Grid) else Grid.parse(value)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"is no grid: {error!r}") from error
+        raise ValueError(f"is not a grid: {error!r}") from error
 
 
 DescribedGrid = Annotated[Grid, PlainValidator(_parsed), PlainSerializer(Grid.describe)]

@@ -1,4 +1,4 @@
-"""Plans: all that determines an artifact. The digest of a plan names the run: same plan, same address."""
+"""Plans: everything that determines an artifact. The digest of a plan names the run: same plan, same address."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class Sampler(Frozen):
 
     @property
     def network_calls(self) -> int:
-        """Calls of the diffusion network a step of the model."""
+        """Calls of the diffusion network per model step."""
         return self.steps if self.name == "dpmpp_2m" else 2 * self.steps - 1
 
 
 class _AnyPlan(Frozen):
     @property
     def run(self) -> str:
-        """The first 12 hex digits of the plan's sha256; a field that an older plan lacks (None) does not count."""
+        """The first 12 hex digits of the plan's sha256, without fields that are None (older plans lack them)."""
         return digest_of(self.model_dump(mode="json", exclude_none=True))[:12]
 
 
@@ -77,7 +77,7 @@ class InputsPlan(_AnyPlan):
     """Digest of the package that chose the grid and the variables."""
     lead_hours: LeadHours
     code_version: str
-    """Of what prepares them: `version.code_version("prepared")`."""
+    """Version of the code that prepares them: `version.code_version("prepared")`."""
 
 
 class Plan(_AnyPlan):
@@ -90,7 +90,7 @@ class Plan(_AnyPlan):
     precision: Literal["float32"] = "float32"
     members_per_batch: int = Field(ge=1)
     code_version: str | None = None
-    """Of the model and the rollout. None in plans made before 0.2, whose inputs name the whole code."""
+    """Version of the code of model and rollout. None in plans made before 0.2: `inputs` then names all code."""
 
     @property
     def experiment(self) -> str:
@@ -109,19 +109,19 @@ class Plan(_AnyPlan):
 
     @property
     def batches(self) -> tuple[tuple[int, ...], ...]:
-        """Members that are stepped together, in order."""
+        """Groups of members that are stepped together, in order."""
         first = range(0, self.members, self.members_per_batch)
         return tuple(tuple(range(m, min(m + self.members_per_batch, self.members))) for m in first)
 
 
 class ProductsPlan(_AnyPlan):
-    """Determines the products of a forecast, and with them what is published of it."""
+    """Determines the products of a forecast, and so what is published."""
 
     forecast: Plan
     code_version: str | None = None
-    """Of what forms the products. None where they were made before 0.2."""
+    """Version of the code that makes the products. None in plans made before 0.2."""
 
     @classmethod
     def read(cls, plan: Mapping[str, Any]) -> Self:
-        """Read the plan of a published run; before 0.2 it was that of the forecast alone."""
+        """Read the plan of a published run; before 0.2 it was the plan of the forecast alone."""
         return cls.model_validate(plan if "forecast" in plan else {"forecast": plan})

@@ -1,7 +1,7 @@
-"""Is this field believable: finite, within what can occur near Taiwan, covering the domain, neither stuck nor jumping.
+"""Is this field believable: finite, within what can occur near Taiwan, covering the domain, neither stuck nor jumping?
 
-A field that is not raises BadInput with the file, the variable, the number found and the number allowed. What passed
-leaves a `Verdict` with the same numbers, for the table of inputs.
+A field that fails raises BadInput with the file, the variable, the number found and the number allowed. A field that
+passes yields a `Verdict` with the same numbers, for the table of inputs.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.variables import VARIABLES, Variable
 
 RAIN_NEGATIVE_LIMIT = 0.1
-"""mm: rain between minus this and 0 is rounding of accumulations and becomes 0; below it the file is wrong."""
+"""mm. Rain between minus this and 0 is rounding of accumulations and becomes 0; lower values mean a bad file."""
 
 HUMIDITY_NEGATIVE_LIMIT = 5e-5
-"""kg kg-1: undershoot of neural models and GRIB packing, a third of the mean at 250 hPa (realism.md)."""
+"""kg kg-1. Undershoot of neural models and GRIB packing; a third of the mean humidity at 250 hPa (realism.md)."""
 
 
 def check(values: npt.NDArray[Any], variable: Variable, address: str, *, missing_allowed: bool = False) -> None:
     """Refuse a field of any shape, in the variable's units, that cannot be this variable.
 
     Raises BadInput when a value is not finite (NaN is let through where `missing_allowed`) or lies outside
-    `Variable.valid_range`. `address` is where the field came from and opens the message.
+    `Variable.valid_range`. `address` says where the field came from and starts the message.
     """
     finite = np.isfinite(values)
     bad = np.count_nonzero(~(finite | np.isnan(values)) if missing_allowed else ~finite)
@@ -65,7 +65,7 @@ def clip_small_negatives(
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check of one variable that let it pass: the number found, and what was allowed."""
+    """A check that a variable passed: the value found, and what was allowed."""
 
     check: str
     variable: str
@@ -77,15 +77,15 @@ class Verdict:
 
 
 HEAVIEST_PERCENTILE_MM = 120.0
-"""Largest 99th percentile of hourly rain that is believed: three times that of typhoon Soudelor (40 mm, realism.md);
+"""Largest accepted 99th percentile of hourly rain: three times that of typhoon Soudelor (40 mm, realism.md);
 the archive holds an hour with 345 mm."""
 
 LEAST_COVERAGE = 0.3
-"""Least share of the forecast domain that must be observed: a network with one radar left of four sees a third."""
+"""Smallest observed share of the forecast domain: with one of its four radars left, a network sees a third."""
 
 LARGEST_JUMP = {"t2m": 4.0, "u10m": 8.0, "v10m": 8.0, "sp": 600.0}
-"""Root mean square change in one hour that is believed, SI: about five times the mean change of the air over Taiwan. A
-front or a typhoon changes part of the domain by more, a wrong unit or a wrong field all of it."""
+"""Largest accepted root mean square change in one hour, SI units: about five times the mean change of the air over
+Taiwan. A front or a typhoon changes part of the domain by more; a wrong unit or a wrong field changes all of it."""
 
 
 def examine_rain(rain: npt.NDArray[Any], address: str) -> tuple[Verdict, ...]:
@@ -110,9 +110,9 @@ def examine_rain(rain: npt.NDArray[Any], address: str) -> tuple[Verdict, ...]:
 def examine_change(
     now: npt.NDArray[Any], before: npt.NDArray[Any], variable: Variable, address: str
 ) -> tuple[Verdict, ...]:
-    """Compare a field (ny, nx) with that of the hour before. Raises BadInput if it is a copy of it, or jumps too far.
+    """Compare a field (ny, nx) with the field one hour earlier. Raises BadInput if it is a copy, or changes too much.
 
-    A field of one value, such as no rain at all, may well be the same an hour later.
+    A field of a single value, such as no rain anywhere, may stay the same.
     """
     both = np.isfinite(now) & np.isfinite(before)
     if not both.any():
@@ -120,7 +120,7 @@ def examine_change(
     change = now[both].astype(np.float64) - before[both]
     if not change.any() and np.ptp(now[both]) > 0:
         raise BadInput(
-            f"{address}: {variable.id} equals the hour before at all of {change.size} points; allowed at some"
+            f"{address}: {variable.id} equals the hour before at all of {change.size} points; allowed at fewer"
         )
     jump, limit = float(np.sqrt(np.mean(change**2))), LARGEST_JUMP.get(variable.id)
     if limit is None:
@@ -133,7 +133,7 @@ def examine_change(
 
 
 def ranges(dataset: xr.Dataset) -> tuple[Verdict, ...]:
-    """Return the range and the share of missing values of every variable: what `check` let pass."""
+    """Return the range and the share of missing values of every variable that passed `check`."""
     return tuple(_range(VARIABLES[str(name)], array.values) for name, array in dataset.data_vars.items())
 
 

@@ -1,7 +1,7 @@
-"""Regridding: weights from (source grid, target grid) once, applied many times.
+"""Regridding: weights are computed once per (source grid, target grid) and applied many times.
 
-State variables: `bilinear`. Rain of a model on a projected grid: `cell_mean`. Observed rain with gaps:
-`conservative`. All work in float64 and return the dtype they were given.
+Use `bilinear` for state variables, `cell_mean` for model rain on a projected grid, `conservative` for observed rain
+with gaps. All compute in float64 and return the dtype they were given.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 Dtype = TypeVar("Dtype", np.float32, np.float64)
 
 EDGE_TOLERANCE = 1e-3
-"""Source cells by which a target point may lie beyond the last source point: rounding of axes stored as float32."""
+"""How far, in source cells, a target point may lie beyond the last source point (axes are rounded to float32)."""
 
 OBSERVED_SHARE = 0.999
 """Share of a target cell's area that valid source cells must cover for it to count as observed."""
@@ -36,7 +36,10 @@ class PointWeights:
     matrix: sparse.csr_array
 
     def __call__(self, values: npt.NDArray[Dtype]) -> npt.NDArray[Dtype]:
-        """Regrid (..., source ny, source nx) to (..., target ny, target nx). NaN spreads; ValueError by shape."""
+        """Regrid (..., source ny, source nx) to (..., target ny, target nx). Raises ValueError for other shapes.
+
+        NaN spreads to every target point with a weight on it.
+        """
         _require_shape(values, self.source)
         flat = values.reshape(-1, self.source.ny * self.source.nx).astype(np.float64)
         out = (self.matrix @ flat.T).T
@@ -119,8 +122,9 @@ class AreaWeights:
     def __call__(self, values: npt.NDArray[Dtype]) -> npt.NDArray[Dtype]:
         """Regrid (..., source ny, source nx) to (..., target ny, target nx); NaN where not observed.
 
-        A target cell holds the amount that valid source cells put into it, over its whole area: nothing is made up for
-        the at most 0.1 % that may be uncovered, so the area integral over the observed cells is kept.
+        A target cell's value is the amount that valid source cells contribute, divided by the cell's whole area.
+        Nothing is invented for the uncovered part (at most 0.1 %), so the area integral over the observed cells is
+        conserved.
         """
         _require_shape(values, self.source)
         valid = np.isfinite(values)
@@ -131,7 +135,7 @@ class AreaWeights:
 
     def _integrate(self, values: FloatArray) -> FloatArray:
         flat = values.reshape(-1, *values.shape[-2:])
-        out = np.stack([(self.columns @ (self.rows @ one).T).T for one in flat])
+        out = np.stack([(self.columns @ (self.rows @ field).T).T for field in flat])
         return out.reshape(*values.shape[:-2], *out.shape[-2:])
 
 
@@ -139,7 +143,7 @@ class AreaWeights:
 def conservative(source: Grid, target: Grid) -> AreaWeights:
     """Return first-order conservative weights (Jones 1999, Mon. Wea. Rev. 127) between latitude/longitude grids.
 
-    Points are cell centres. The target may reach beyond the source: those cells come out unobserved.
+    Points are cell centres. The target may reach beyond the source: such cells are unobserved (NaN).
     Raises BadInput for a projected grid.
     """
     for grid in (source, target):

@@ -36,7 +36,7 @@ class DatasetSpec:
 
 
 def labels(*, simulated: bool, trained: bool | None) -> str:
-    """Return the words that must stand before any title, with a trailing space: SIMULATED, UNTRAINED, both or none.
+    """Return the words that must precede any title, with a trailing space: SIMULATED, UNTRAINED, both or none.
 
     `trained` is None where no model was involved.
     """
@@ -44,7 +44,7 @@ def labels(*, simulated: bool, trained: bool | None) -> str:
 
 
 def global_attributes(title: str, *, simulated: bool, trained: bool | None = None, **more: str) -> dict[str, Any]:
-    """Return a dataset's global CF attributes; the title says SIMULATED and UNTRAINED where that is so."""
+    """Return a dataset's global CF attributes; the title says SIMULATED and UNTRAINED where they apply."""
     return {
         "Conventions": CONVENTIONS,
         "title": labels(simulated=simulated, trained=trained) + title,
@@ -92,7 +92,7 @@ def member_coordinate(members: int) -> xr.Dataset:
 def accumulation_coordinates(valid_time: xr.DataArray, hours: int) -> xr.Dataset:
     """Return valid_time_<hours>h (lead_time) and its bounds (lead_time, 2): the time axis of sums over `hours` hours.
 
-    It lies beside `valid_time` on the same lead times, because CF gives one coordinate one length of interval.
+    It is separate from `valid_time`, on the same lead times, because a CF time coordinate has one interval length.
     """
     name, end = f"valid_time_{hours}h", valid_time.values
     bounds = np.stack([end - np.timedelta64(hours, "h"), end], axis=-1)
@@ -107,8 +107,8 @@ def array_attributes(
 ) -> dict[str, Any]:
     """Return a data variable's attributes with the links to its grid mapping and auxiliary coordinates.
 
-    `horizontal` are its last two dimensions, `time` the coordinate whose bounds are its interval. Temperatures say that
-    they are on the scale and no differences, unless they are.
+    `horizontal` names its last two dimensions, `time` the coordinate whose bounds are its interval. Temperatures are
+    marked as values on the scale, unless `attributes` marks them as differences.
     """
     scale = {"units_metadata": "temperature: on_scale"} if attributes["units"] == "K" else {}
     places = () if horizontal == ("latitude", "longitude") else ("latitude", "longitude")
@@ -118,7 +118,10 @@ def array_attributes(
 def forecast_spec(
     cycle: Cycle, grid: Grid, variables: VariableSet, members: int, lead_hours: int, attributes: Mapping[str, Any]
 ) -> DatasetSpec:
-    """Return the shape of a forecast: (member, lead_time, latitude, longitude), leads 1..lead_hours, a map a chunk."""
+    """Return the shape of a forecast: (member, lead_time, latitude, longitude), leads 1..lead_hours.
+
+    Each chunk is one map.
+    """
     coordinates = xr.merge(
         [grid.coordinates(), time_coordinates(cycle, range(1, lead_hours + 1)), member_coordinate(members)]
     )
@@ -130,7 +133,9 @@ def forecast_spec(
 
 
 def encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Return how a dataset is encoded in Zarr: times as integers since init_time, a horizontal map a chunk."""
+    """Return how a dataset is encoded in Zarr: times as whole seconds since 1970, leads as whole hours, a chunk per
+    map.
+    """
     encoded: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         if variable.dtype.kind == "M":

@@ -1,4 +1,4 @@
-"""Where things are: `STORMCAST_TW_*` in the environment, read once."""
+"""Where things are and how to reach them: `STORMCAST_TW_*` environment variables, read once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ WORLD_SEED = 20150808
 
 
 class Provider(BaseModel):
-    """Where one provider's files are, if not below the inputs root, and how to reach them. Unset: as all others."""
+    """Where one provider's files are, if not below the inputs root, and how to reach them.
+
+    Unset fields fall back to the general settings; only a `root` without an `endpoint` is always at Amazon's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,50 +45,50 @@ class Settings(BaseSettings):
     )
 
     inputs_root: str = "var/inputs"
-    """Holds a folder a provider: rwrp, qpesums, global_ai and so on (`stormcast-tw inputs` lists them)."""
+    """Holds one folder per provider: rwrp, qpesums, global_ai and so on (`stormcast-tw inputs` lists them)."""
     providers: dict[str, Provider] = Field(default_factory=dict)
     """Providers that are elsewhere, e.g. `STORMCAST_TW_PROVIDERS__AIFS__ROOT=s3://ecmwf-forecasts` and
     `STORMCAST_TW_PROVIDERS__AIFS__ANONYMOUS=true`."""
     qpesums_datum: Literal["wgs84", "twd67"] = "wgs84"
-    """What QPESUMS's coordinates refer to. Its files say TWD67; whether its points were ever moved is not known, and
-    the difference is 0.8 km (DECISIONS.md)."""
+    """Geodetic datum of QPESUMS's coordinates. Its files declare TWD67; whether the points really lie on it is not
+    known. The difference is 0.8 km (DECISIONS.md)."""
     orography: str | None = None
-    """File below the inputs root with the surface geopotential on 0.25 degree, GRIB or NetCDF: models that give no
-    surface pressure drive packages that need it only with this."""
+    """File below the inputs root with the surface geopotential on a 0.25-degree grid, GRIB or NetCDF. Without it,
+    models that give no surface pressure cannot drive packages that need one."""
     qpepre_clock: Literal["utc", "taipei"] | None = None
     qpepre_stamp: Literal["end", "start"] | None = None
-    """How QPEPRE text files are named: no default, for nobody published it. `stormcast-tw doctor` compares them with
-    RWRP's rain. While unset, QPEPRE does not serve."""
+    """Which clock QPEPRE's file names use, and which of their two times ends the hour. No default, because this is not
+    documented; `stormcast-tw doctor` compares the files with RWRP's rain. While unset, QPEPRE is not used."""
     work_root: str = "var/work"
-    """Holds what is on the way: inputs, prepared, forecast and products."""
+    """Holds intermediate artifacts: inputs, prepared, forecast and products."""
     published_root: str = "var"
-    """Holds `published/`, the only place readers look at."""
+    """Holds `published/`, the only place readers look."""
     package: Path = Path("packages/demo")
     """The model package that forecasts."""
     s3_endpoint: str | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
-    """Ask without credentials. Otherwise key and secret come from below, or from where boto looks for them."""
+    """Send requests without credentials. Otherwise `s3_key` and `s3_secret` are used, or what boto finds."""
     s3_key: str | None = None
     s3_secret: SecretStr | None = None
     s3_timeout_seconds: float = 20.0
-    """A store that sends nothing for so long is asked once more; then a stand-in serves."""
+    """A store that sends nothing for this long is asked once more; after that, a stand-in serves."""
     s3_checksums: Literal["when_supported", "when_required"] = "when_required"
-    """Whether every request and answer is checksummed; stores other than Amazon's often cannot for byte ranges."""
+    """When requests and answers are checksummed; stores other than Amazon's often cannot do it for byte ranges."""
     prefect_home: Path = Path("var/prefect")
     """The project's own Prefect home; the user's stays untouched."""
     device: str = "cpu"
     """Where networks run: cpu or a torch device such as cuda:0."""
     threads: int = 0
-    """torch threads on the CPU; 0 takes torch's own choice."""
+    """torch threads on the CPU; 0: torch's default."""
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
 
     def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
-        """Return what s3fs is told, for all stores or for a provider's own.
+        """Return the options for s3fs, for our own stores or for one provider's.
 
-        Listings are never cached: another process may have sealed something meanwhile. A request that a store answers
-        with an error of its own (5xx) is asked again; a provider's is not: the task asks, or a stand-in serves.
+        Listings are never cached: another process may have sealed something meanwhile. A request to our own stores that
+        fails with a server error (5xx) is repeated; one to a provider is not: the task retries, or a stand-in serves.
         """
         here = provider or Provider()
         anonymous = self.s3_anonymous if here.anonymous is None else here.anonymous
@@ -107,13 +110,13 @@ class Settings(BaseSettings):
         }
 
     def place(self, provider: str) -> tuple[str, dict[str, Any]]:
-        """Return the root of a provider's files and what fsspec is told to reach them; "" is the inputs root."""
-        found = self.providers.get(provider, Provider())
-        root = found.root or f"{self.inputs_root}/{provider}".rstrip("/")
-        return root, self.s3_options(found) if root.startswith("s3://") else {}
+        """Return the root of a provider's files and the fsspec options to reach them; "" is the inputs root."""
+        configured = self.providers.get(provider, Provider())
+        root = configured.root or f"{self.inputs_root}/{provider}".rstrip("/")
+        return root, self.s3_options(configured) if root.startswith("s3://") else {}
 
     def prefect_environment(self) -> dict[str, str]:
-        """Return the environment of every Prefect process: its own home, no telemetry, a patient start."""
+        """Return the environment of every Prefect process: its own home, no telemetry, a long start-up timeout."""
         return {
             "PREFECT_HOME": str(self.prefect_home.absolute()),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
         }
 
     def use_prefect_home(self) -> None:
-        """Give Prefect its own home before it is imported; what the user has set stays."""
+        """Set Prefect's environment before it is imported; variables that the user has set are kept."""
         for name, value in self.prefect_environment().items():
             os.environ.setdefault(name, value)
         Path(os.environ["PREFECT_HOME"]).parent.mkdir(parents=True, exist_ok=True)  # Prefect makes one folder, not two
@@ -131,7 +134,7 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Return the settings of this process, and tell fsspec how to reach S3."""
+    """Return the settings of this process, and configure fsspec for S3."""
     chosen = Settings()
     fsspec.config.conf["s3"] = chosen.s3_options()
     return chosen

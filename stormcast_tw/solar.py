@@ -20,8 +20,8 @@ def year_phase(time: datetime) -> float:
 def hour_angle(time: datetime, longitude: npt.ArrayLike) -> FloatArray:
     """Return the solar hour as an angle in radians, in [-pi, pi).
 
-    0 when the sun is highest, negative before, pi / 12 an hour. `longitude` in degrees; the equation of time as in
-    `cos_zenith`.
+    0 when the sun is highest, negative before that, growing by pi / 12 per hour. `longitude` in degrees; the equation
+    of time is that of `cos_zenith`.
     """
     g, time = year_phase(time), as_utc(time)
     minutes_fast = 229.18 * (

@@ -1,7 +1,7 @@
 """THE table of variables, and the ordered sets that packages choose from.
 
-Ids are Earth2Studio's. `tp01` is rain in mm (kg m-2) over the hour *ending* at valid_time; Earth2Studio's and
-ERA5's metres are converted at a source's door and nowhere else.
+Ids are Earth2Studio's. `tp01` is rain in mm (kg m-2) over the hour *ending* at valid_time; the metres of
+Earth2Studio and ERA5 are converted in the source that reads them and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ UNITS = ("K", "m s-1", "Pa", "kg kg-1", "m2 s-2", "kg m-2", "dBZ", "m", "1")
 class Variable:
     """One physical quantity at one level, in SI units.
 
-    `valid_range` is what can occur near Taiwan with a margin: inputs outside it are refused, forecasts are held to
-    it. `transform` is how the model sees it. Forecasts of less than `trace` are 0: what a gauge or a radar's rounding
-    would not show. Raises ValueError for unknown units or an unordered range.
+    `valid_range` is what can occur near Taiwan, with a margin: inputs outside it are refused, forecasts are limited to
+    it. `transform` is how the model sees it. Forecast values below `trace` become 0: they are too small for a gauge or
+    a rounded radar value to show. Raises ValueError for unknown units or an unordered range.
     """
 
     id: str
@@ -65,8 +65,8 @@ class VariableSet:
 
     @property
     def linear(self) -> list[int]:
-        """The places of the variables without a transform, in channel order."""
-        return [place for place, variable in enumerate(self.variables) if variable.transform == "identity"]
+        """Channel indices of the variables without a transform, ascending."""
+        return [index for index, variable in enumerate(self.variables) if variable.transform == "identity"]
 
     def __iter__(self) -> Iterator[Variable]:
         return iter(self.variables)

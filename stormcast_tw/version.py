@@ -1,8 +1,8 @@
-"""Which code made a result: a digest of the modules that the result rests on, and of nothing else.
+"""Which code made a result: a digest of the modules that the result depends on, and of nothing else.
 
-A result rests on the modules that its step imports, directly or through others, less those that only carry it: where
-files lie, how they are stored, what errors are called. Comments, docstrings and blank lines count for nothing. Whatever
-imports the networks also rests on the releases of torch and physicsnemo.
+A result depends on the modules that its step imports, directly or through others, except those that only carry it:
+where files are, how they are stored, what errors are called. Comments, docstrings and blank lines do not count. A step
+that imports the networks also depends on the releases of torch and physicsnemo.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 Step = Literal["inputs", "prepared", "forecast", "products", "training data", "simulated training data", "training"]
 
-_BEGINS_AT: dict[Step, tuple[str, ...]] = {
+_ENTRY_MODULES: dict[Step, tuple[str, ...]] = {
     "inputs": ("stormcast_tw.inputs.fetch", "stormcast_tw.sources.table"),
     "prepared": ("stormcast_tw.inputs.prepare", "stormcast_tw.sources.table"),
     "forecast": ("stormcast_tw.forecast.rollout",),
@@ -32,7 +32,7 @@ _BEGINS_AT: dict[Step, tuple[str, ...]] = {
     "simulated training data": ("stormcast_tw.training_data.finish", "stormcast_tw.training_data.simulated_archive"),
     "training": ("stormcast_tw.training.run",),
 }
-"""The modules that make each kind of result."""
+"""The modules from which each kind of result is made."""
 
 _CARRIERS = ("stormcast_tw.errors", "stormcast_tw.settings", "stormcast_tw.storage", "stormcast_tw.version")
 _NETWORKS = "stormcast_tw.model.network"
@@ -54,20 +54,20 @@ def code_version(step: Step, package: Path = _PACKAGE) -> str:
 
 
 def modules_of(step: Step, package: Path = _PACKAGE) -> tuple[str, ...]:
-    """Return the modules that the results of a step rest on, sorted."""
-    found: set[str] = set()
-    waiting = list(_BEGINS_AT[step])
+    """Return the modules that the results of a step depend on, sorted."""
+    reached: set[str] = set()
+    waiting = list(_ENTRY_MODULES[step])
     while waiting:
         module = waiting.pop()
         carries = any(module == carrier or module.startswith(f"{carrier}.") for carrier in _CARRIERS)
-        if module not in found and not carries:
-            found.add(module)
+        if module not in reached and not carries:
+            reached.add(module)
             waiting += _imports(module, package)
-    return tuple(sorted(found))
+    return tuple(sorted(reached))
 
 
 def _imports(module: str, package: Path) -> Iterator[str]:
-    """Yield the modules of this package that a module imports, wherever in its text it does, and their packages."""
+    """Yield the modules of this package that a module imports, anywhere in its text, and their packages."""
     for name in _parsed(_file(module, package).read_text()).imports:
         if name.startswith(f"{package.name}.") and _file(name, package).exists():
             yield name
@@ -80,7 +80,7 @@ def _file(module: str, package: Path) -> Path:
 
 class _Module(NamedTuple):
     imports: frozenset[str]
-    """Every name that is imported, or may be a module of it."""
+    """Every imported name that may be a module."""
     code: str
     """Its lines without comments, docstrings and blank lines."""
 

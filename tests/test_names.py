@@ -29,7 +29,8 @@ from tests.servers import S3Server
 ATTACKS = (
     "", " ", ".", "..", "...", "../x", "../../../x", "demo/../oper", "demo/..", "/etc/passwd", "//server/share", "~",
     "~root", "demo/x", "demo\\..\\oper", "C:\\x", "oper ", " oper", "oper\n", "oper\r\n", "\toper", "oper\0",
-    "op\u200ber", "ＯＰＥＲ", "оper", "OPER", "Demo", "demo;rm -rf x", "$(id)", "`id`", "demo|x", "demo*", "demo?", "%2e%2e%2f",
+    "op\u200ber",
+    "ＯＰＥＲ", "оper", "OPER", "Demo", "demo;rm -rf x", "$(id)", "`id`", "demo|x", "demo*", "demo?", "%2e%2e%2f",
     "..%2f", "-rf", "_x", "x" * 33, "x" * 300, "{0}", "демо", "demo\x1b[31m",
 )  # fmt: skip
 FIELDS = {
