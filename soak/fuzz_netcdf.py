@@ -44,6 +44,11 @@ def _wrfout() -> tuple[dict[str, Any], dict[str, tuple[tuple[str, ...], np.ndarr
     return {name: whole.getncattr(name) for name in whole.ncattrs()}, variables
 
 
+UNITS = {"T2": "K", "PSFC": "Pa", "U10": "m s-1", "V10": "m s-1", "HGT": "m"} | dict.fromkeys(
+    ("RAINC", "RAINNC", "RAINSH"), "mm"
+)
+
+
 def _by_netcdf4(format_name: str) -> bytes:
     attributes, variables = _wrfout()
     out = netCDF4.Dataset("wrfout", "w", format=format_name, memory=1)
@@ -55,7 +60,7 @@ def _by_netcdf4(format_name: str) -> bytes:
         packed = {"zlib": True, "shuffle": True, "fletcher32": True} if values.ndim == 4 else {}
         variable = out.createVariable(name, values.dtype, dimensions, **packed if format_name == "NETCDF4" else {})
         variable[:] = values
-        variable.units = "something"
+        variable.units = UNITS.get(name, "1")
     return bytes(out.close())
 
 
@@ -72,7 +77,7 @@ def _by_h5netcdf() -> bytes:
             packed = {"compression": "gzip", "chunks": (1, 4, 2, 2)} if values.ndim == 4 else {}
             variable = out.create_variable(name, dimensions, values.dtype, **packed)
             variable[...] = values
-            variable.attrs["units"] = "something"
+            variable.attrs["units"] = UNITS.get(name, "1")
     return buffer.getvalue()
 
 

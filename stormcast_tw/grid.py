@@ -197,8 +197,7 @@ class Grid:
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Grid:
-        """Read the grid of a dataset written with `coordinates`; raises ValueError if it is missing or changed.
-        """
+        """Read the grid of a dataset written with `coordinates`; raises ValueError if it is missing or changed."""
         if "crs" not in dataset.variables:
             raise ValueError("the dataset has no grid mapping variable 'crs'")
         attributes = dataset["crs"].attrs

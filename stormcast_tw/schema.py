@@ -133,9 +133,7 @@ def forecast_spec(
 
 
 def encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Return how a dataset is encoded in Zarr: times as whole seconds since 1970, leads as whole hours, a chunk per
-    map.
-    """
+    """Return the Zarr encoding of a dataset: times as seconds since 1970, leads as whole hours, one map per chunk."""
     encoded: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         if variable.dtype.kind == "M":

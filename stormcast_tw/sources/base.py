@@ -1,4 +1,4 @@
-"""What every source is: it finds the files that serve some valid times, and reads them."""
+"""The interface of every source: find the files that serve some valid times, then read them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Located:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a source gave: the dataset, and the account of the files it was read from."""
+    """The outcome of reading: the dataset, and an account of the files it was read from."""
 
     dataset: xr.Dataset
     used: tuple[Used, ...]
@@ -47,11 +47,11 @@ class Reading:
 class Source(Protocol):
     """A provider of fields.
 
-    `find` only looks: it returns the files of the run of `init_time` (None for observations) that serve the valid
-    times, and raises NotReady while one is absent. `read` returns a dataset with dimensions (valid_time, y, x) or
-    (valid_time, latitude, longitude) on the provider's own grid (`Grid.of` reads it back), one float32 array a variable
-    under our id, in our units, with the attributes `source`, `simulated` and, for forecasts, `init_time`. It raises
-    BadInput for anything it cannot vouch for, NotReady if a file changed since it was found.
+    `find` only locates: it returns the files of the run of `init_time` (None for observations) that serve the valid
+    times, and raises NotReady if one is absent. `read` returns a dataset with dimensions (valid_time, y, x) or
+    (valid_time, latitude, longitude) on the provider's own grid (`Grid.of` reads it back), one float32 array per
+    variable under our id, in our units, with the attributes `source`, `simulated` and, for forecasts, `init_time`. It
+    raises BadInput for anything that fails a check, NotReady if a file has changed since it was found.
     """
 
     @property
@@ -65,7 +65,7 @@ class Source(Protocol):
 
 
 def require_times(source: str, valid_times: Iterable[datetime]) -> tuple[datetime, ...]:
-    """Return the valid times in UTC; raises ValueError unless they are aware, ascending and at least one."""
+    """Return the valid times in UTC; raises ValueError unless there are some, all aware and ascending."""
     times = tuple(as_utc(time) for time in valid_times)
     if not times or any(later <= earlier for earlier, later in itertools.pairwise(times)):
         raise ValueError(f"{source}: valid times {[str(t) for t in times]} must be ascending and not empty")
@@ -73,7 +73,7 @@ def require_times(source: str, valid_times: Iterable[datetime]) -> tuple[datetim
 
 
 def require_init_time(source: str, init_time: datetime | None) -> datetime:
-    """Return the init_time in UTC; raises ValueError where a forecast is asked for without one."""
+    """Return the init_time in UTC; raises ValueError for a forecast without one."""
     if init_time is None:
         raise ValueError(f"{source}: a forecast is asked for by its init_time")
     return as_utc(init_time)

@@ -1,8 +1,8 @@
 """CWA's 3-km WRF from its open data: `M-A0064` GRIB 2 files every six hours to 84 h, on a Lambert grid.
 
-The last-resort background, and a baseline of the verification. Keys are fixed and overwritten run by run, so that a
-folder may hold several runs at once: what a file holds is read from its first message. There is no index; messages are
-found by their heads. data-formats.md 1.4.
+The last-resort background, and a baseline of the verification. File names are fixed and each run overwrites the one
+before, so a folder may hold files of several runs at once: which run a file holds is read from its first message. There
+is no index; messages are found by scanning their headers. data-formats.md 1.4.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LAST_LEAD = 84
 CORNERS = ((14.02224, 105.25), (32.1202, 140.9139))
 """Latitude and longitude of the first and last point of the 1158 x 673 points, as published."""
 _CLOSED = 0.02
-"""Cells: what rounding of the published corners makes (0.001), and a tenth of what a wrong radius does (0.22)."""
+"""Cells: well above the rounding of the published corners (0.001), a tenth of the misfit of a wrong radius (0.22)."""
 
 LEVELS_HPA = (1000, 925, 850, 700, 500, 400, 300, 250, 200, 150, 100)
 _SURFACE = {"2t": "t2m", "10u": "u10m", "10v": "v10m", "prmsl": "msl", "sp": "sp"}
@@ -41,14 +41,14 @@ _ON_LEVELS = {"t": "t", "u": "u", "v": "v", "gh": "z", "r": "r"}
 PROVIDED: dict[grib.Key, str] = {(short_name, None): variable_id for short_name, variable_id in _SURFACE.items()} | {
     (short_name, level): f"{letter}{level}" for short_name, letter in _ON_LEVELS.items() for level in LEVELS_HPA
 }
-"""Our id of every message we read, by what it is; `r` and a level is relative humidity (`derive`)."""
+"""Our id of every message that is read, by its key; `r` with a level is relative humidity (`derive`)."""
 
 RAIN_6H = Variable("tp06", "precipitation_amount", "rain in the past 6 hours", "kg m-2", (0.0, 1200.0), "time: sum")
 _RAIN: grib.Key = ("tp", None)
 
 
 def path(lead_hours: int) -> str:
-    """Return where the newest forecast at `lead_hours` is kept, below the root of CWA's open data."""
+    """Return the path of the newest forecast at `lead_hours`, below the root of CWA's open data."""
     return f"Model/M-A0064-{lead_hours:03d}.grb2"
 
 
@@ -63,9 +63,9 @@ class CwaWrf:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find the files that bracket all valid times: one a six-hourly lead, ascending.
+        """Find the files that bracket all valid times: one per six-hourly lead, ascending.
 
-        Raises NotReady while one is absent or holds another run, BadInput for a variable that can neither be read nor
+        Raises NotReady if one is absent or holds another run, BadInput for a variable that can neither be read nor
         derived or a lead beyond 84 h, ValueError for naive or unsorted times.
         """
         derive.ids_to_read(PROVIDED.values(), variables, self.name)
@@ -76,12 +76,13 @@ class CwaWrf:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, y, x) float32 on WRF's grid, hourly by interpolation in time.
 
-        Winds are turned to north, heights become geopotential, humidity follows from relative humidity. Raises
+        Winds become earth-relative, heights become geopotential, humidity is derived from relative humidity. Raises
         NotReady if a file changed since, BadInput for a missing, repeated or damaged message, another date or step,
-        a grid whose corners close on no sphere, or unbelievable values.
+        a grid whose corners fit neither sphere, or implausible values.
         """
         leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
-        return hourly([self._step(*found, located) for found in zip(leads, located.files, strict=True)], located)
+        steps = [self._step(lead, file, located) for lead, file in zip(leads, located.files, strict=True)]
+        return hourly(steps, located)
 
     def _step(self, lead_hours: int, file: SourceFile, located: Located) -> Step:
         with self.folder.open(file) as reader:
@@ -93,7 +94,7 @@ class CwaWrf:
 
 @dataclass(frozen=True)
 class CwaWrfRain:
-    """Rain of the six hours that end at a lead of 6, 12 ... 84 h: `tp06`, mm, sums since init_time differenced."""
+    """Rain in the six hours ending at a lead of 6, 12 ... 84 h: `tp06`, mm, differences of the sums since init_time."""
 
     folder: Folder
     grid: Grid = field(default=TAIWAN_2KM)
@@ -102,10 +103,10 @@ class CwaWrfRain:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find the files at both ends of the six hours before each valid time; lead 0, when nothing fell, is not read.
+        """Find the files at both ends of the six hours before each valid time, except lead 0, whose sum is 0.
 
-        Raises NotReady while one is absent or holds another run, BadInput for another variable or a lead that is not
-        there, ValueError for naive or unsorted times.
+        Raises NotReady if one is absent or holds another run, BadInput for another variable or a lead that does
+        not exist, ValueError for naive or unsorted times.
         """
         require_variables(self.name, (RAIN_6H.id,), variables)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
@@ -124,26 +125,26 @@ class CwaWrfRain:
                 sums[start + hours(lead)] = _rain_since_init(reader, start, lead, self.grid)
                 used.append(reader.used)
         first = next(iter(sums.values()))
-        for account, found in zip(used, sums.values(), strict=True):
-            if found.grid != first.grid:
-                raise BadInput(f"{account.address}: {found.grid.describe()}; allowed {first.grid.describe()}")
-        totals = {start: np.zeros(first.grid.shape)} | {time: found.fields[RAIN_6H.id] for time, found in sums.items()}
+        for account, decoded in zip(used, sums.values(), strict=True):
+            if decoded.grid != first.grid:
+                raise BadInput(f"{account.address}: {decoded.grid.describe()}; allowed {first.grid.describe()}")
+        totals = {start: np.zeros(first.grid.shape)} | {time: d.fields[RAIN_6H.id] for time, d in sums.items()}
         address = located.files[-1].address
         rain = [_checked_rain(totals[time] - totals[time - hours(STEP_HOURS)], address) for time in times]
         attributes: dict[str, str | int | float] = {
             "source": self.name,
             "init_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            "simulated": int(any(found.simulated for found in sums.values())),
+            "simulated": int(any(decoded.simulated for decoded in sums.values())),
         }
         return Reading(on_grid(first.grid, times, {RAIN_6H: np.stack(rain)}, attributes), tuple(used))
 
 
 @lru_cache(maxsize=16)
 def true_radius(lambert: grib.Lambert) -> float:
-    """Return the radius in metres on which the published corners are points of the message's grid.
+    """Return the earth radius in metres for which the published corners are points of the message's grid.
 
-    The header says 6,371,229 m, WRF computed on 6,370,000 m: the last corner tells. A part of the grid is as good as
-    the whole. Raises ValueError where the corners close on neither.
+    The header says 6,371,229 m, but WRF computed on 6,370,000 m: the last corner tells which is right. Part of the grid
+    is enough. Raises ValueError if the corners fit neither.
     """
     misfits: dict[float, float] = {}
     for radius in (EARTH_RADIUS_WRF, lambert.radius):
@@ -152,8 +153,8 @@ def true_radius(lambert: grib.Lambert) -> float:
         misfits[radius] = float(max(np.abs(corners - np.round(corners)).max(), *outside))
         if misfits[radius] <= _CLOSED:
             return radius
-    said = ", ".join(f"{misfit:.3g} cells on {radius:.0f} m" for radius, misfit in misfits.items())
-    raise ValueError(f"the published corners {CORNERS} miss its points by {said}; allowed {_CLOSED:g}")
+    listed = ", ".join(f"{misfit:.3g} cells on {radius:.0f} m" for radius, misfit in misfits.items())
+    raise ValueError(f"the published corners {CORNERS} miss its points by {listed}; allowed {_CLOSED:g}")
 
 
 def _files(folder: Folder, leads: tuple[int, ...], init_time: datetime) -> tuple[SourceFile, ...]:
@@ -163,8 +164,8 @@ def _files(folder: Folder, leads: tuple[int, ...], init_time: datetime) -> tuple
     files = tuple(folder.find(path(lead)) for lead in leads)
     for file in files:
         with folder.open(file) as reader, grib.opened(grib_index.first(reader), file.address) as handle:
-            if (found := grib.init_time(handle)) != (wanted := f"{init_time:%Y%m%dT%H%MZ}"):
-                raise NotReady(f"{file.address}: holds the run of {found}; wanted is {wanted}")
+            if (run := grib.init_time(handle)) != (wanted := f"{init_time:%Y%m%dT%H%MZ}"):
+                raise NotReady(f"{file.address}: holds the run of {run}; wanted is {wanted}")
     return files
 
 

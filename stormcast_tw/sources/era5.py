@@ -1,7 +1,7 @@
-"""ERA5, the reanalysis that backgrounds are learned from: its names, and the ARCO archive, a Zarr store of the globe.
+"""ERA5, the background in training: its variable names, and the ARCO archive, a Zarr store of the globe.
 
-`gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3`: one object is an hour of one variable, the whole
-globe and, on pressure levels, all 37 of them. data-formats.md 4. CDS downloads are read by `era5_cds`.
+`gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3`: one object holds one variable at one hour for
+the whole globe and, on pressure levels, for all 37 of them. data-formats.md 4. CDS downloads are read by `era5_cds`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from stormcast_tw.variables import VARIABLES, Variable, VariableSet
 
 @dataclass(frozen=True)
 class Names:
-    """What one variable, at any level, is called: in ARCO, in CDS NetCDF, and its GRIB shortName."""
+    """The names of one variable, at any level: in ARCO, in CDS NetCDF, and its GRIB shortName."""
 
     arco: str
     netcdf: str
@@ -57,14 +57,14 @@ PROVIDED: dict[str, Names] = _SURFACE | {
     for variable_id, variable in VARIABLES.items()
     if variable.level_hpa is not None
 }
-"""Every variable of ERA5 that we read, by our id; rain is metres in the hour ending at valid_time."""
+"""Every ERA5 variable that is read, by our id; its rain is in metres over the hour ending at valid_time."""
 
 _DIMENSIONS = {False: ("time", "latitude", "longitude"), True: ("time", "level", "latitude", "longitude")}
 _HOUR = np.timedelta64(1, "h")
 
 
 def in_our_units(values: FloatArray, variable: Variable, address: str) -> FloatArray:
-    """Return ERA5's values of any shape in our units, vouched for: rain from metres to mm, small negatives to 0."""
+    """Return ERA5's values (any shape) in our units and checked: rain in mm instead of metres, small negatives as 0."""
     if variable.id == "tp01":
         values, _ = quality.clip_small_negatives(1000.0 * values, quality.RAIN_NEGATIVE_LIMIT, variable, address)
     return checked_in_our_units(values, variable, 1.0, address)
@@ -80,9 +80,9 @@ def require_hours(source: str, valid_times: tuple[datetime, ...]) -> tuple[datet
 
 @dataclass(frozen=True)
 class Era5:
-    """Hourly analyses of the ARCO store at `path` below `folder`, cut to the surroundings of `grid`, in our units.
+    """Hourly analyses of the ARCO store at `path` below `folder`, around `grid`, in our units.
 
-    `preliminary` also takes ERA5T, the days before the final release; else they are not ready.
+    `preliminary` also accepts ERA5T, the days before the final release; otherwise these are not ready.
     """
 
     folder: Folder
@@ -94,10 +94,10 @@ class Era5:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find the chunks, one a variable (all levels) and hour.
+        """Find the chunks, one per variable (all levels) and hour.
 
-        Raises NotReady while an hour is not filled, BadInput for a variable this source does not have or a store that
-        is none, ValueError for naive, unsorted or odd times.
+        Raises NotReady if an hour is not filled yet, BadInput for a variable this source does not have or an invalid
+        store, ValueError for times that are naive, unsorted or not full hours.
         """
         require_variables(self.name, PROVIDED, variables)
         times = require_hours(self.name, valid_times)
@@ -111,8 +111,8 @@ class Era5:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, latitude, longitude) float32.
 
-        Raises NotReady if a chunk changed since or holds nothing yet, BadInput for a missing variable or level,
-        another layout, or unbelievable values.
+        Raises NotReady if a chunk has changed since or holds nothing yet, BadInput for a missing variable or level,
+        another layout, or implausible values.
         """
         store = ZarrStore(self.folder, self.path, {file.address: file for file in located.files})
         part, indices = self._part(store), _indices(store, located.valid_times)
@@ -169,7 +169,7 @@ def _map(store: ZarrStore, name: str, variables: list[Variable]) -> tuple[Array,
         raise BadInput(f"{store.address}/{name}: has dimensions {array.dimensions}; allowed {_DIMENSIONS[deep]}")
     for dimension, size in zip(array.dimensions[1:], array.shape[1:], strict=True):
         if (length := store.array(dimension, axis=True).shape) != (size,):
-            raise BadInput(f"{store.address}/{name}: {size} along {dimension}, which has shape {length}")
+            raise BadInput(f"{store.address}/{name}: {size} values along {dimension}, whose axis is of shape {length}")
     if not deep:
         return array, [None for _ in variables]
     known = cf.column(store.array("level", axis=True), store.address).tolist()
@@ -179,7 +179,7 @@ def _map(store: ZarrStore, name: str, variables: list[Variable]) -> tuple[Array,
 
 
 def _indices(store: ZarrStore, times: tuple[datetime, ...]) -> list[int]:
-    """Return where the valid times lie on the time axis, of which only the chunks that hold them are read."""
+    """Return the indices of the valid times on the time axis, reading only the chunks that hold them."""
     axis = store.array("time", axis=True)
     if len(axis.shape) != 1:
         raise BadInput(f"{store.address}/time: has shape {axis.shape}; allowed one dimension")
@@ -188,12 +188,12 @@ def _indices(store: ZarrStore, times: tuple[datetime, ...]) -> list[int]:
         value = np.asarray(axis.read(index), np.float64).reshape(1)
         return np.datetime64(cf.times(value, axis.attributes, f"{store.address}/time")[0])
 
-    first, found = at(0), []
+    first, indices = at(0), []
     for time in times:
         index = int((datetime64(time) - first) // _HOUR)
         if not 0 <= index < axis.shape[0]:
             raise NotReady(f"{store.address}/time: has {axis.shape[0]} hours from {first}; none is {datetime64(time)}")
         if at(index) != datetime64(time):
             raise BadInput(f"{store.address}/time: {at(index)} is at {index}; allowed {datetime64(time)}: hourly")
-        found.append(index)
-    return found
+        indices.append(index)
+    return indices

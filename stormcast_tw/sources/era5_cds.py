@@ -1,7 +1,7 @@
-"""ERA5 as the Climate Data Store gives it: NetCDF of before and after 2024-09, GRIB, or a zip of NetCDF files.
+"""ERA5 as the Climate Data Store delivers it: NetCDF (written before or after 2024-09), GRIB, or zipped NetCDF files.
 
-What a file is, its bytes say, not its name: a request for instants and sums comes as a zip even where NetCDF was asked
-for. data-formats.md 4; ECMWF, "GRIB to netCDF conversion on new CDS".
+The bytes of a file, not its name, say what it is: a request for both instants and sums is delivered as a zip even if
+NetCDF was requested. data-formats.md 4; ECMWF, "GRIB to netCDF conversion on new CDS".
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from stormcast_tw.storage.provider_files import Folder, Reader
 from stormcast_tw.variables import Variable, VariableSet
 
 LARGEST_ZIP = 512_000_000
-"""Bytes of a zip, and of what one of its members unpacks to: a day of the globe is asked for as NetCDF or GRIB."""
+"""Most bytes of a zip, and of one of its members unpacked; a global day should be requested as NetCDF or GRIB."""
 MOST_MEMBERS = 16
-"""Files in a zip; the store makes one a kind of step."""
+"""Most files in a zip; the store writes one per step type."""
 
 _ZIP, _GRIB = b"PK\x03\x04", b"GRIB"
 _TIMES, _LEVELS = ("valid_time", "time"), ("pressure_level", "level")
@@ -45,7 +45,7 @@ _GRIB_IDS: dict[grib.Key, str] = {
 
 @dataclass(frozen=True)
 class HourlyField:
-    """One variable at one hour: its values (latitude, longitude) as the file has them, their grid, and where."""
+    """One variable at one hour: its values (latitude, longitude) as the file has them, their grid and address."""
 
     variable: Variable
     time: datetime
@@ -57,10 +57,10 @@ class HourlyField:
 
 @dataclass(frozen=True)
 class Era5Cds:
-    """Hourly analyses from downloaded files, cut to the surroundings of `grid`, in our units.
+    """Hourly analyses from downloaded files, around `grid`, in our units.
 
-    `patterns` are the files' paths below `folder`, with strftime's letters for the valid time; every pattern's file is
-    read for every hour, and each variable is looked for in all of them.
+    `patterns` are paths below `folder` with strftime codes for the valid time. For every hour the file of each pattern
+    is read, and each variable is looked for in all of them.
     """
 
     folder: Folder
@@ -73,8 +73,8 @@ class Era5Cds:
     ) -> Located:
         """Find the files of the valid times.
 
-        Raises NotReady while one is absent, BadInput for a variable this source does not have, ValueError for naive,
-        unsorted or odd times.
+        Raises NotReady if one is absent, BadInput for a variable this source does not have, ValueError for times
+        that are naive, unsorted or not full hours.
         """
         require_variables(self.name, PROVIDED, variables)
         times = require_hours(self.name, valid_times)
@@ -84,42 +84,42 @@ class Era5Cds:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, latitude, longitude) float32.
 
-        Raises NotReady if a file changed since, BadInput for a variable, level or hour that is in none of them or
-        twice, grids that differ, damaged files, or unbelievable values.
+        Raises NotReady if a file has changed since, BadInput for a variable, level or hour that occurs in none of
+        them or twice, grids that differ, damaged files, or implausible values.
         """
-        found: dict[tuple[str, datetime], HourlyField] = {}
+        fields: dict[tuple[str, datetime], HourlyField] = {}
         used = []
         for file in located.files:
             with self.folder.open(file) as reader:
-                for one in _fields(reader, located, self.grid):
-                    if (one.variable.id, one.time) in found:
-                        raise BadInput(f"{one.address}: {one.variable.id} at {_hour_text(one.time)} is there twice")
-                    found[one.variable.id, one.time] = one
+                for new in _fields(reader, located, self.grid):
+                    if (new.variable.id, new.time) in fields:
+                        raise BadInput(f"{new.address}: {new.variable.id} at {_hour_text(new.time)} is there twice")
+                    fields[new.variable.id, new.time] = new
                 used.append(reader.used)
-        self._require_all(located, found)
-        first = next(iter(found.values()))
-        for one in found.values():
-            if one.grid != first.grid:
-                raise BadInput(f"{one.address}: grid {one.grid.describe()}; allowed {first.grid.describe()}")
+        self._require_all(located, fields)
+        first = next(iter(fields.values()))
+        for other in fields.values():
+            if other.grid != first.grid:
+                raise BadInput(f"{other.address}: grid {other.grid.describe()}; allowed {first.grid.describe()}")
         values = {
-            v: np.stack([in_our_units(found[v.id, t].values, v, found[v.id, t].address) for t in located.valid_times])
+            v: np.stack([in_our_units(fields[v.id, t].values, v, fields[v.id, t].address) for t in located.valid_times])
             for v in located.variables
         }
-        simulated = int(any(one.simulated for one in found.values()))
+        simulated = int(any(each.simulated for each in fields.values()))
         attributes: dict[str, str | int | float] = {"source": located.source, "simulated": simulated}
         return Reading(on_grid(first.grid, located.valid_times, values, attributes), tuple(used))
 
-    def _require_all(self, located: Located, found: dict[tuple[str, datetime], HourlyField]) -> None:
+    def _require_all(self, located: Located, fields: dict[tuple[str, datetime], HourlyField]) -> None:
         wanted = [(v.id, time) for time in located.valid_times for v in located.variables]
         if absent := [
-            f"{variable_id} at {_hour_text(time)}" for variable_id, time in wanted if (variable_id, time) not in found
+            f"{variable_id} at {_hour_text(time)}" for variable_id, time in wanted if (variable_id, time) not in fields
         ]:
             where = ", ".join(file.address for file in located.files)
-            raise BadInput(f"{where}: no {absent[0]} and {len(absent) - 1} more; found {len(found)} of {len(wanted)}")
+            raise BadInput(f"{where}: no {absent[0]} and {len(absent) - 1} more; found {len(fields)} of {len(wanted)}")
 
 
 def _fields(reader: Reader, located: Located, around: Grid) -> Iterator[HourlyField]:
-    """Yield all of a file that is asked for, whatever the file is."""
+    """Yield every requested field of a file, whatever its format."""
     magic = reader.read(0, min(4, reader.size), index=True)
     if magic == _GRIB:
         yield from _from_grib(reader, located, around)
@@ -176,7 +176,7 @@ def _from_netcdf(file: NetCDF, located: Located, around: Grid) -> Iterator[Hourl
 
 
 def _map(file: NetCDF, array: Array, time_index: int, level_hpa: int | None) -> FloatArray:
-    """Return one map (latitude, longitude); where ERA5 and ERA5T are layers (`expver`), the first that has values."""
+    """Return one map (latitude, longitude); where ERA5 and ERA5T are layers (`expver`), the first with a value."""
     if array.dimensions[-2:] != ("latitude", "longitude"):
         raise BadInput(
             f"{file.address}: {array.name} has dimensions {array.dimensions}; allowed latitude, longitude last"
@@ -210,9 +210,9 @@ def _has_level(file: NetCDF, level_hpa: int) -> bool:
 
 
 def _first_present(names: tuple[str, ...], file: NetCDF) -> str:
-    if (found := next((name for name in names if name in file.variables), None)) is None:
+    if (first := next((name for name in names if name in file.variables), None)) is None:
         raise BadInput(f"{file.address}: has no variable {' or '.join(names)}; found {', '.join(file.variables)}")
-    return found
+    return first
 
 
 def _from_grib(reader: Reader, located: Located, around: Grid) -> Iterator[HourlyField]:
@@ -233,12 +233,12 @@ def _from_grib(reader: Reader, located: Located, around: Grid) -> Iterator[Hourl
 
 
 def _valid_time(handle: int, address: str) -> datetime:
-    """Return when a message is valid; that of a sum is its end."""
+    """Return when a message is valid; for a sum, the end of its hours."""
     text = f"{eccodes.codes_get(handle, 'validityDate'):08d}{eccodes.codes_get(handle, 'validityTime'):04d}"
     try:
         return datetime.strptime(text, "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:
-        raise BadInput(f"{address}: a message is valid at {text}, which is no time") from None
+        raise BadInput(f"{address}: a message is valid at {text}, which is not a time") from None
 
 
 def _check_one_hour(handle: int, address: str) -> None:

@@ -1,7 +1,7 @@
-"""NCEP's GFS at 0.25 degree: GRIB 2 every hour to 120 h, read by the byte ranges of its `.idx`.
+"""NCEP's GFS at 0.25 degree: GRIB 2 every hour to 120 h, read by the byte ranges in its `.idx` files.
 
-The only global forecast among our sources that comes hourly. Heights become geopotential; where a file has no specific
-humidity it follows from relative humidity. data-formats.md 3.2, 3.4; layout of `noaa-gfs-bdp-pds`.
+The only hourly global forecast among our sources. Heights become geopotential; specific humidity that a file lacks is
+derived from relative humidity. data-formats.md 3.2, 3.4; layout of `noaa-gfs-bdp-pds`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stormcast_tw.variables import VARIABLES, VariableSet
 
 STEP_HOURS = 1
 LAST_HOURLY_LEAD = 120
-"""Hours; later files are three hours apart."""
+"""Hours; beyond it, files are three hours apart."""
 
 _SURFACE: dict[str, tuple[str, str, str]] = {
     # our id: parameter and level in wgrib2's words, shortName
@@ -46,23 +46,23 @@ _LEVELS = sorted({variable.level_hpa for variable in VARIABLES.values() if varia
 PROVIDED: dict[grib.Key, str] = {(short_name, None): i for i, (_, _, short_name) in _SURFACE.items()} | {
     (short_name, level): f"{letter}{level}" for letter, (_, short_name) in _ON_LEVELS.items() for level in _LEVELS
 }
-"""Our id of every message we read, by what it is; `r` and a level is relative humidity (`derive`)."""
+"""Our id of every message that is read, by its key; `r` with a level is relative humidity (`derive`)."""
 
 
 def path(init_time: datetime, lead_hours: int) -> str:
-    """Return where the forecast of `init_time` at `lead_hours` is kept; with `.idx` appended, its index."""
+    """Return the path of the forecast of `init_time` at `lead_hours`; with `.idx` appended, that of its index."""
     hour = f"{init_time:%H}"
     return f"gfs.{init_time:%Y%m%d}/{hour}/atmos/gfs.t{hour}z.pgrb2.0p25.f{lead_hours:03d}"
 
 
 def index_path(init_time: datetime, lead_hours: int) -> str:
-    """Return where the index beside that file is kept."""
+    """Return the path of the index of that file."""
     return path(init_time, lead_hours) + ".idx"
 
 
 @dataclass(frozen=True)
 class Gfs:
-    """The large scale of GFS, cut to the surroundings of `grid`, in our units."""
+    """The large-scale fields of GFS around `grid`, in our units."""
 
     folder: Folder
     grid: Grid = field(default=TAIWAN_2KM)
@@ -73,7 +73,7 @@ class Gfs:
     ) -> Located:
         """Find a run's files at all valid times: a GRIB file and its index for each hour, ascending.
 
-        Raises NotReady while one is absent, BadInput for a lead beyond 120 h or a variable that can neither be read
+        Raises NotReady if one is absent, BadInput for a lead beyond 120 h or a variable that can neither be read
         nor derived, ValueError for naive or unsorted times.
         """
         derive.ids_to_read(PROVIDED.values(), variables, self.name)
@@ -87,8 +87,8 @@ class Gfs:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, latitude, longitude) float32.
 
-        Raises NotReady if a file changed since, BadInput for an index that does not fit its file, a missing, repeated
-        or damaged message, another date or step, or unbelievable values.
+        Raises NotReady if a file has changed since, BadInput for an index that does not fit its file, a missing,
+        repeated or damaged message, another date or step, or implausible values.
         """
         return grib_run.read_indexed(self.folder, located, STEP_HOURS, _entries, PROVIDED, self.grid)
 
@@ -98,7 +98,7 @@ def _entries(reader: Reader, file: SourceFile, lead_hours: int) -> Sequence[grib
 
 
 def _instants(lead_hours: int) -> dict[tuple[str, str, str], grib.Key]:
-    """Return what we read of a lead in wgrib2's words: values at that hour, never means or sums of hours before it."""
+    """Return the fields to read at a lead, in wgrib2's words: instantaneous values, never means or sums over hours."""
     forecast = f"{lead_hours} hour fcst" if lead_hours else "anl"
     names: dict[tuple[str, str, str], grib.Key] = {
         (parameter, level, forecast): (short_name, None) for parameter, level, short_name in _SURFACE.values()

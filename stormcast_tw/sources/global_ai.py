@@ -1,7 +1,7 @@
 """A global AI model initialised from the ECMWF analysis: `EC-pangu` GRIB files every six hours.
 
-There is no index beside them: the messages are found by their heads, and only the wanted ones are read. Hourly fields
-are interpolated linearly in time, winds by components. data-formats.md 2.3, 3.1, 3.5.
+They have no index: messages are found by scanning their headers, and only the wanted ones are read. Hourly fields are
+interpolated linearly in time, winds by components. data-formats.md 2.3, 3.1, 3.5.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ PROVIDED: dict[grib.Key, str] = {(short_name, None): variable_id for short_name,
     for variable_id, variable in VARIABLES.items()
     if variable.level_hpa is not None
 }
-"""Our id of every message we read, by what it is."""
+"""Our id of every message that is read, by its key."""
 
 
 def path(init_time: datetime, lead_hours: int) -> str:
-    """Return where the forecast of `init_time` at `lead_hours` is kept below the provider's root."""
+    """Return the path of the forecast of `init_time` at `lead_hours`, below the provider's root."""
     return f"{init_time:%Y%m%d%H}/EC-pangu_{init_time:%Y%m%d%H}-{lead_hours}.grb"
 
 
 _NEED_ALTITUDE = {"sp", "tcwv"}
-"""Variables that Pangu does not give, and that follow from the others and the altitude of the surface."""
+"""Variables that Pangu lacks, and that are derived from the others and the surface altitude."""
 
 
 @dataclass(frozen=True)
 class GlobalAI:
-    """The large scale, cut to the surroundings of `grid`, in our units; `orography` is what surface pressure needs."""
+    """Large-scale fields around `grid`, in our units; `orography` is needed to derive surface pressure."""
 
     folder: Folder
     grid: Grid = field(default=TAIWAN_2KM)
@@ -52,9 +52,9 @@ class GlobalAI:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find the files of a run that bracket all valid times, one a six-hourly lead, ascending; then the orography.
+        """Find the files of a run that bracket all valid times, one per six-hourly lead, ascending; then the orography.
 
-        Raises NotReady while one is absent, BadInput for a variable this source does not have, ValueError for naive or
+        Raises NotReady if one is absent, BadInput for a variable this source does not have, ValueError for naive or
         unsorted times.
         """
         derive.ids_to_read(PROVIDED.values(), variables, self.name)
@@ -67,14 +67,14 @@ class GlobalAI:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
 
-        Only the messages asked for are read, and cut to `grid` and a margin. What a file lacks is derived where
-        physics allows. Raises NotReady if a file changed since, BadInput for a missing, repeated or damaged message,
-        another date or step, or unbelievable values.
+        Only the requested messages are read, and cut to `grid` plus a margin. Variables that a file lacks are derived
+        where physics allows. Raises NotReady if a file has changed since, BadInput for a missing, repeated or damaged
+        message, another date or step, or implausible values.
         """
         leads = bracketing_leads(located.forecast_from(), located.valid_times, STEP_HOURS)
         files, more = located.files[: len(leads)], located.files[len(leads) :]
         altitude = self.orography.read(more[0], self.grid) if self.orography and more else None
-        steps = [self._step(*found, located, altitude) for found in zip(leads, files, strict=True)]
+        steps = [self._step(lead, file, located, altitude) for lead, file in zip(leads, files, strict=True)]
         reading = hourly(steps, located)
         return replace(reading, used=(*reading.used, altitude[2])) if altitude else reading
 

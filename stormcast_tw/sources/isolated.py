@@ -1,7 +1,7 @@
-"""Foreign bytes are decoded in a child process, so that a decoder that crashes, hangs or swells is one bad input.
+"""Provider files are decoded in a child process, so a decoder that crashes, hangs or swells costs one input only.
 
 A child serves one reading after another and is replaced when it dies. It is a fresh interpreter, not a fork: it imports
-nothing of the program that started it, holds none of its locks, and ends when its end of the socket closes.
+nothing of the program that started it, holds none of its locks, and exits when the socket to that program closes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ MEMORY_GIB = 12.0
 SECONDS = 540.0
 """A little less than the task's own limit, so that the child ends first."""
 START_SECONDS = 120.0
-"""The child imports for three seconds on a quiet machine."""
-READINGS_A_CHILD = 2000
-"""Then it is replaced, so that what a library leaks stays bounded."""
+"""Time allowed for starting a child, whose imports take three seconds on an idle machine."""
+READINGS_PER_CHILD = 2000
+"""After so many readings a child is replaced, so that memory leaked by libraries stays bounded."""
 
 _WARM = [f"stormcast_tw.sources.{name}" for name in ("rwrp", "qpesums", "global_ai", "aifs", "gfs", "mlwp")]
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGKILL)
-"""Ends that a file can cause: memory overrun, an assertion of a library, or the kernel's refusal of more memory. An
-exit code is the interpreter's own and says nothing about the file."""
+"""Signals that a file can cause: a memory overrun, a library's failed assertion, or the kernel refusing more memory. An
+exit code comes from the interpreter itself and says nothing about the file."""
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]);"
     " from stormcast_tw.sources.isolated import serve; serve(int(sys.argv[1]))"
@@ -47,7 +47,7 @@ _BOOT = (
 
 @dataclass(frozen=True)
 class Isolated:
-    """A source whose files are decoded in a child process of bounded time and memory; it looks for them here."""
+    """A source whose files are decoded in a child process of bounded time and memory; `find` runs here."""
 
     source: Source
 
@@ -84,8 +84,8 @@ def read_isolated(
     except _Ended as ended:
         if -ended.code in _CRASHES:
             by = signal.Signals(-ended.code).name
-            raise BadInput(f"{what}: the decoder was ended by {by}; allowed to end by itself") from None
-        why = f"the decoder ended with code {ended.code}, which is no fault of a file"
+            raise BadInput(f"{what}: the decoder was killed by {by}; the file cannot be decoded") from None
+        why = f"the decoder exited with code {ended.code}, which no file can cause"
         raise StormcastError(f"{what}: not read: {why}") from None
     finally:
         _give_back(child)
@@ -125,10 +125,10 @@ class _Child:
     @property
     def usable(self) -> bool:
         """True while it can read more."""
-        return not self._connection.closed and self._process.poll() is None and self._readings < READINGS_A_CHILD
+        return not self._connection.closed and self._process.poll() is None and self._readings < READINGS_PER_CHILD
 
     def ask(self, request: bytes, seconds: float) -> object:
-        """Return the answer to a request; raises TimeoutError or _Ended, and is then of no more use."""
+        """Return the answer to a request; after TimeoutError or _Ended the child is unusable."""
         try:
             if not self._ready:
                 self._ready = self._receive(START_SECONDS) == "ready"
@@ -145,7 +145,7 @@ class _Child:
         return self._connection.recv()
 
     def end(self, patience: float = 0.0) -> int:
-        """End the process, after so many seconds by force, and return its exit code."""
+        """End the process, by force after `patience` seconds, and return its exit code."""
         self._connection.close()
         try:
             return self._process.wait(patience)
@@ -159,7 +159,7 @@ _lock = threading.Lock()
 
 
 def _take() -> _Child:
-    """Return an idle child, or a new one: there are as many as readings at once."""
+    """Return an idle child, or start one: there are as many children as simultaneous readings."""
     with _lock:
         while _idle:
             child = _idle.pop()
@@ -194,7 +194,7 @@ def serve(descriptor: int) -> None:
         while True:
             pickled, located, memory_gib = pickle.loads(connection.recv_bytes())
             if pickled not in sources:
-                sources[pickled] = pickle.loads(pickled)  # kept: a source remembers how its files lie
+                sources[pickled] = pickle.loads(pickled)  # cached: a source remembers the layout of its files
             connection.send(_outcome(sources[pickled], located, memory_gib))
     os._exit(0)
 

@@ -1,7 +1,7 @@
-"""NOAA's archive of global AI models in real time: one NetCDF a run, 41 six-hourly steps, read in place by chunks.
+"""NOAA's real-time archive of global AI models: one NetCDF file per run, 41 six-hourly steps, read in place by chunks.
 
 FourCastNet, Pangu-Weather, GraphCast and Aurora, initialised from GFS or from the ECMWF analysis at 00 and 12 UTC, in
-the bucket `noaa-oar-mlwp-data`. data-formats.md 3.1. A chunk is the whole globe of one variable, level and step.
+the bucket `noaa-oar-mlwp-data`. data-formats.md 3.1. A chunk holds one variable, level and step globally.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ INIT_HOURS = (0, 12)
 LEVELS_HPA = (1000, 925, 850, 700, 600, 500, 400, 300, 250, 200, 150, 100, 50)
 
 Stream = Literal["IFS", "GFS"]
-"""Which analysis the run began with; that of IFS was complete where that of GFS had gaps (data-formats.md 3.1)."""
+"""The analysis that runs start from; the IFS stream was complete where GFS had gaps (data-formats.md 3.1)."""
 
 _DIMENSIONS = ("time", "latitude", "longitude")
 _DIMENSIONS_3D = ("time", "level", "latitude", "longitude")
@@ -46,7 +46,7 @@ _DIMENSIONS_3D = ("time", "level", "latitude", "longitude")
 
 @dataclass(frozen=True)
 class Model:
-    """What the files of one model are called and hold: our id of each surface variable, letters on pressure levels."""
+    """One model's files: their label, the name of each surface variable by our id, the letters on pressure levels."""
 
     label: str
     surface: Mapping[str, str]
@@ -70,14 +70,14 @@ MODELS = {
 
 
 def path(model: str, stream: Stream, init_time: datetime) -> str:
-    """Return where a run is kept below the bucket."""
+    """Return the path of a run in the bucket."""
     stem = f"{MODELS[model].label}_{stream}"
     return f"{stem}/{init_time:%Y}/{init_time:%m%d}/{stem}_{init_time:%Y%m%d%H}_f000_f{LAST_LEAD_HOURS}_06.nc"
 
 
 @dataclass(frozen=True)
 class Mlwp:
-    """One model's runs, cut to the surroundings of `grid`, in our units; `orography` is what surface pressure needs."""
+    """One model's runs around `grid`, in our units; `orography` is needed to derive surface pressure."""
 
     folder: Folder
     model: str = "PANG"
@@ -89,9 +89,9 @@ class Mlwp:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find the run's one file, and that of the orography where it is needed.
+        """Find the single file of the run, and the orography if it is needed.
 
-        Raises NotReady while it is absent, at hours without a run, or beyond its leads, BadInput for variables that
+        Raises NotReady if it is absent, for init_times without a run, or beyond its leads, BadInput for variables that
         cannot be had from this model, ValueError for naive or unsorted times.
         """
         ids = self._needed(variables)
@@ -111,7 +111,7 @@ class Mlwp:
         """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
 
         Only the chunks of the variables, levels and steps that are needed are read. Raises NotReady if a file changed
-        since, BadInput for a missing variable, level or lead, another run, or unbelievable values.
+        since, BadInput for a missing variable, level or lead, another run, or implausible values.
         """
         init_time, ids = located.forecast_from(), self._needed(located.variables)
         leads = bracketing_leads(init_time, located.valid_times, STEP_HOURS)
@@ -131,7 +131,7 @@ class Mlwp:
         return hourly([replace(steps[0], used=tuple(used)), *steps[1:]], located)
 
     def _needed(self, variables: VariableSet) -> tuple[str, ...]:
-        """Return the ids to read; z500 comes with any geopotential, to tell it from height."""
+        """Return the ids to read; with any geopotential also z500, to tell it from height."""
         provided = (*MODELS[self.model].provided, *(("orog",) if self.orography else ()))
         ids = ids_to_read(provided, variables, f"{self.name} {self.model}")
         heights = any(v.standard_name == "geopotential" for v in variables)
@@ -149,7 +149,7 @@ class Mlwp:
 
 
 class _Run:
-    """An open file of one run: believed to be it, and read map by map."""
+    """An open file, checked to be the wanted run, and read map by map."""
 
     def __init__(self, file: NetCDF, model: Model, init_time: datetime, around: Grid) -> None:
         self.file, self._model, self._init_time = file, model, init_time
@@ -164,7 +164,7 @@ class _Run:
         self._shape = axes[0].size, axes[1].size
 
     def field(self, variable_id: str, lead_hours: int) -> FloatArray:
-        """Return one map (latitude, longitude) round the grid, as the file has it, NaN where it says missing."""
+        """Return one map (latitude, longitude) around the grid, as the file has it; missing values are NaN."""
         name, level = self._model.provided[variable_id]
         variable, dimensions = self.file.variable(name), _DIMENSIONS if level is None else _DIMENSIONS_3D
         if variable.dimensions != dimensions or variable.shape[-2:] != self._shape:
@@ -178,13 +178,13 @@ class _Run:
         return cf.unpacked(values, variable.attributes, name, self.file.address)
 
     def _index(self, lead_hours: int) -> int:
-        found = np.flatnonzero(self._times == datetime64(self._init_time + hours(lead_hours)))
-        if found.size != 1:
+        places = np.flatnonzero(self._times == datetime64(self._init_time + hours(lead_hours)))
+        if places.size != 1:
             raise BadInput(
-                f"{self.file.address}: holds lead {lead_hours} h {found.size} times; allowed once; found"
+                f"{self.file.address}: holds lead {lead_hours} h {places.size} times; allowed once; found"
                 f" {self._times.size} steps to {self._times[-1]}"
             )
-        return int(found[0])
+        return int(places[0])
 
     def _level_index(self, level_hpa: int) -> int:
         if self._levels.count(level_hpa) != 1:
@@ -193,7 +193,7 @@ class _Run:
 
 
 def _completed(fields: Mapping[str, FloatArray], wanted: VariableSet, address: str) -> dict[str, FloatArray]:
-    """Return all that is wanted, what the file gave and what was derived from it both vouched for."""
+    """Return all wanted variables, those from the file and those derived from them, both checked."""
     factor = geopotential_factor(float(fields["z500"].mean()), address) if "z500" in fields else 1.0
     given = {
         name: checked_in_our_units(values, VARIABLES[name], factor, address) if name in VARIABLES else values

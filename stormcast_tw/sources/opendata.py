@@ -1,7 +1,7 @@
 """CWA open data: gridded QPESUMS rain (O-B0045-001) and composite reflectivity (O-A0059-001), JSON or XML.
 
-A key of the bucket, `Observation/O-B0045-001.json`, has no date and is overwritten in place, every ten minutes: `find`
-looks at what it holds now. What was there before is read from an archive that `kept.keep` fills.
+A key of the bucket, such as `Observation/O-B0045-001.json`, has no date and is overwritten in place every ten minutes:
+`find` looks at what it holds now. Earlier documents are read from the archive that `opendata_archive` fills.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stormcast_tw.storage.provider_files import Folder, Reader, SourceFile
 from stormcast_tw.variables import VariableSet
 
 LARGEST_BYTES = 64 << 20
-"""Seven times the reflectivity."""
+"""Most bytes of a document: seven times the reflectivity."""
 
 HEAD_BYTES = 4096
 """Enough to hold a document's time, which comes before its numbers."""
@@ -37,8 +37,8 @@ _TIME = re.compile(rb'"DateTime"\s*:\s*"([^"]*)"|<DateTime>([^<]*)</DateTime>')
 class Product:
     """One data set: its id, our variable, the name and value of its unit, and the numbers that mean "no data".
 
-    In O-A0059-001 -99 is "missing or invalid" and -999 outside coverage or removed by quality control, so that both are
-    NaN; in the binary COMPREF -99 is an observation, no echo (data-formats.md 1.2 against 1.3). This product has no
+    In O-A0059-001 -99 is "missing or invalid" and -999 outside coverage or removed by quality control, so both become
+    NaN; in the binary COMPREF -99 is an observation, no echo (data-formats.md 1.2 and 1.3). This product has no
     number for "no echo".
     """
 
@@ -62,7 +62,7 @@ REFLECTIVITY_KEY = "Observation/O-A0059-001.json"
 
 
 def product_of(key: str) -> Product:
-    """Return the product that a key of the bucket holds; raises ValueError for a key of another one."""
+    """Return the product that a key of the bucket holds; raises ValueError for any other key."""
     data_id = PurePosixPath(key).stem
     if data_id not in PRODUCTS:
         raise ValueError(f"{key}: allowed a key of {', '.join(PRODUCTS)}")
@@ -70,7 +70,7 @@ def product_of(key: str) -> Product:
 
 
 def archived_path(key: str, valid_time: datetime) -> str:
-    """Return where the archive keeps what `key` held of a valid time."""
+    """Return the path in the archive of what `key` held for a valid time."""
     name, utc = PurePosixPath(key), as_utc(valid_time)
     return f"{name.stem}/{utc:%Y%m%d}/{name.stem}.{utc:%Y%m%d.%H%M}{name.suffix}"
 
@@ -79,7 +79,7 @@ def archived_path(key: str, valid_time: datetime) -> str:
 class OpenData:
     """What one key holds: tp01, mm in the hour ending at a time, or refc, dBZ; NaN where there is no observation.
 
-    `kept` is the archive of what the key held before.
+    `kept` is the archive of earlier documents.
     """
 
     folder: Folder
@@ -99,9 +99,9 @@ class OpenData:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find one file a valid time: kept under its date, or, if it is of that time, what the key holds now.
+        """Find one file per valid time: the archived copy, or else what the key holds now, if it is of that time.
 
-        Never lists: two requests a time, whatever else the bucket holds. Raises NotReady saying which time the key
+        Never lists: two requests per time, whatever else the bucket holds. Raises NotReady, saying which time the key
         holds instead, BadInput for another variable or a key that holds no such document, ValueError for naive or
         unsorted times.
         """
@@ -140,11 +140,11 @@ class OpenData:
 
 
 def time_of(reader: Reader, product: Product) -> datetime:
-    """Return the valid time, UTC, of a document, from its first bytes where they say it; raises BadInput."""
+    """Return the valid time, UTC, of a document, if possible from its first bytes; raises BadInput."""
     head = reader.read(0, min(reader.size, HEAD_BYTES), index=True)
-    found = _TIME.search(head)
-    if found is not None:
-        text = (found[1] or found[2] or b"").decode("ascii", "backslashreplace")
+    match = _TIME.search(head)
+    if match is not None:
+        text = (match[1] or match[2] or b"").decode("ascii", "backslashreplace")
         return aware_time(text, "DateTime", reader.address)
     if reader.size > LARGEST_BYTES:
         raise BadInput(f"{reader.address}: has {reader.size} bytes; allowed {LARGEST_BYTES}")
@@ -153,9 +153,9 @@ def time_of(reader: Reader, product: Product) -> datetime:
 
 
 def decode(data: bytes, address: str, valid_time: datetime, product: Product) -> Field:
-    """Decode one document: west to east fastest, then south to north, from the south-west corner.
+    """Decode one document. Its numbers run west to east fastest, then south to north, from the south-west corner.
 
-    Raises BadInput for a document of another product, time or unit, and for numbers that are not nx * ny finite ones.
+    Raises BadInput for a document of another product, time or unit, and for anything but nx * ny finite numbers.
     """
     document = parse(data, product.measure, address)
     for name, found, allowed in (

@@ -1,7 +1,7 @@
-"""Keeping what a provider overwrites in place: copies under dated names, each made once, never replaced.
+"""An archive of what a provider overwrites in place: copies under dated names, each made once and never replaced.
 
-A copy is known by the version that the store gave it (the ETag) and by the time inside the document. Beside each lies
-`….origin.json`, written last, with address, version, size, sha256 and valid time.
+A copy is identified by the version that the store gave it (the ETag) and by the time inside the document. Next to each
+is its `….origin.json`, written last, with address, version, size, sha256 and valid time.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Status = Literal["kept", "known", "revised"]
 
 @dataclass(frozen=True)
 class Archived:
-    """What came of looking at a key once: where its document is kept, its valid time (UTC) and its version.
+    """The result of looking at a key once: where its document is archived, its valid time (UTC) and its version.
 
-    `status` is `kept` for a new document, `known` for one that is there already, `revised` for other bytes of a time
-    that is there already: these are kept beside it, and the first copy stays the one that sources read.
+    `status` is `kept` for a new document, `known` for one that was archived before, `revised` for different bytes of a
+    time that was archived before: they are stored next to the first copy, which remains the one that sources read.
     """
 
     path: str
@@ -40,18 +40,20 @@ class Archived:
 
 
 def archive_document(folder: Folder, key: str, archive: Objects) -> Archived:
-    """Copy what `key` of `folder` holds now into the archive, under its date, unless it is there.
+    """Copy what `key` of `folder` holds now into the archive, under its date, unless it is archived already.
 
     A document that is known costs one request and its first bytes. Safe to repeat, to interrupt, and to run twice at
-    once. Raises NotReady for an absent key or one overwritten meanwhile, and BadInput, keeping nothing, for a document
-    that cannot be read as a whole.
+    once. Raises NotReady for a key that is absent or overwritten meanwhile, and BadInput, archiving nothing, for a
+    document that cannot be decoded completely.
     """
     product = product_of(key)
     file = folder.find(key)
     with folder.open(file) as reader:
         valid_time = time_of(reader, product)
         if valid_time.minute % STEP_MINUTES or valid_time.second or valid_time.microsecond:
-            raise BadInput(f"{file.address}: is of {valid_time.isoformat()}; allowed a whole {STEP_MINUTES} minutes")
+            raise BadInput(
+                f"{file.address}: its time is {valid_time.isoformat()}; allowed multiples of {STEP_MINUTES} minutes"
+            )
         first = archived_path(key, valid_time)
         for path in (first, _revision(first, file.version)):
             if _version_of(archive, path) == file.version:
@@ -73,11 +75,11 @@ def archive_document(folder: Folder, key: str, archive: Objects) -> Archived:
 
 
 def _place(archive: Objects, first: str, version: str, data: bytes) -> tuple[str, Status]:
-    """Create the copy; where another one came first, and is not the same bytes, create it as a revision beside."""
+    """Create the copy; if a different one was there first, create it as a revision next to that."""
     if archive.create(first, data):
         return first, "kept"
-    there = archive.read(first)
-    if there is not None and there.data == data:
+    earlier = archive.read(first)
+    if earlier is not None and earlier.data == data:
         return first, "known"
     path = _revision(first, version)
     return path, "revised" if archive.create(path, data) else "known"
@@ -93,6 +95,6 @@ def _origin(path: str) -> str:
 
 
 def _version_of(archive: Objects, path: str) -> str | None:
-    """Return the version that a copy was made of, None where there is no copy."""
-    found = archive.read(_origin(path))
-    return None if found is None else str(json.loads(found.data)["version"])
+    """Return the version that a copy was made from, None if there is no copy."""
+    origin = archive.read(_origin(path))
+    return None if origin is None else str(json.loads(origin.data)["version"])

@@ -1,7 +1,7 @@
-"""One document of CWA's open data that holds a grid: JSON or XML, today's schema or the one until 2022.
+"""One document of CWA's open data that holds a grid: JSON or XML, in today's schema or the one used until 2022.
 
-Today `parameterSet` holds one entry a number; before, a list of `parameter` with Chinese names (data-formats.md 1.2).
-JSON and XML say the same things, so an XML document is first turned into what its JSON would be.
+Today `parameterSet` holds one entry per number; before, a list of `parameter` with Chinese names (data-formats.md 1.2).
+JSON and XML have the same content, so an XML document is first converted to the equivalent JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Node = Mapping[str, "Node"] | list["Node"] | str | float | None
 """What JSON can hold."""
 
 ROOTS = ("cwaopendata", "cwbopendata")
-"""The root element since, and until, 2023."""
+"""The root element since 2023, and the one until then."""
 
 SIMULATED = "SIMULATED"
 """The word in `datasetDescription` that marks a simulated document."""
@@ -37,10 +37,10 @@ _LATEST_SENT = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class Document:
-    """What a document says of its grid, checked; `content` is the text that holds nx * ny numbers."""
+    """The checked content of a document; `content` is the text that holds nx * ny numbers."""
 
     data_id: str
-    """Empty in the old schema, whose ids were other ones."""
+    """Empty in the old schema, which had other ids."""
     valid_time: datetime
     grid: Grid
     unit: str
@@ -50,7 +50,7 @@ class Document:
 
 @dataclass(frozen=True)
 class _Parameters:
-    """The texts that place a grid, whichever schema they come from."""
+    """The texts that define a grid, its time and unit, from either schema."""
 
     west: str
     south: str
@@ -62,7 +62,8 @@ class _Parameters:
 
 
 def parse(data: bytes, measure: str, address: str) -> Document:
-    """Read a document whose `parameterSet` has, today, the unit under `measure`: Precipitation or Reflectivity.
+    """Read a document. In today's schema its `parameterSet` has the unit under `measure`: Precipitation or
+    Reflectivity.
 
     Raises BadInput, naming what was found and what is allowed, for anything that is not such a document.
     """
@@ -93,7 +94,7 @@ def parse(data: bytes, measure: str, address: str) -> Document:
 
 
 def aware_time(text: str, name: str, address: str) -> datetime:
-    """Return the UTC time of an ISO 8601 text that says its offset; raises BadInput for any other text."""
+    """Return the UTC time of an ISO 8601 text with a UTC offset; raises BadInput for any other text."""
     try:
         time = datetime.fromisoformat(text.strip())
         if time.tzinfo is not None:
@@ -104,7 +105,7 @@ def aware_time(text: str, name: str, address: str) -> datetime:
 
 
 def _tree(data: bytes, address: str) -> Node:
-    """Return the document as JSON holds it. Of XML, elements with a namespace lose it, and repeated ones are a list."""
+    """Return the document in JSON form. XML elements lose their namespace, and repeated ones become a list."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,17 +124,17 @@ def _tree(data: bytes, address: str) -> Node:
 
 def _json(text: str) -> Node:
     def unique(pairs: list[tuple[str, Node]]) -> dict[str, Node]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        values = dict(pairs)
+        if len(values) != len(pairs):
             raise ValueError(f"a name comes twice among {', '.join(name for name, _ in pairs)}")
-        return found
+        return values
 
     tree: Node = json.loads(text, object_pairs_hook=unique)
     return tree
 
 
 def _xml(text: str, address: str) -> Node:
-    """Entities can only be declared in a DOCTYPE, and these documents have none: no bomb reaches the parser."""
+    """Parse XML without a DOCTYPE: only there can entities be declared, so no entity bomb reaches the parser."""
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise BadInput(f"{address}: declares a document type; allowed none")
     element = ElementTree.fromstring(text)
@@ -150,7 +151,7 @@ def _plain(element: ElementTree.Element) -> Node:
     children: dict[str, list[Node]] = {}
     for child in element:
         children.setdefault(_name(child), []).append(_plain(child))
-    return {name: found[0] if len(found) == 1 else found for name, found in children.items()}
+    return {name: nodes[0] if len(nodes) == 1 else nodes for name, nodes in children.items()}
 
 
 def _root(tree: Node, address: str) -> Mapping[str, Node]:
@@ -161,24 +162,24 @@ def _root(tree: Node, address: str) -> Mapping[str, Node]:
 
 
 def _inner(node: Node, name: str, address: str) -> Mapping[str, Node]:
-    found = node.get(name) if isinstance(node, Mapping) else None
-    if not isinstance(found, Mapping):
-        raise BadInput(f"{address}: {name} is {_kind_of(found)}; allowed an object of names")
-    return found
+    inner = node.get(name) if isinstance(node, Mapping) else None
+    if not isinstance(inner, Mapping):
+        raise BadInput(f"{address}: {name} is {_kind_of(inner)}; allowed an object of names")
+    return inner
 
 
 def _text(node: Mapping[str, Node], name: str, address: str) -> str:
     """Return the text under a name, or under `#text` below it, as older exports have it; a number as its text."""
-    found = node.get(name)
-    if isinstance(found, Mapping):
-        found = found.get("#text")
-    if isinstance(found, bool) or not isinstance(found, str | int | float):
-        raise BadInput(f"{address}: {name} is {_kind_of(found)}; allowed a text")
-    return str(found)
+    value = node.get(name)
+    if isinstance(value, Mapping):
+        value = value.get("#text")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadInput(f"{address}: {name} is {_kind_of(value)}; allowed a text")
+    return str(value)
 
 
-def _kind_of(found: Node) -> str:
-    return "absent" if found is None else f"a {type(found).__name__}"
+def _kind_of(node: Node) -> str:
+    return "absent" if node is None else f"a {type(node).__name__}"
 
 
 def _parameters(entries: Mapping[str, Node], measure: str, address: str) -> _Parameters:
@@ -195,20 +196,20 @@ def _parameters(entries: Mapping[str, Node], measure: str, address: str) -> _Par
 
 
 def _old_parameters(entries: Mapping[str, Node], address: str) -> _Parameters:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     listed = entries["parameter"]
     for entry in listed if isinstance(listed, list) else [listed]:
         if not isinstance(entry, Mapping):
             raise BadInput(f"{address}: a parameter is {_kind_of(entry)}; allowed an object of names")
         name = _text(entry, "parameterName", address)
         known = next((old for old in _OLD_NAMES if name.startswith(old)), None)
-        if known in found:
+        if known in values:
             raise BadInput(f"{address}: parameter {known} comes twice; allowed once")
         if known is not None:
-            found[known] = _text(entry, "parameterValue", address)
-    if absent := [name for name in _OLD_NAMES if name not in found]:
+            values[known] = _text(entry, "parameterValue", address)
+    if absent := [name for name in _OLD_NAMES if name not in values]:
         raise BadInput(f"{address}: has no parameter {', '.join(absent)}; allowed all of {', '.join(_OLD_NAMES)}")
-    corner, step, time, dimension, unit = (found[name] for name in _OLD_NAMES)
+    corner, step, time, dimension, unit = (values[name] for name in _OLD_NAMES)
     west, comma, south = corner.partition(",")
     nx, times, ny = dimension.partition("*")
     if not comma or not times:
@@ -217,7 +218,7 @@ def _old_parameters(entries: Mapping[str, Node], address: str) -> _Parameters:
 
 
 def _time(text: str, root: Mapping[str, Node], address: str) -> datetime:
-    """Return the valid time, UTC. Twelve digits are local time, whatever their label; `sent` must prove it.
+    """Return the valid time, UTC. Twelve digits are local time, whatever their label; `sent` must confirm it.
 
     The file of 2018 labels 201803280400 as UTC and was sent at 04:15+08:00 (data-formats.md 1.2).
     """

@@ -1,8 +1,8 @@
-"""QPEPRE: QPESUMS rain of one hour as text, `qpepre_YYYYMMDDHHMM-YYYYMMDDHHMM_1_h.txt`, a row a point: idx lon lat mm.
+"""QPEPRE: hourly QPESUMS rain as text, `qpepre_YYYYMMDDHHMM-YYYYMMDDHHMM_1_h.txt`, one row per point: idx lon lat mm.
 
-162 x 275 points of 0.0125 degree (data-formats.md 2.3); outside them nothing is known, and nothing is filled in.
-Neither the clock of the two times in the name nor which of them the rain belongs to is documented: both are arguments
-without a default (`qpepre_clock` compares them with a model's rain). The text itself carries no time at all.
+162 x 275 points, 0.0125 degree apart (data-formats.md 2.3); outside them nothing is known, and nothing is filled in.
+Neither the time zone of the two times in the name nor which of them ends the hour of rain is documented: both are
+arguments without a default (`qpepre_clock` tests the choices against a model's rain). The text itself has no time.
 """
 
 from __future__ import annotations
@@ -38,30 +38,31 @@ STAMPS: tuple[Stamp, ...] = ("end", "start")
 
 GRID = Grid("QPEPRE", 21.8875, 25.3125, 275, 120.0, 122.0125, 162)
 LARGEST_BYTES = 8 << 20
-"""Six times a file of today's precision."""
+"""Most bytes of a file: six times a file of today's precision."""
 
 MISSING = -1.0
-"""mm: no-data in every other form of QPESUMS (data-formats.md 1.2, 1.3). Other negatives below -0.1 are refused."""
+"""mm. The no-data value in every other form of QPESUMS (data-formats.md 1.2, 1.3). Other negatives below -0.1 are
+refused."""
 
 SIMULATED = b"# SIMULATED"
 """Lines that begin with # before the first row are comments; this one marks a simulated file."""
 
 _OFF_GRID = 0.05
-"""Cells by which a point may lie off the grid: what three decimals of a degree leave open."""
+"""How far, in cells, a point may lie off the grid: the rounding of degrees to three decimals."""
 
 _COLUMNS = 4
 _NEWLINE, _BLANK, _POINT, _MINUS, _ZERO = b"\n .-0"
 _BLOCK = 1 << 16
-"""Bytes that stay in the processor's cache."""
+"""Bytes processed at a time, few enough to stay in the processor's cache."""
 
 _LONGEST = 11
-"""Characters looked at from the end of a row: a number of ten, which 32 bits hold, and the blank before it."""
+"""Characters examined from the end of a row: a number of ten digits and signs, which fits 32 bits, and a blank."""
 
 
 def path(valid_time: datetime, clock: Clock, stamp: Stamp) -> str:
-    """Return where the rain of the hour ending at `valid_time` is kept below the provider's root.
+    """Return the path of the rain in the hour ending at `valid_time`, below the provider's root.
 
-    `clock` is the one on which the name's two times are written. `stamp` says which of the two is the end of the hour
+    `clock` is the time zone of the two times in the name. `stamp` says which of the two is the end of the hour
     of rain: `end`, the second, as the name reads; or `start`, the first, if the name begins with the product's own
     time, which for every other form of QPESUMS is the end of the hour.
     """
@@ -89,9 +90,9 @@ class Qpepre:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find one file a valid time, in their order.
+        """Find one file per valid time, in the same order.
 
-        Raises NotReady while one is absent, BadInput for a variable other than tp01, ValueError for naive or
+        Raises NotReady if one is absent, BadInput for a variable other than tp01, ValueError for naive or
         unsorted times.
         """
         require_variables(self.name, ("tp01",), variables)
@@ -102,7 +103,7 @@ class Qpepre:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: tp01 (valid_time, latitude, longitude) float32, mm, NaN where missing.
 
-        Raises NotReady if a file changed since, BadInput for anything that is not this product.
+        Raises NotReady if a file has changed since, BadInput for anything that is not this product.
         """
 
         def decode_rows(data: bytes, address: str, valid_time: datetime) -> Field:
@@ -114,7 +115,7 @@ class Qpepre:
 def decode(data: bytes, address: str) -> Field:
     """Decode one file; its rows may come in any order, each point of the grid once.
 
-    Raises BadInput for other text, another number of rows, or points that are not the grid's.
+    Raises BadInput for any other text, a wrong number of rows, or points that are not on the grid.
     """
     simulated = False
     while data.startswith(b"#"):
@@ -129,7 +130,7 @@ def decode(data: bytes, address: str) -> Field:
 
 
 def _places(longitude: FloatArray, latitude: FloatArray, address: str) -> Positions:
-    """Return where on the grid, row by row, points lie; their arrays may be broadcast. Each must be there once."""
+    """Return the row-major grid index of each point (arrays are broadcast); every grid point must occur once."""
     with np.errstate(over="ignore", invalid="ignore"):
         i, j = (longitude - GRID.x_first) / GRID.dx, (latitude - GRID.y_first) / GRID.dy
         near_i, near_j = np.abs(i - np.rint(i)) <= _OFF_GRID, np.abs(j - np.rint(j)) <= _OFF_GRID
@@ -137,10 +138,10 @@ def _places(longitude: FloatArray, latitude: FloatArray, address: str) -> Positi
         ("longitude", longitude, near_i, i, GRID.nx),
         ("latitude", latitude, near_j, j, GRID.ny),
     ):
-        there = near & (np.rint(index) >= 0) & (np.rint(index) <= count - 1)
-        if not there.all():
-            found = float(values[~there].flat[0])
-            raise BadInput(f"{address}: {name} {found:.10g} is not a point of the grid; allowed {_axes()}")
+        on_grid = near & (np.rint(index) >= 0) & (np.rint(index) <= count - 1)
+        if not on_grid.all():
+            stray = float(values[~on_grid].flat[0])
+            raise BadInput(f"{address}: {name} {stray:.10g} is not a point of the grid; allowed {_axes()}")
     where = (np.rint(j).astype(np.intp) * GRID.nx + np.rint(i).astype(np.intp)).ravel()
     often = np.bincount(where, minlength=GRID.nx * GRID.ny)
     if often.max() > 1:
@@ -171,17 +172,17 @@ def _any_rows(data: bytes, address: str) -> tuple[FloatArray, FloatArray, FloatA
 def _regular_rows(data: bytes) -> tuple[FloatArray, FloatArray, FloatArray] | None:
     """Return what `_any_rows` would, many times faster, for text as regular as the provider's.
 
-    Regular: one blank between columns, one precision a column, longitudes and latitudes each of one length, one of
-    the two running fastest. The two come as axes, to be broadcast. Returns None for any other text, right or wrong.
-    Every row is taken apart from its end.
+    Regular: one blank between columns, one precision per column, all longitudes of one length, all latitudes of one
+    length, one of the two varying fastest. The two are returned as axes, to be broadcast. Returns None for any other
+    text, valid or not. Every row is parsed from its end.
     """
     data = data if data.endswith(b"\n") else data + b"\n"
     text, rows = np.frombuffer(data, np.uint8), GRID.nx * GRID.ny
     ends: Positions = np.flatnonzero(text == _NEWLINE)
     first = data[: data.find(b"\n")].split(b" ")
-    if ends.size != rows or len(first) != _COLUMNS or (found := _fixed_point(text, ends, first[3])) is None:
+    if ends.size != rows or len(first) != _COLUMNS or (parsed := _fixed_point(text, ends, first[3])) is None:
         return None
-    rain, starts, negatives = found
+    rain, starts, negatives = parsed
     latitude_starts = starts - 1 - len(first[2])
     longitude_starts = latitude_starts - 1 - len(first[1])
     index_lengths = longitude_starts - 2 - np.concatenate(([-1], ends[:-1]))
@@ -190,9 +191,9 @@ def _regular_rows(data: bytes) -> tuple[FloatArray, FloatArray, FloatArray] | No
         return None
     longitude = _tokens(text, longitude_starts, len(first[1]))
     latitude = _tokens(text, latitude_starts, len(first[2]))
-    # a point in each of three columns, three blanks and an end: nothing else, so that the first is a whole number
-    signs = [_signs(longitude), _signs(latitude), _signs(text)]
-    if signs != [rows, rows, 7 * rows + negatives]:
+    # per row: a decimal point in three columns, three blanks, a newline and no more, so the first is a whole number
+    others = [_count_non_digits(longitude), _count_non_digits(latitude), _count_non_digits(text)]
+    if others != [rows, rows, 7 * rows + negatives]:
         return None
     if (axes := _lattice(longitude, latitude, GRID.shape)) is not None:
         return axes[0][None, :], axes[1][:, None], rain
@@ -207,15 +208,15 @@ def _tokens(text: Bytes, starts: Positions, length: int) -> Bytes:
     return windows[starts].view(np.uint8).reshape(-1, length)
 
 
-def _signs(text: Bytes) -> int:
-    """Return how many bytes are no digits, counted block by block."""
+def _count_non_digits(text: Bytes) -> int:
+    """Return how many bytes are not digits, counted block by block."""
     flat = text.ravel()
     blocks = (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
     return sum(int(np.count_nonzero(block - np.uint8(_ZERO) > 9)) for block in blocks)
 
 
 def _lattice(fast: Bytes, slow: Bytes, shape: tuple[int, int]) -> tuple[FloatArray, FloatArray] | None:
-    """Return the two axes of tokens (rows, length) if `fast` repeats itself and `slow` stands still, in this shape."""
+    """Return both axes of tokens (rows, length) if, in this shape, `fast` repeats and `slow` is constant; else None."""
     along, across = fast[: shape[1]], slow[:: shape[1]]
     if fast.tobytes() != along.tobytes() * shape[0] or slow.tobytes() != np.repeat(across, shape[1], 0).tobytes():
         return None
@@ -232,7 +233,7 @@ def _floats(tokens: Bytes) -> FloatArray:
 def _fixed_point(text: Bytes, ends: Positions, first: bytes) -> tuple[FloatArray, Positions, int] | None:
     """Return the numbers before `ends` (rows,), where each begins, and how many are negative.
 
-    All must have a blank before them, as many decimals as the `first`, and one digit or more before the point.
+    Returns None unless all have a blank before them, as many decimals as `first`, and a digit before the point.
     """
     decimals = len(first) - 1 - first.find(b".")
     if ends[0] < _LONGEST:

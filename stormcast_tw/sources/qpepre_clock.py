@@ -1,7 +1,7 @@
-"""Which clock and which stamp QPEPRE's file names mean: the four readings against a model's rain of the same hours.
+"""Which clock and stamp QPEPRE's file names use: the four possible readings tested against a model's rain.
 
-The text carries no time, so that only the rain can tell: it is compared, hour by hour, with the rain of the files that
-each reading would take for that hour. A wrong clock is eight hours off, a wrong stamp one.
+The text carries no time, so only the rain can tell: hour by hour, the model's rain is compared with the file that each
+reading assigns to that hour. A wrong clock is eight hours off, a wrong stamp one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import variable_set
 
 FEWEST_HOURS = 6
-"""Hours that every reading must have before one is believed."""
+"""Hours that every reading must have before one is accepted."""
 
 LEAST_LEAD = 0.05
-"""How far the best correlation must lead the next to be believed."""
+"""By how much the best correlation must exceed the next to be accepted."""
 
 _NAME = re.compile(r"qpepre_(\d{12})-(\d{12})_1_h\.txt")
 _RAIN = variable_set("rain", "tp01")
@@ -40,7 +40,7 @@ FloatArray = npt.NDArray[np.float64]
 class Agreement:
     """One reading of the names: its correlation of log(1 + mm) with the model's rain, and over how many hours.
 
-    The correlation is over all points of all these hours; NaN where one of the two has no rain at all.
+    The correlation is over all points of all these hours; NaN if either has no rain at all.
     """
 
     clock: Clock
@@ -50,18 +50,18 @@ class Agreement:
 
 
 def first_hours(model: Source, folder: Folder, most: int) -> xr.Dataset:
-    """Return the first hour of each run of a model, (valid_time, y, x), at the newest `most` hours that files may mean.
+    """Return a model's rain in the first hour of its runs, (valid_time, y, x).
 
-    Raises NotReady where there is no such hour.
+    For the newest `most` hours that the file names may mean. Raises NotReady if there is no such hour.
     """
-    found = []
+    datasets = []
     for time in sorted(_possible_hours(folder))[-most:]:
         with contextlib.suppress(NotReady):
             located = model.find((time,), _RAIN, time - hours(1))
-            found.append(model.read(located).dataset)
-    if not found:
-        raise NotReady(f"{folder.root}: no run of {model.name} begins an hour before any of its files")
-    return xr.concat(found, "valid_time", data_vars="minimal", coords="minimal", compat="override", join="override")
+            datasets.append(model.read(located).dataset)
+    if not datasets:
+        raise NotReady(f"{folder.root}: no run of {model.name} begins an hour before any of these files")
+    return xr.concat(datasets, "valid_time", data_vars="minimal", coords="minimal", compat="override", join="override")
 
 
 def _possible_hours(folder: Folder) -> set[datetime]:
@@ -76,20 +76,20 @@ def _possible_hours(folder: Folder) -> set[datetime]:
 def agreements(model_rain: xr.Dataset, folder: Folder) -> tuple[Agreement, ...]:
     """Return the four readings, best first, for the `tp01` (valid_time, y, x), mm, of a model such as RWRP.
 
-    Best told by the first hour of six or more runs, on hours with rain: showers of later hours are no longer where the
-    model has them. Every QPEPRE point is compared with the nearest point of the model's grid. An hour counts for a
-    reading where the file that it names is there. Raises BadInput for a file that cannot be read.
+    Works best with the first hour of six or more runs, at hours with rain: later on, the model's showers are out of
+    place. Every QPEPRE point is compared with the nearest point of the model's grid. An hour counts for a reading if
+    the file that it names exists. Raises BadInput for a file that cannot be read.
     """
     model = _at_points(model_rain)
     times = [_utc(time) for time in model_rain["valid_time"].values]
-    found = [_agreement(model, times, folder, clock, stamp) for clock in CLOCKS for stamp in STAMPS]
-    return tuple(sorted(found, key=lambda a: -2.0 if math.isnan(a.correlation) else a.correlation, reverse=True))
+    readings = [_agreement(model, times, folder, clock, stamp) for clock in CLOCKS for stamp in STAMPS]
+    return tuple(sorted(readings, key=lambda a: -2.0 if math.isnan(a.correlation) else a.correlation, reverse=True))
 
 
-def verdict(found: tuple[Agreement, ...]) -> Agreement | None:
-    """Return the reading to believe; None where hours are too few or the best does not lead the next clearly."""
-    best, *others = found
-    if min(a.hours for a in found) < FEWEST_HOURS or math.isnan(best.correlation):
+def verdict(readings: tuple[Agreement, ...]) -> Agreement | None:
+    """Return the reading to use; None if there are too few hours or the best does not clearly lead the next."""
+    best, *others = readings
+    if min(a.hours for a in readings) < FEWEST_HOURS or math.isnan(best.correlation):
         return None
     rivals = [a.correlation for a in others if not math.isnan(a.correlation)]
     return best if best.correlation > 0 and all(best.correlation - r >= LEAST_LEAD for r in rivals) else None

@@ -1,7 +1,7 @@
 """QPESUMS binary `.gz`: radar-and-gauge rain of the past hour, and composite reflectivity.
 
 Layout: data-formats.md 1.3, verified there on real files. The header gives the north-west corner, the rows run
-from south to north; points are cell centres; the time stamp is UTC and, of rain, the end of the hour.
+from south to north; points are cell centres; the time stamp is UTC and, for rain, the end of the hour.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from stormcast_tw.storage.provider_files import Folder
 from stormcast_tw.variables import VariableSet
 
 LARGEST_BYTES = 8 << 20
-"""Uncompressed bytes beyond which a file is not read on: 16 times the 441 x 561 product."""
+"""Most uncompressed bytes of a file: 16 times the 441 x 561 product."""
 
 SIMULATED_RADAR = b"SIMU"
-"""The radar that simulated files list."""
+"""The radar that simulated files name."""
 
 _HEADER = struct.Struct("<9i4s10i 3i9i 20s6s 3i")
 
@@ -70,9 +70,9 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True)
 class Product:
-    """One product: the name its files begin with, our variable, its unit, and what physical value says "no echo".
+    """One product: the name its files begin with, our variable, its unit, and the physical value for "no echo".
 
-    The header says what is missing: -1 mm of rain; -999 dBZ outside coverage. In the reflectivity -99 is an
+    The header gives the value for missing data: -1 mm of rain; -999 dBZ outside coverage. In the reflectivity -99 is an
     observation: no echo. (The open data O-A0059-001 use -99 for "missing or invalid": `opendata.py`.)
     """
 
@@ -87,7 +87,7 @@ REFLECTIVITY = Product("COMPREF", "refc", b"dBZ", -99)
 
 
 def path(valid_time: datetime, product: Product = RAIN) -> str:
-    """Return where the product of a valid time (of rain: the end of the hour) is kept below the provider's root."""
+    """Return the path of the product of a valid time (for rain: the end of the hour), below the provider's root."""
     return f"{valid_time:%Y%m%d}/{product.file_name}.{valid_time:%Y%m%d.%H%M}.gz"
 
 
@@ -106,9 +106,9 @@ class Qpesums:
     def find(
         self, valid_times: tuple[datetime, ...], variables: VariableSet, init_time: datetime | None = None
     ) -> Located:
-        """Find one file a valid time, in their order.
+        """Find one file per valid time, in the same order.
 
-        Raises NotReady while one is absent, BadInput for a variable that the product is not, ValueError for naive or
+        Raises NotReady if one is absent, BadInput for any variable but the product's, ValueError for naive or
         unsorted times.
         """
         require_variables(self.name, (self.product.variable_id,), variables)
@@ -119,7 +119,7 @@ class Qpesums:
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, latitude, longitude) float32, NaN where missing.
 
-        Raises NotReady if a file changed since, BadInput for anything that is not this product at this time.
+        Raises NotReady if a file has changed since, BadInput for anything that is not this product at this time.
         """
 
         def decode_product(packed: bytes, address: str, valid_time: datetime) -> Field:
@@ -132,7 +132,7 @@ def decode(packed: bytes, address: str, valid_time: datetime, product: Product =
     """Decode the bytes of one `.gz`.
 
     A simulated file names the radar `SIMU`, which no network has.
-    Raises BadInput when it is not a whole gzip, or a number of its header is not what the product allows.
+    Raises BadInput for an incomplete gzip file, or a header value that the product does not allow.
     """
     data = _unpack(packed, address)
     if len(data) < _HEADER.size:
@@ -168,18 +168,18 @@ def _unpack(packed: bytes, address: str) -> bytes:
 
 def _check_time(header: Header, address: str, valid_time: datetime) -> None:
     try:
-        found = datetime(*header[:6], tzinfo=UTC)
+        header_time = datetime(*header[:6], tzinfo=UTC)
     except (ValueError, OverflowError):
         raise BadInput(f"{address}: header time {header[:6]} is not a time") from None
-    if found != as_utc(valid_time):
+    if header_time != as_utc(valid_time):
         raise BadInput(
-            f"{address}: header time is {found:%Y-%m-%d %H:%M:%S} UTC;"
+            f"{address}: header time is {header_time:%Y-%m-%d %H:%M:%S} UTC;"
             f" allowed {as_utc(valid_time):%Y-%m-%d %H:%M:%S} UTC"
         )
 
 
 def _grid(header: Header, address: str, product: Product) -> Grid:
-    """Check every number that places or scales the data; return the grid."""
+    """Check every header value that positions or scales the data; return the grid."""
     for name, found, allowed, good in (
         ("nz", header.nz, "1", header.nz == 1),
         ("proj", header.projection, "b'LL'", header.projection.rstrip(b"\0 ") == b"LL"),
@@ -190,7 +190,12 @@ def _grid(header: Header, address: str, product: Product) -> Grid:
         ("dxy_scale", header.dxy_scale, "above 0", header.dxy_scale > 0),
         ("dx", header.dx, "above 0", header.dx > 0),
         ("dy", header.dy, "above 0", header.dy > 0),
-        ("varunit", header.unit, f"{product.unit!r}", header.unit.split(b"\0")[0].strip() == product.unit),
+        (
+            "varunit",
+            header.unit,
+            f"{product.unit!r}",
+            header.unit.split(b"\0")[0].strip().lower() == product.unit.lower(),
+        ),
         ("var_scale", header.var_scale, "1 to 1000", 1 <= header.var_scale <= 1000),
         ("missing", header.missing, "below 0", header.missing < 0),
         ("nradar", header.radars, "0 to 1000", 0 <= header.radars <= 1000),

@@ -1,11 +1,12 @@
 """RWRP, the radar-assimilating WRF: raw `wrfout_d02` files on WRF's own projected grid.
 
 Two sources of one provider: the state at a time, and the rain of the hour before it. data-formats.md 2.2, 2.3. The
-training archive has another form: rwrp_training.py.
+training archive has another format: rwrp_training.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from stormcast_tw import quality
 from stormcast_tw.cycle import hours
-from stormcast_tw.errors import BadInput
+from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import (
     Located,
@@ -29,30 +30,42 @@ from stormcast_tw.sources.translate.pressure_levels import mean_sea_level_pressu
 from stormcast_tw.sources.translate.time_steps import checked_in_our_units
 from stormcast_tw.sources.wrfout import Wrfout, open_wrfout
 from stormcast_tw.sources.wrfout_upper import read_atmosphere
-from stormcast_tw.storage.provider_files import Folder, Used
+from stormcast_tw.storage.provider_files import Folder, SourceFile, Used
 from stormcast_tw.variables import LEVELS_HPA, VARIABLES, VariableSet
 
 FloatArray = npt.NDArray[np.float64]
 FieldsOf = Callable[[Wrfout, int, VariableSet], tuple[Grid, dict[str, FloatArray]]]
-"""What a file gives at the index of a time: its grid, and at least the wanted variables by id, (ny, nx), our units."""
+"""From a file, at the index of a time: its grid, and at least the wanted variables by id, (ny, nx), in our units."""
 
 SURFACE_VARIABLES = {"t2m": "T2", "sp": "PSFC", "orog": "HGT", "lsm": "LANDMASK", "u10m": "U10", "v10m": "V10"}
-"""What a wrfout file says about the ground, and under which name."""
+"""Surface variables of a wrfout file: our id and its name."""
 
 UPPER_VARIABLES = ("msl", "tcwv", *(f"{letter}{level}" for letter in "uvtqz" for level in LEVELS_HPA))
-"""What is worked out from its three-dimensional fields, which are read only if one of these is asked for."""
+"""Variables computed from its three-dimensional fields, which are read only if one of these is requested."""
 
 
 def path(init_time: datetime, valid_time: datetime) -> str:
-    """Return where the run of `init_time` keeps its output for `valid_time`, below the provider's root."""
+    """Return the path of the output for `valid_time` of the run of `init_time`, below the provider's root."""
     return f"{init_time:%Y%m%d%H}/wrfout_d02_{valid_time:%Y-%m-%d_%H:%M:%S}"
+
+
+def _find(folder: Folder, init_time: datetime, valid_time: datetime) -> SourceFile:
+    """Find a run's output for a valid time under any name that WRF gives it; raises NotReady for none.
+
+    With the namelist's `nocolons` the time has underscores; tools that repack the file add `.nc`.
+    """
+    usual = path(init_time, valid_time)
+    for name in (usual, f"{usual}.nc", usual.replace(":", "_"), f"{usual.replace(':', '_')}.nc"):
+        with contextlib.suppress(NotReady):
+            return folder.find(name)
+    raise NotReady(f"{folder.address(usual)}: not there yet")
 
 
 @dataclass(frozen=True)
 class RwrpState:
     """The atmosphere at a time, winds earth-relative: SURFACE_VARIABLES and UPPER_VARIABLES.
 
-    Pressure levels below the ground are continued as pressure_levels says, whose `above_ground` tells them from `sp`.
+    Levels below the ground are extrapolated as in `pressure_levels`, whose `above_ground` identifies them by `sp`.
     """
 
     folder: Folder
@@ -63,12 +76,12 @@ class RwrpState:
     ) -> Located:
         """Find a run's output at every valid time: one file each, in their order.
 
-        Raises NotReady while one is absent, BadInput for a variable RWRP does not have, ValueError for naive or
+        Raises NotReady if one is absent, BadInput for a variable RWRP does not have, ValueError for naive or
         unsorted times.
         """
         require_variables(self.name, (*SURFACE_VARIABLES, *UPPER_VARIABLES), variables)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
-        return Located(self.name, tuple(self.folder.find(path(start, t)) for t in times), times, variables, start)
+        return Located(self.name, tuple(_find(self.folder, start, t) for t in times), times, variables, start)
 
     def read(self, located: Located) -> Reading:
         """Read what `find` found: (valid_time, y, x) float32 on WRF's grid. Raises BadInput or NotReady."""
@@ -76,9 +89,9 @@ class RwrpState:
 
 
 def read_files(folder: Folder, located: Located, fields_of: FieldsOf) -> Reading:
-    """Read one wrfout file a valid time into (valid_time, y, x) float32; `fields_of` says what each gives.
+    """Read one wrfout file per valid time into (valid_time, y, x) float32; `fields_of` reads the fields of each.
 
-    Raises BadInput for the file of another run or time, a grid that moves, or unbelievable values.
+    Raises BadInput for a file of another run or time, a grid that moves, or implausible values.
     """
     grids: list[Grid] = []
     used: list[Used] = []
@@ -88,11 +101,11 @@ def read_files(folder: Folder, located: Located, fields_of: FieldsOf) -> Reading
         with folder.open(file) as reader, open_wrfout(reader) as wrfout:
             if located.init_time is not None:
                 wrfout.require_run(located.init_time)
-            grid, found = fields_of(wrfout, wrfout.index_at(valid_time), located.variables)
+            grid, by_id = fields_of(wrfout, wrfout.index_at(valid_time), located.variables)
             grids.append(grid)
             simulated |= wrfout.simulated
             for variable_id, values in fields.items():
-                values.append(checked_in_our_units(found[variable_id], VARIABLES[variable_id], 1.0, file.address))
+                values.append(checked_in_our_units(by_id[variable_id], VARIABLES[variable_id], 1.0, file.address))
             used.append(reader.used)
     stacked = {VARIABLES[variable_id]: np.stack(values) for variable_id, values in fields.items()}
     dataset = on_grid(_common_grid(grids, located), located.valid_times, stacked, _attributes(located, simulated))
@@ -101,7 +114,7 @@ def read_files(folder: Folder, located: Located, fields_of: FieldsOf) -> Reading
 
 @dataclass(frozen=True)
 class RwrpRain:
-    """Rain of the hour ending at a time, mm, of a run that holds both ends of the hour."""
+    """Rain in the hour ending at a time, mm, from a run with output at both ends of the hour."""
 
     folder: Folder
     name: str = "rwrp"
@@ -111,12 +124,12 @@ class RwrpRain:
     ) -> Located:
         """Find a run's output at both ends of the hours that end at the valid times: ascending.
 
-        Raises NotReady while one is absent, BadInput for a variable other than tp01, ValueError for naive or unsorted
+        Raises NotReady if one is absent, BadInput for a variable other than tp01, ValueError for naive or unsorted
         times.
         """
         require_variables(self.name, ("tp01",), variables)
         times, start = require_times(self.name, valid_times), require_init_time(self.name, init_time)
-        files = tuple(self.folder.find(path(start, end)) for end in _ends(times))
+        files = tuple(_find(self.folder, start, end) for end in _ends(times))
         return Located(self.name, files, times, variables, start)
 
     def read(self, located: Located) -> Reading:
@@ -180,7 +193,7 @@ def _upper(wrfout: Wrfout, index: int, grid: Grid) -> dict[str, FloatArray]:
 
 
 def _common_grid(grids: list[Grid], located: Located) -> Grid:
-    """Return the grid of all times; raises BadInput where they differ, as those of a moving nest do."""
+    """Return the grid that all times share; raises BadInput if they differ, as in a moving nest."""
     for grid in grids:
         if grid != grids[0]:
             raise BadInput(

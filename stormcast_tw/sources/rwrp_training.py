@@ -1,8 +1,9 @@
 """RWRP's training archive: `wrfout_d01_YYYY-MM-DD_HH_interp`, already on pressure levels with earth-relative winds.
 
-One hour a file (data-formats.md 2.3): `slp` in hPa, `z_p` height in m, `QVAPOR_p` mixing ratio, 31 `pres_levels` in
-hPa. Rain is not in it. Which run an hour comes from is not in its name, so that it is read like an analysis. What it
-holds below the ground is not known and not used: it is made as for raw files, from the lowest level above ground.
+One file per hour (data-formats.md 2.3): `slp` in hPa, `z_p` height in m, `QVAPOR_p` mixing ratio, 31 `pres_levels` in
+hPa. It has no rain. A file's name does not say which run it comes from, so it is read like an analysis. What it holds
+below the ground is not documented and not used: values there are extrapolated as for raw files, from the lowest level
+above ground.
 """
 
 from __future__ import annotations
@@ -49,27 +50,28 @@ TAIWAN_LAMBERT: tuple[tuple[str, float | str], ...] = (
     ("lon_0", 120.0),
     ("proj", "lcc"),
 )
-"""The projection of public 2-km WRF grids of Taiwan (data-formats.md 2.2), for files that do not say theirs; every
-point of XLAT and XLONG must then be evenly spaced in it."""
+"""The projection of public 2-km WRF grids of Taiwan (data-formats.md 2.2), for files that do not state theirs; the
+points of XLAT and XLONG must then be evenly spaced in it."""
 
 
 def path(valid_time: datetime) -> str:
-    """Return where the archive keeps the hour of `valid_time`, below its root."""
+    """Return the path of the hour of `valid_time`, below the archive's root."""
     return f"wrfout_d01_{valid_time:%Y-%m-%d_%H}_interp"
 
 
 @dataclass(frozen=True)
 class RwrpTraining:
-    """The atmosphere of past hours: SURFACE_VARIABLES and LEVEL_VARIABLES, so both state sets but for the rain.
+    """The atmosphere of past hours: SURFACE_VARIABLES and LEVEL_VARIABLES.
 
-    `projection` is what the points lie evenly in where a file has no MAP_PROJ, PROJ parameters as sorted pairs.
+    That is all of the state sets `surface` and `upper` but the rain. `projection` (PROJ parameters as sorted pairs) is
+    used for files without MAP_PROJ; their points must be evenly spaced in it.
     """
 
     folder: Folder
     projection: tuple[tuple[str, float | str], ...] = field(default=TAIWAN_LAMBERT)
     around: Grid | None = None
-    """Keep only the points round this grid: a ninth of an archive of 450 x 450 points covers TAIWAN_2KM; of the others
-    only those beside them, in their rows, are read."""
+    """Keep only the points around this grid: a ninth of an archive of 450 x 450 points covers TAIWAN_2KM. Of the other
+    points only those in the same rows are read."""
     name: str = "rwrp_training"
 
     def find(
@@ -77,7 +79,7 @@ class RwrpTraining:
     ) -> Located:
         """Find the file of every valid time, in their order.
 
-        Raises NotReady while one is absent, BadInput for a variable that the archive does not have, ValueError for
+        Raises NotReady if one is absent, BadInput for a variable that the archive does not have, ValueError for
         naive or unsorted times, or an init_time: the archive has none.
         """
         require_variables(self.name, (*SURFACE_VARIABLES, *LEVEL_VARIABLES), variables)
@@ -110,21 +112,23 @@ class RwrpTraining:
 
 
 def _on_levels(wrfout: Wrfout, index: int, part: Callable[..., FloatArray]) -> dict[str, FloatArray]:
-    """Return the LEVEL_VARIABLES of the part of the map that `part` reads: of a surface field or, numbered, a level."""
+    """Return the LEVEL_VARIABLES of the part of the map that `part` reads, from a surface field or a numbered level."""
     surface_pressure = part("PSFC")
     quality.check(surface_pressure, VARIABLES["sp"], wrfout.address)
-    found = _pressure_levels(wrfout, index)
-    if absent := [level for level in LEVELS_HPA if level not in found]:
-        raise BadInput(f"{wrfout.address}: pres_levels lacks {absent} hPa; found {[f'{level:g}' for level in found]}")
-    # the lowest level above every ground, and those below it, continue the air down
-    clear = max((level for level in found if 100.0 * level <= surface_pressure.min()), default=min(found))
-    chosen = sorted((level for level in found if level >= clear or level in LEVELS_HPA), reverse=True)
-    levels = _levels(part, {level: found.index(level) for level in chosen}, surface_pressure.shape)
+    available = _pressure_levels(wrfout, index)
+    if absent := [level for level in LEVELS_HPA if level not in available]:
+        raise BadInput(
+            f"{wrfout.address}: pres_levels lacks {absent} hPa; found {[f'{level:g}' for level in available]}"
+        )
+    # extrapolation below the ground needs all levels up to the lowest one that is above ground everywhere
+    clear = max((level for level in available if 100.0 * level <= surface_pressure.min()), default=min(available))
+    chosen = sorted((level for level in available if level >= clear or level in LEVELS_HPA), reverse=True)
+    levels = _levels(part, {level: available.index(level) for level in chosen}, surface_pressure.shape)
     return on_pressure_levels(levels, surface_pressure, LEVELS_HPA, wrfout.address)
 
 
 def _pressure_levels(wrfout: Wrfout, index: int) -> list[float]:
-    """Return `pres_levels` in hPa, which may or may not have a time."""
+    """Return `pres_levels` in hPa, whose first dimension may be time."""
     variable = wrfout.file.variable("pres_levels")
     timed = variable.dimensions[:1] == ("Time",)
     if variable.dimensions[int(timed) :] != ("pres_bottom_top",) or variable.dtype.kind not in "fiu":
@@ -139,7 +143,7 @@ def _pressure_levels(wrfout: Wrfout, index: int) -> list[float]:
 
 
 def _levels(part: Callable[..., FloatArray], chosen: dict[float, int], shape: tuple[int, ...]) -> Iterator[Level]:
-    """Yield the chosen levels, hPa: place in the file, each read when its turn comes."""
+    """Yield the chosen levels (hPa: index in the file), reading each only when it is reached."""
     for level, number in chosen.items():
         u, v, t, ratio, height = (part(name, number) for name in _ON_LEVELS)
         yield Level(np.full(shape, 100.0 * level), u, v, t, ratio / (1.0 + ratio), GRAVITY * height)
@@ -147,9 +151,9 @@ def _levels(part: Callable[..., FloatArray], chosen: dict[float, int], shape: tu
 
 @lru_cache(maxsize=8)
 def window(grid: Grid, around: Grid) -> tuple[tuple[slice, slice], Grid]:
-    """Return the rows and columns of `grid` that cover another with two points to spare, and the grid that they are.
+    """Return the rows and columns of `grid` that cover `around` with two points to spare, and their grid.
 
-    Where it does not cover it, what there is comes back: regridding says so.
+    If `grid` does not cover it, the part that exists is returned; regridding then raises the error.
     """
     slices, ends = [], list[tuple[float, float, int]]()
     for index, axis in zip(grid.index_of(*around.latlon()), (grid.y, grid.x), strict=True):

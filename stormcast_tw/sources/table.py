@@ -24,12 +24,12 @@ from stormcast_tw.sources.translate.orography import Orography
 from stormcast_tw.storage.provider_files import Folder
 
 OPEN_DATA = "cwa_open_data"
-"""CWA's bucket of open data: overwritten in place, so that `KEPT` holds what it held."""
+"""CWA's open-data bucket, overwritten in place; `KEPT` is the archive of its earlier documents."""
 KEPT = "cwa_open_data_kept"
 
 
 def folder(settings: Settings, name: str) -> Folder:
-    """Return where the settings say that a provider's files are; "" is the inputs root itself."""
+    """Return the folder of a provider's files, from the settings; "" is the inputs root itself."""
     return Folder(*settings.place(name))
 
 
@@ -81,7 +81,7 @@ NAMES = tuple(_TABLE)
 def source(name: str, settings: Settings, grid: Grid) -> Source:
     """Return a source by name, for a model on `grid`.
 
-    Raises ValueError for a name that is not in the table, or where a setting that it needs is missing.
+    Raises ValueError for a name that is not in the table, or if a setting that the source needs is missing.
     """
     if name not in _TABLE:
         raise ValueError(f"source {name!r} is not one of {', '.join(NAMES)}")

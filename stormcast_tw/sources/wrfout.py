@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,20 +27,25 @@ from stormcast_tw.storage.provider_files import Reader
 FloatArray = npt.NDArray[np.float64]
 
 GRID_TOLERANCE = 0.01
-"""Cells by which a point may miss its place: XLAT and XLONG are float32, worth 0.0004 of a 2-km cell; a wrong earth
-radius (6,371,229 m) would miss by 0.09 cell over 450 cells."""
+"""How far, in cells, a point may lie from its place: XLAT and XLONG are float32, rounded to 0.0004 of a 2-km cell; with
+a wrong earth radius (6,371,229 m) points would be 0.09 cell off over 450 cells."""
 
 ROTATION_TOLERANCE = 1e-3
 """Largest difference between SINALPHA, COSALPHA and the projection's own: 0.03 m/s in a wind of 30 m/s."""
 
 RAIN_TOTAL_RANGE = (-0.1, 20_000.0)
-"""mm since the start of a run that can be believed; fill values would cancel in a difference."""
+"""Accepted mm since the start of a run; checked because fill values would cancel in a difference."""
 
 _LAMBERT, _POLAR, _MERCATOR, _LATITUDE_LONGITUDE = 1, 2, 3, 6
 _PROJECTIONS = {_LAMBERT: "lcc", _POLAR: "stere", _MERCATOR: "merc"}
-"""MAP_PROJ (WPS, module_llxy) and PROJ's name of it."""
+"""PROJ's name of each MAP_PROJ (WPS, module_llxy)."""
 _TRUE_NORTH = (_MERCATOR, _LATITUDE_LONGITUDE)
 """Projections whose y axis points north everywhere."""
+_UNITS = {
+    "T2": "K", "PSFC": "Pa", "U10": "m s-1", "V10": "m s-1", "HGT": "m",
+    "RAINC": "mm", "RAINNC": "mm", "RAINSH": "mm",
+}  # fmt: skip
+"""What WRF's registry says of the fields at the surface."""
 _TIME_FORM = "%Y-%m-%d_%H:%M:%S"
 
 
@@ -110,9 +116,9 @@ class Wrfout:
     def _closed_grid(
         self, index: int, projection: Mapping[str, float | str], spacing: tuple[float, float] | None = None
     ) -> Grid:
-        """Return the grid from the south-west point on; raises BadInput unless every point lies where it puts it.
+        """Return the grid that begins at the south-west point; raises BadInput unless every point lies on it.
 
-        `spacing` is dx and dy; without it only XLAT and XLONG say them.
+        `spacing` is dx and dy; without it they are taken from XLAT and XLONG.
         """
         dims = ("south_north", "west_east")
         longitude, latitude = self.array("XLONG", index, dims), self.array("XLAT", index, dims)
@@ -150,9 +156,7 @@ class Wrfout:
         return {**sphere, "lat_ts": first}
 
     def number(self, name: str, default: float | None = None) -> float:
-        """Return a global attribute that is one number; raises BadInput if it is another thing, or absent without a
-        default.
-        """
+        """Return a global attribute that is one number; raises BadInput for any other, or if absent with no default."""
         value = default if default is not None and name not in self.file.attributes else self.file.attribute(name)
         if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number) or not np.isfinite(value):
             raise BadInput(f"{self.address}: {name} is {str(value)[:40]!r}; allowed one number")
@@ -163,7 +167,7 @@ class Wrfout:
         return to_earth_relative(self.field("U10", index), self.field("V10", index), *self.rotation(index, grid))
 
     def rotation(self, index: int, grid: Grid) -> tuple[FloatArray, FloatArray]:
-        """Return COSALPHA and SINALPHA, (ny, nx), by which `to_earth_relative` turns winds along the grid.
+        """Return COSALPHA and SINALPHA, (ny, nx), with which `to_earth_relative` turns grid-relative winds.
 
         Raises BadInput when they contradict the projection, or are absent where grid north is not true north.
         """
@@ -187,10 +191,16 @@ class Wrfout:
 
     def accumulated_rain(self, index: int) -> FloatArray:
         """Return all rain since the start of the run, mm, (ny, nx), bucket tips included. Raises BadInput."""
-        total = self.field("RAINC", index) + self.field("RAINNC", index) + self.field("RAINSH", index)
         bucket = self.number("BUCKET_MM", 0.0)
+        total = self.field("RAINNC", index)
         if bucket > 0:
-            total = total + bucket * (self.field("I_RAINC", index) + self.field("I_RAINNC", index))
+            total = total + bucket * self.field("I_RAINNC", index)
+        for name, scheme in (("RAINC", "CU_PHYSICS"), ("RAINSH", "SHCU_PHYSICS")):
+            if name not in self.file.variables and self._has_no(scheme, name):
+                continue
+            total = total + self.field(name, index)
+            if bucket > 0 and name == "RAINC":
+                total = total + bucket * self.field(f"I_{name}", index)
         low, high = RAIN_TOTAL_RANGE
         if not (np.min(total) >= low and np.max(total) <= high):
             raise BadInput(
@@ -198,6 +208,13 @@ class Wrfout:
                 f" allowed {low:g} to {high:g}"
             )
         return total
+
+    def _has_no(self, scheme: str, name: str) -> bool:
+        """True if the header says that a scheme is off; raises BadInput where its rain is absent but it is not."""
+        if scheme in self.file.attributes and self.number(scheme) == 0:
+            return True
+        said = self.file.attributes.get(scheme, "absent")
+        raise BadInput(f"{self.address}: has no variable {name}; allowed only where {scheme} is 0, it is {said}")
 
     def field(self, name: str, index: int) -> FloatArray:
         """Return a surface field at time `index` as float64 (ny, nx); raises BadInput if it is not in the file."""
@@ -208,8 +225,8 @@ class Wrfout:
     ) -> npt.NDArray[np.float32]:
         """Return a variable of these dimensions after Time, at time `index`, as float32.
 
-        `leading` fixes the first of these dimensions, so that one level is read alone; `rows` are what is wanted of
-        the next. Raises BadInput for a variable that is absent, of other dimensions, empty, or not of numbers.
+        `leading` fixes the first of these dimensions, for example to read one level; `rows` selects part of the next.
+        Raises BadInput for a variable that is absent, has other dimensions, is empty, or is not numeric.
         """
         variable = self.file.variable(name)
         if variable.dimensions != ("Time", *dimensions):
@@ -218,9 +235,19 @@ class Wrfout:
             )
         if not np.issubdtype(variable.dtype, np.number) or 0 in variable.shape:
             raise BadInput(
-                f"{self.address}: {name} is of type {variable.dtype} and shape {variable.shape}; allowed numbers, some"
+                f"{self.address}: {name} is of type {variable.dtype} and shape {variable.shape}; allowed any numbers"
             )
-        return np.asarray(variable.read(index, *leading, rows=rows), dtype=np.float32)
+        self._require_units(name, variable.attributes)
+        try:
+            return np.asarray(variable.numbers(index, *leading, rows=rows), dtype=np.float32)
+        except BadInput as error:
+            raise error if str(error).startswith(self.address) else BadInput(f"{self.address}: {error}") from error
+
+    def _require_units(self, name: str, attributes: Mapping[str, Any]) -> None:
+        """Raise BadInput where a variable says units other than WRF's own; most tools leave them as they are."""
+        units, allowed = str(attributes.get("units", "")).strip(), _UNITS.get(name)
+        if allowed is not None and units not in ("", allowed):
+            raise BadInput(f"{self.address}: {name} is in {units!r}; allowed {allowed!r}")
 
 
 @lru_cache(maxsize=2)
@@ -231,10 +258,10 @@ def _lattice(
     latitude: bytes,
     spacing: tuple[float, float] | None,
 ) -> tuple[float, float, float, float, float]:
-    """Return the first x, dx, the first y, dy, and the cells by which the worst point misses its place between them.
+    """Return the first x, dx, the first y, dy, and how far, in cells, the worst point lies from its place.
 
-    In metres, or degrees where there is no projection. An archive has the same points in every file, and most of
-    reading it would be projecting them.
+    In metres, or degrees if there is no projection. Cached, because all files of an archive have the same points and
+    projecting them would take most of the reading time.
     """
     x, y = (np.frombuffer(axis, np.float32).reshape(shape).astype(np.float64) for axis in (longitude, latitude))
     if projection:

@@ -1,13 +1,14 @@
-"""The atmosphere above a raw `wrfout` file's ground: its staggered, perturbation fields as levels of air.
+"""The three-dimensional atmosphere of a raw `wrfout` file: model levels from its staggered and perturbation fields.
 
-WRF keeps potential temperature less 300 K (`T`), pressure and geopotential as base state and perturbation (`P` + `PB`,
-`PH` + `PHB`), mixing ratio (`QVAPOR`), winds on the faces of cells along the grid's axes (Skamarock et al. 2021, "A
-Description of the Advanced Research WRF Model Version 4.3", NCAR/TN-556, chapters 2 and 3; WRF Users' Guide, "WRF
+WRF stores potential temperature minus 300 K (`T`), pressure and geopotential as base state and perturbation (`P` +
+`PB`, `PH` + `PHB`), mixing ratio (`QVAPOR`), winds on the faces of cells along the grid's axes (Skamarock et al. 2021,
+"A Description of the Advanced Research WRF Model Version 4.3", NCAR/TN-556, chapters 2 and 3; WRF Users' Guide, "WRF
 output fields").
 
-xwrf 0.0.5 does part of this to an xarray dataset of a whole file: three sums and a mean of faces. It is not used,
-because it reads no byte ranges, takes a moving nest's grid from the first time, and puts geopotential at the mean of
-two faces, where a layer's mass is not: 0.25 % of the depth of every layer in the real sample, 15 m at 500 hPa.
+xwrf 0.0.5 does part of this on an xarray dataset of a whole file: three sums and a mean of faces. It is not used,
+because it cannot read byte ranges, takes a moving nest's grid from the first time, and puts geopotential at the mean of
+two faces, which is not the layer's mass point: off by 0.25 % of the depth of every layer in the real sample, 15 m at
+500 hPa.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ BASE_THETA, BASE_PRESSURE, KAPPA = 300.0, 1e5, 2.0 / 7.0
 """K, Pa and R/cp of WRF's perturbation potential temperature (share/module_model_constants.F)."""
 
 HYDROSTATIC_TOLERANCE = 0.005
-"""Share by which the depth of the lower half of the atmosphere may differ from that of its temperature, on the domain's
-mean: 0.0001 in the real sample. Moist potential temperature, which WRF 3.8 writes with USE_THETA_M = 1, gives 0.02."""
+"""Largest relative difference, in the domain mean, between the depth of the lower half of the atmosphere and the depth
+computed from its temperature: 0.0001 in the real sample. Moist potential temperature, which WRF 3.8 writes with
+USE_THETA_M = 1, gives 0.02."""
 
 _VOLUMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[float, float]]] = {
-    # ours: (terms of the sum, the three dimensions, what can be believed)
+    # ours: (terms of the sum, the three dimensions, the accepted range)
     "pressure": (("P", "PB"), ("bottom_top", "south_north", "west_east"), (100.0, 110_000.0)),
     "theta": (("T",), ("bottom_top", "south_north", "west_east"), (200.0 - BASE_THETA, 2000.0)),
     "mixing_ratio": (("QVAPOR",), ("bottom_top", "south_north", "west_east"), (-1e-4, 0.05)),
@@ -49,7 +51,7 @@ _VOLUMES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[float, float]]
 class Atmosphere:
     """The air over every point, south to north, from the ground up, float32 as stored.
 
-    `pressure` (nz, ny, nx) Pa, `theta` K less 300, `mixing_ratio` kg kg-1; `geopotential` (nz + 1, ny, nx) m2 s-2 at
+    `pressure` (nz, ny, nx) Pa, `theta` K minus 300, `mixing_ratio` kg kg-1; `geopotential` (nz + 1, ny, nx) m2 s-2 at
     the faces between levels; `u` (nz, ny, nx + 1), `v` (nz, ny + 1, nx) m s-1 along the grid at the sides of cells;
     `rotation`, COSALPHA and SINALPHA (ny, nx), turns them.
     """
@@ -78,8 +80,8 @@ class Atmosphere:
     def _share_below(self, number: int, level: Level, depth: FloatArray) -> FloatArray:
         """Return the share of a layer's depth (m2 s-2) that lies below its mass point.
 
-        Pressure there is the mean of the two faces', which fixes its logarithm in an isothermal layer; the gradient of
-        the layer's temperature bends the way to it.
+        Pressure there is the mean of the pressures at both faces. In an isothermal layer that determines the height;
+        the layer's temperature gradient adds a correction.
         """
         warmth = R_DRY * level.virtual_temperature
         thickness = depth / warmth  # in ln p
@@ -115,8 +117,8 @@ def _virtual(t: FloatArray, ratio: FloatArray) -> FloatArray:
 def read_atmosphere(wrfout: Wrfout, index: int, grid: Grid) -> Atmosphere:
     """Read the atmosphere at time `index`, eight variables: 325 MB of a file of 50 x 450 x 450, 245 MB in memory.
 
-    Raises BadInput for a variable that is absent, of another shape or outside what can be believed, and where
-    geopotential and temperature contradict each other.
+    Raises BadInput for a variable that is absent, of another shape or out of range, and if geopotential and
+    temperature contradict each other.
     """
     volumes = {name: _volume(wrfout, index, *row) for name, row in _VOLUMES.items()}
     (nz, ny, nx), address = volumes["pressure"].shape, wrfout.address
@@ -155,17 +157,17 @@ def _volume(
 
 def _require_hydrostatic(atmosphere: Atmosphere, address: str) -> None:
     """Compare the mean depth of the lower half of the levels with the hypsometric equation's."""
-    found = depth = 0.0
+    given = expected = 0.0
     lower = None
     for number in range(max(2, atmosphere.pressure.shape[0] // 2)):
         upper = atmosphere.level(number)
         if lower is not None:
             warmth = 0.5 * R_DRY * (lower.virtual_temperature + upper.virtual_temperature)
-            depth += float(np.mean(warmth * np.log(lower.pressure / upper.pressure)))
-            found += float(np.mean(upper.z - lower.z))
+            expected += float(np.mean(warmth * np.log(lower.pressure / upper.pressure)))
+            given += float(np.mean(upper.z - lower.z))
         lower = upper
-    if not abs(found / depth - 1.0) <= HYDROSTATIC_TOLERANCE:
+    if not abs(given / expected - 1.0) <= HYDROSTATIC_TOLERANCE:
         raise BadInput(
-            f"{address}: PH+PHB is {found / GRAVITY:.6g} m deep where T, P+PB and QVAPOR make {depth / GRAVITY:.6g} m;"
+            f"{address}: PH+PHB is {given / GRAVITY:.6g} m deep but T, P+PB and QVAPOR give {expected / GRAVITY:.6g} m;"
             f" allowed a difference of {HYDROSTATIC_TOLERANCE:.1%}"
         )

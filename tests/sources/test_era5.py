@@ -167,7 +167,7 @@ BAD = {
     "filters": ("temperature", {"filters": [{"id": "delta"}]}, r"\.zarray: filters: Input should be n"),
     "other codec": ("temperature", {"compressor": {"id": "pickle"}}, r"compressor\.id: Input should be 'blosc'"),
     "strings": ("temperature", {"dtype": "|S8"}, r"\.zarray: dtype: Value error, must be integers or floats"),
-    "no type": ("temperature", {"dtype": "float33"}, r"\.zarray: dtype: Value error, is no type"),
+    "no type": ("temperature", {"dtype": "float33"}, r"\.zarray: dtype: Value error, is not a data type"),
     "huge": ("temperature", {"chunks": [10**6, 4, 181, 360]}, r"Value error, a chunk of 1042560000000 bytes in"),
     "negative": ("temperature", {"shape": [-5, 4, 181, 360]}, r"\.zarray: shape\.0: Input should be greater than 0"),
     "flat": ("temperature", {"chunks": [1, 4]}, r"\.zarray: Value error, chunks and shape differ in length"),

@@ -64,8 +64,8 @@ def test_a_reading_comes_back_from_another_process():
 @pytest.mark.parametrize(
     ("what", "error", "message"),
     [
-        ("crash", BadInput, r"file://odd: the decoder was ended by SIGSEGV; allowed to end by itself"),
-        ("exit", StormcastError, r"file://odd: not read: the decoder ended with code 9, which is no fault of a file"),
+        ("crash", BadInput, r"file://odd: the decoder was killed by SIGSEGV; the file cannot be decoded"),
+        ("exit", StormcastError, r"file://odd: not read: the decoder exited with code 9, which no file can cause"),
         ("swell", BadInput, r"file://odd: cannot be decoded in 6 GiB of memory"),
         ("hang", Unreachable, r"file://odd: not read within 3 s"),
         ("refuse", BadInput, r"file://odd: t2m spans 22 to 22 K; allowed 220 to 330"),

@@ -326,7 +326,10 @@ BAD_JSON = {
     "resolution of nothing": (as_json(GridResolution="1e-300"), r"grid's dx is 1e-300; allowed 1e-05 or more"),
     "resolution no number": (as_json(GridResolution="1/80"), r"resolution is '1/80'; allowed a number"),
     "resolution NaN": (as_json(GridResolution="nan"), r"resolution is 'nan'; allowed a number"),
-    "off the globe": (as_json(StartPointLatitude="90"), r"covers 90 to 90\.025 N, .* E; allowed on the globe"),
+    "off the globe": (
+        as_json(StartPointLatitude="90"),
+        r"covers 90 to 90\.025 N, .* E; allowed -90 to 90 N, -180 to 360 E",
+    ),
     "naive time": (
         as_json(DateTime="2026-06-11T14:00:00"),
         r"DateTime is '2026-06-11T14:00:00', without a time zone; allowed one such as \+08:00",

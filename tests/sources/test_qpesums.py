@@ -103,7 +103,7 @@ def test_other_variables_are_refused(tmp_path: Path):
         ({"dxy_scale": 0}, r"dxy_scale is 0; allowed above 0"),
         ({"dx": 0}, r"dx is 0; allowed above 0"),
         ({"dy": -1250}, r"dy is -1250; allowed above 0"),
-        ({"alat": 9100}, r"covers 90\.5125 to 91 N, 119\.5 to 119\.862 E; allowed on the globe"),
+        ({"alat": 9100}, r"covers 90\.5125 to 91 N, 119\.5 to 119\.862 E; allowed -90 to 90 N, -180 to 360 E"),
         ({"var_scale": 0}, r"var_scale is 0; allowed 1 to 1000"),
         ({"var_scale": 1, "missing": -4}, r"tp01 spans 0 to 9999 kg m-2; allowed 0 to 300"),
         ({"missing": 0}, r"missing is 0; allowed below 0"),

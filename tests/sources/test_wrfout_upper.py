@@ -261,7 +261,7 @@ def test_the_surface_alone_reads_no_volume(lambert, tmp_path: Path):
         ({"change": {"U": lambda v: v + 300}}, r"U spans 29\d\S* to 3\d\d\S*; allowed -150 to 150"),
         ({"change": {"T": lambda v: v * np.nan}}, r"T spans nan to nan; allowed -100 to 2000"),
         ({"change": {"T": lambda v: v - 273.15}}, r"T spans -2\S+ to \S+; allowed -100 to 2000"),
-        ({"change": {"T": lambda v: v + 5}}, r"PH\+PHB is \S+ m deep where T, P\+PB and QVAPOR make"),
+        ({"change": {"T": lambda v: v + 5}}, r"PH\+PHB is \S+ m deep but T, P\+PB and QVAPOR give"),
         ({"change": {"P": lambda v: v / 100, "PB": lambda v: v / 100}}, r"P\+PB spans \S+ to 1\S+; allowed 100 to 1"),
         ({"change": {"P": lambda v: v[::-1], "PB": lambda v: v[::-1]}}, r"PH\+PHB is .* m deep where"),
         ({"change": {"QVAPOR": lambda v: v * 1000}}, r"QVAPOR spans \S+ to 18\S*; allowed -0.0001 to 0.05"),

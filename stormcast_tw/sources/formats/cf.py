@@ -1,4 +1,4 @@
-"""What the CF conventions say about a NetCDF or Zarr variable: its times, its packing, and the part of a map it covers.
+"""The CF conventions of a NetCDF or Zarr variable: its times, its packing, and the part of a map around a grid.
 
 CF Conventions 1.11, sections 2.5.1 (missing data), 4.4 (time coordinate) and 8.1 (packed data).
 """
@@ -21,7 +21,7 @@ from stormcast_tw.sources.formats.netcdf import Array
 FloatArray = npt.NDArray[np.float64]
 
 LONGEST_AXIS = 2_000_000
-"""Values of an axis that can be believed: an hourly one since 1900 has 1.5 million by 2071."""
+"""Most values of an axis: an hourly one from 1900 reaches 1.5 million in 2071."""
 
 _UNITS = re.compile(
     r"(second|minute|hour|day)s? since (\d{4})-(\d\d?)-(\d\d?)"
@@ -30,11 +30,11 @@ _UNITS = re.compile(
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 _FARTHEST = 1e10
-"""Seconds from a reference time: three centuries."""
+"""Most seconds from a reference time: three centuries."""
 
 
 def times(values: FloatArray, attributes: Mapping[str, Any], address: str) -> npt.NDArray[np.datetime64]:
-    """Return a time coordinate's `column` as datetime64[ns], by its `units` and `calendar`; raises BadInput."""
+    """Convert a time coordinate's `column` to datetime64[ns] by its `units` and `calendar`; raises BadInput."""
     units, calendar = str(attributes.get("units")), str(attributes.get("calendar", "standard"))
     match = _UNITS.fullmatch(units)
     if match is None or calendar not in _CALENDARS:
@@ -46,7 +46,7 @@ def times(values: FloatArray, attributes: Mapping[str, Any], address: str) -> np
     try:
         start = np.datetime64(f"{year}-{int(month):02}-{int(day):02}T{hour:02}:{minute:02}:{second:02}", "s")
     except ValueError:
-        raise BadInput(f"{address}: its time is in {units!r}, which is no date") from None
+        raise BadInput(f"{address}: its time is in {units!r}, which is not a date") from None
     seconds = values * _SECONDS[unit]
     if not np.all(np.abs(seconds) <= _FARTHEST):
         raise BadInput(
@@ -56,7 +56,7 @@ def times(values: FloatArray, attributes: Mapping[str, Any], address: str) -> np
 
 
 def unpacked(values: npt.NDArray[Any], attributes: Mapping[str, Any], name: str, address: str) -> FloatArray:
-    """Return a variable's values by its scale_factor and add_offset, NaN where it says they are missing."""
+    """Apply a variable's scale_factor and add_offset to its values; those marked as missing become NaN."""
     numbers = _numbers(values, name, address)
     out = numbers * _attribute(attributes, "scale_factor", 1.0, address) + _attribute(
         attributes, "add_offset", 0.0, address
@@ -70,7 +70,9 @@ def unpacked(values: npt.NDArray[Any], attributes: Mapping[str, Any], name: str,
 def column(variable: Array, address: str) -> FloatArray:
     """Return a coordinate's values (n,); raises BadInput unless they are finite numbers along one dimension."""
     if len(variable.shape) != 1 or not 1 <= variable.shape[0] <= LONGEST_AXIS:
-        raise BadInput(f"{address}: {variable.name} has shape {variable.shape}; allowed 1 to {LONGEST_AXIS} in a row")
+        raise BadInput(
+            f"{address}: {variable.name} has shape {variable.shape}; allowed one dimension of 1 to {LONGEST_AXIS}"
+        )
     numbers = _numbers(variable.read(), variable.name, address)
     if not np.isfinite(numbers).all():
         raise BadInput(f"{address}: {variable.name} holds {numbers[~np.isfinite(numbers)][0]}; allowed finite numbers")
@@ -78,7 +80,7 @@ def column(variable: Array, address: str) -> FloatArray:
 
 
 def window(latitude: FloatArray, longitude: FloatArray, around: Grid, address: str) -> Window:
-    """Return the rows and columns round a grid, a margin included, south to north and west to east.
+    """Return the rows and columns around a grid, a margin included, south to north and west to east.
 
     Longitudes may count from 0, 180 or -180. Raises BadInput where the axes are uneven or do not cover the grid.
     """
@@ -95,7 +97,7 @@ def window(latitude: FloatArray, longitude: FloatArray, around: Grid, address: s
         y[0] <= inner.south and y[-1] >= inner.north and x[0] <= inner.west and x[-1] >= inner.east
     )
     if not covered:
-        raise BadInput(f"{address}: its {y.size} x {x.size} points near {inner} do not cover it; allowed to cover it")
+        raise BadInput(f"{address}: its {y.size} x {x.size} points near {inner} do not cover it; it must be covered")
     try:
         grid = Grid.from_axes("latlon", y, x)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""One GRIB message: what it is, of which time, and its values on a latitude/longitude or Lambert grid.
+"""One GRIB message: its identity, its time, and its values on a latitude/longitude or Lambert grid.
 
-WMO Manual on Codes, FM 92. `grib_index` finds and reads messages, `grib_steps` makes lead times of them.
+WMO Manual on Codes, FM 92. `grib_index` finds and reads messages; `translate.grib_run` turns them into lead times.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stormcast_tw.sources.formats import grib_packing
 from stormcast_tw.sources.formats.grib_sections import sections
 
 Key = tuple[str, int | None]
-"""A message's shortName in eccodes, and its pressure level in hPa, None elsewhere."""
+"""A message's shortName in eccodes, and its pressure level in hPa (None if it is on no pressure level)."""
 
 _SCAN_KEYS = ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive", "alternativeRowScanning")
 _AXIS_KEYS = (
@@ -84,7 +84,7 @@ class Window:
 class Lambert:
     """A conformal conic grid as a message describes it: degrees and metres, rows south to north, columns west to east.
 
-    `radius` is the header's; a provider may have computed on another.
+    `radius` is the header's; a provider may have computed on a different one.
     """
 
     ny: int
@@ -106,7 +106,7 @@ class Lambert:
         try:
             x, y = Proj(projection)(self.longitude, self.latitude)
         except ProjError as error:
-            raise ValueError(f"projection {projection} is none ({error})") from error
+            raise ValueError(f"projection {projection} is impossible ({error})") from error
         if not (np.isfinite([x, y]).all() and 1.0 <= self.dx <= 1e6 and 1.0 <= self.dy <= 1e6):
             raise ValueError(f"begins at (x, y) = ({x}, {y}) m in steps of {self.dx}, {self.dy} m; allowed 1 to 1e6")
         ends = y, y + (self.ny - 1) * self.dy, self.ny, x, x + (self.nx - 1) * self.dx, self.nx
@@ -114,7 +114,7 @@ class Lambert:
 
 
 TrueRadius = Callable[[Lambert], float]
-"""What returns the radius in metres that a provider computed a grid on; raises ValueError where none fits."""
+"""Returns the earth radius in metres on which a provider computed a grid; raises ValueError if none fits."""
 
 
 @contextmanager
@@ -143,8 +143,8 @@ def identity(handle: int) -> Key:
 def simulated(handle: int, message: bytes) -> bool:
     """True if a message says that it is simulated.
 
-    ECMWF's by experiment version `simu` (0001 is operational), others by production status 2 and the word SIMULATED in
-    the local section.
+    ECMWF's messages say so by experiment version `simu` (0001 is operational), others by production status 2 and the
+    word SIMULATED in the local section.
     """
     if eccodes.codes_is_defined(handle, "experimentVersionNumber"):
         version = str(eccodes.codes_get_string(handle, "experimentVersionNumber")).lower()
@@ -152,8 +152,8 @@ def simulated(handle: int, message: bytes) -> bool:
             return True
     if message[7] != 2 or eccodes.codes_get(handle, "productionStatusOfProcessedData") != 2:
         return False
-    found = sections(message, "") or ()
-    return SIMULATED_SECTION in [message[s.start + 5 : s.start + s.length] for s in found if s.number == 2]
+    local = [s for s in sections(message, "") or () if s.number == 2]
+    return SIMULATED_SECTION in [message[s.start + 5 : s.start + s.length] for s in local]
 
 
 def init_time(handle: int) -> str:
@@ -163,13 +163,13 @@ def init_time(handle: int) -> str:
 
 def check_time(handle: int, init_time: datetime, lead_time: timedelta, name: str, address: str) -> None:
     """Raise BadInput unless the message was initialised at `init_time` and is valid `lead_time` later."""
-    for what, prefix, allowed in (("init", "data", init_time), ("valid", "validity", init_time + lead_time)):
-        if (found := _time(handle, prefix)) != f"{allowed:%Y%m%dT%H%MZ}":
-            raise BadInput(f"{address}: {name} has {what} time {found}; allowed {allowed:%Y%m%dT%H%MZ}")
+    for name_of_time, prefix, allowed in (("init", "data", init_time), ("valid", "validity", init_time + lead_time)):
+        if (text := _time(handle, prefix)) != f"{allowed:%Y%m%dT%H%MZ}":
+            raise BadInput(f"{address}: {name} has {name_of_time} time {text}; allowed {allowed:%Y%m%dT%H%MZ}")
 
 
 def check_instant(handle: int, name: str, address: str) -> None:
-    """Raise BadInput for a mean, sum or extreme over a time where a value at a time is wanted."""
+    """Raise BadInput for a mean, sum or extreme over an interval: an instantaneous value is wanted."""
     if (kind := eccodes.codes_get(handle, "stepType")) != "instant":
         steps = eccodes.codes_get_string(handle, "stepRange")
         raise BadInput(f"{address}: {name} is {kind} over hours {steps}; allowed instant")
@@ -193,7 +193,7 @@ def field(
     """Decode a message's values around `box`: (y, x), south to north, west to east, and their grid.
 
     Longitudes run from the box's west, whether the message counts from 0, 180 or -180. A Lambert grid is cut to the
-    rows and columns that hold the box; its sphere is the header's unless `true_radius` says another. Raises BadInput
+    rows and columns that hold the box; its radius is the header's unless `true_radius` gives another. Raises BadInput
     for another kind of grid, a message without points in the box, or one with missing values.
     """
     kind = eccodes.codes_get(handle, "gridType")
@@ -236,7 +236,7 @@ def _lambert(handle: int, ny: int, nx: int, scan: tuple[int, ...]) -> Lambert:
 
 @lru_cache(maxsize=16)
 def _lambert_window(lambert: Lambert, radius: float, box: Box) -> Window:
-    """Return the points of a Lambert grid between which `box` lies, as far as the grid reaches."""
+    """Return the window of a Lambert grid that encloses `box`, as far as the grid reaches."""
     whole = lambert.grid(radius)
     indices = whole.index_of(*box.edges())
     if not np.isfinite(indices).all():

@@ -1,6 +1,6 @@
-"""Where the messages of a GRIB file lie: by ECMWF's `.index`, by NCEP's `.idx`, or by scanning the messages' heads.
+"""Locating the messages of a GRIB file: from ECMWF's `.index`, NCEP's `.idx`, or by scanning the messages' headers.
 
-Whatever pointed at a message, it is read whole and checked: `GRIB`, the length in section 0, `7777` at its end.
+However a message was located, it is read whole and checked: `GRIB`, the length in section 0, `7777` at its end.
 WMO Manual on Codes, FM 92; data-formats.md 3.2 to 3.4.
 """
 
@@ -20,11 +20,11 @@ from stormcast_tw.storage.provider_files import Reader
 HEAD = 512
 """Bytes of a message that hold all its sections before the data, unless it has a bitmap or a long local section."""
 LARGEST_MESSAGE = 40_000_000
-"""Bytes: the largest field that is decoded, packed in 32 bits, with its bitmap."""
+"""Bytes: the largest field that is decoded, packed at 32 bits per value, with its bitmap."""
 LARGEST_INDEX = 8_000_000
 """Bytes: an ensemble's `.index` has two million."""
 MOST_MESSAGES = 2_000
-"""Messages of a file that is scanned; a file of NCEP's GFS has 750, one of CWA's WRF 78."""
+"""Most messages of a file that is scanned; a file of NCEP's GFS has 750, one of CWA's WRF 78."""
 
 _IDX_LINE = re.compile(r"([0-9]{1,9}):([0-9]{1,15}):d=[0-9]{10}:([^:]*):([^:]*):([^:]*):.*")
 """number, first byte, parameter, level, forecast; a number with a point is a field inside a message."""
@@ -40,29 +40,34 @@ class Entry:
 
 
 def scan(reader: Reader) -> tuple[Entry, ...]:
-    """Return every message of a file, reading only the heads; raises BadInput where one does not begin or fit."""
+    """Return every message of a file, reading only headers; raises BadInput for one that is none or too long."""
     if not reader.size:
         raise BadInput(f"{reader.address}: 0 bytes; allowed at least one GRIB message")
     entries: list[Entry] = []
     start = 0
     while start < reader.size:
+        head = _begin(reader, start)
+        if entries and (padding := len(head) - len(head.lstrip(b"\0"))):
+            start += padding  # MARS pads messages with NUL bytes, by default to a multiple of 120
+            continue
         if len(entries) == MOST_MESSAGES:
             raise BadInput(f"{reader.address}: has more than {MOST_MESSAGES} messages before byte {start}")
-        head, length = _head(reader, start)
-        with grib.opened(_identifiable(reader, start, head, length), reader.address) as handle:
+        length = _length(reader, start, head)
+        with grib.opened(_identifiable(reader, start, head[:length], length), reader.address) as handle:
             entries.append(Entry(grib.identity(handle), start, length))
         start += length
     return tuple(entries)
 
 
 def first(reader: Reader) -> bytes:
-    """Return what of a file's first message tells its parameter and its times; raises BadInput if it is no GRIB."""
-    head, length = _head(reader, 0)
-    return _identifiable(reader, 0, head, length)
+    """Return the part of a file's first message with its parameter and times; raises BadInput if it is not GRIB."""
+    head = _begin(reader, 0)
+    length = _length(reader, 0, head)
+    return _identifiable(reader, 0, head[:length], length)
 
 
 def message(reader: Reader, entry: Entry) -> bytes:
-    """Return a message whole; raises BadInput unless it begins, measures and ends as a GRIB message does."""
+    """Return a whole message; raises BadInput unless its start, length and end are those of a GRIB message."""
     where = _where(reader, entry.start)
     if not 16 <= entry.length <= LARGEST_MESSAGE:
         raise BadInput(f"{where} is {entry.length} bytes long; allowed 16 to {LARGEST_MESSAGE}")
@@ -85,10 +90,10 @@ def read(reader: Reader) -> bytes:
 
 
 def ecmwf(data: bytes, address: str, size: int) -> tuple[Entry, ...]:
-    """Return what an ECMWF `.index` says of surface and pressure-level fields of a GRIB file of `size` bytes.
+    """Return the surface and pressure-level messages that an ECMWF `.index` lists for a GRIB file of `size` bytes.
 
     One JSON object a line, with `param`, `levtype`, `levelist`, `_offset` and `_length`. Raises BadInput for an index
-    that is truncated or not one, or whose ranges overlap or end beyond the file.
+    that is truncated or invalid, or whose ranges overlap or end beyond the file.
     """
     entries: list[tuple[grib.Key | None, int, int]] = []
     for number, line in enumerate(_lines(data, address), 1):
@@ -103,32 +108,34 @@ def ecmwf(data: bytes, address: str, size: int) -> tuple[Entry, ...]:
 
 
 def ncep(data: bytes, address: str, size: int, names: Mapping[tuple[str, str, str], grib.Key]) -> tuple[Entry, ...]:
-    """Return what an NCEP `.idx` says of the messages that `names` knows, in a GRIB file of `size` bytes.
+    """Return the messages with one of `names` that an NCEP `.idx` lists for a GRIB file of `size` bytes.
 
     `names` is our key by (parameter, level, forecast) in wgrib2's words, e.g. (TMP, 500 mb, 6 hour fcst). A message
     ends where the next begins, the last one at the end of the file. Raises BadInput for an index that is truncated or
-    not one, that does not ascend, or that points beyond the file.
+    invalid, that does not ascend, or that points beyond the file.
     """
-    found: list[tuple[tuple[str, str, str], int]] = []
+    listed: list[tuple[tuple[str, str, str], int]] = []
     for number, line in enumerate(_lines(data, address), 1):
         if not (match := _IDX_LINE.fullmatch(line)) or int(match[1]) != number:
             raise BadInput(
                 f"{address}: line {number} is {line[:60]!r};"
                 f" allowed {number}:first byte:d=YYYYMMDDHH:parameter:level:forecast:"
             )
-        found.append(((match[3], match[4], match[5]), int(match[2])))
-    starts = [start for _, start in found]
+        listed.append(((match[3], match[4], match[5]), int(match[2])))
+    starts = [start for _, start in listed]
     lengths = [after - start for start, after in itertools.pairwise([*starts, size])]
     _require_ranges(list(zip(starts, lengths, strict=True)), address, size)
     return tuple(
-        Entry(names[said], start, length) for (said, start), length in zip(found, lengths, strict=True) if said in names
+        Entry(names[name], start, length)
+        for (name, start), length in zip(listed, lengths, strict=True)
+        if name in names
     )
 
 
 def choose(
     entries: Iterable[Entry], ids: Mapping[grib.Key, str], wanted: Collection[str], address: str
 ) -> dict[str, Entry]:
-    """Return the entry of each wanted id; raises BadInput unless each is there once. `ids` is our id of a key."""
+    """Return the entry of each wanted id; raises BadInput unless each occurs once. `ids` gives our id of a key."""
     chosen: dict[str, Entry] = {}
     for entry in entries:
         variable_id = ids.get(entry.key)
@@ -145,21 +152,24 @@ def choose(
     return chosen
 
 
-def _head(reader: Reader, start: int) -> tuple[bytes, int]:
-    """Return the first bytes of the message at `start`, and its length."""
-    head = reader.read(start, min(HEAD, reader.size - start), index=True)
+def _begin(reader: Reader, start: int) -> bytes:
+    return reader.read(start, min(HEAD, reader.size - start), index=True)
+
+
+def _length(reader: Reader, start: int, head: bytes) -> int:
+    """Return the length of the message at `start`, whose first bytes are `head`; raises BadInput if it is no GRIB."""
     if len(head) < 16 or head[:4] != b"GRIB" or head[7] not in (1, 2):
         raise BadInput(f"{reader.address}: byte {start} begins with {head[:8]!r}; allowed GRIB of edition 1 or 2")
-    length, there = grib_sections.length_of(head), reader.size - start
-    if not 16 <= length <= there:
-        raise BadInput(f"{_where(reader, start)} is {length} bytes long; found {there}")
+    length, available = grib_sections.length_of(head), reader.size - start
+    if not 16 <= length <= available:
+        raise BadInput(f"{_where(reader, start)} is {length} bytes long; found {available}")
     if length > LARGEST_MESSAGE:
         raise BadInput(f"{_where(reader, start)} is {length} bytes long; allowed {LARGEST_MESSAGE}")
-    return head[:length], length
+    return length
 
 
 def _identifiable(reader: Reader, start: int, head: bytes, length: int) -> bytes:
-    """Return a message that eccodes can name: its head and zeros for data, or the whole where the head is too short."""
+    """Return a message that eccodes can identify: its header and zeros for data, or all if `head` is too short."""
     where = _where(reader, start)
     if grib_sections.sections(head, where) is None:
         head += reader.read(start + len(head), length - len(head), index=True)
@@ -181,12 +191,12 @@ def _lines(data: bytes, address: str) -> Iterator[str]:
     yield from text.removesuffix("\n").split("\n")
 
 
-def _ecmwf_line(said: Any) -> tuple[grib.Key | None, int, int]:
-    start, length = said["_offset"], said["_length"]
+def _ecmwf_line(entry: Any) -> tuple[grib.Key | None, int, int]:
+    start, length = entry["_offset"], entry["_length"]
     if any(type(number) is not int or not 0 <= number < 2**50 for number in (start, length)):
         raise ValueError
-    parameter, kind = str(said["param"]), said["levtype"]
-    level = int(str(said["levelist"])) if kind == "pl" else None
+    parameter, kind = str(entry["param"]), entry["levtype"]
+    level = int(str(entry["levelist"])) if kind == "pl" else None
     return (parameter, level) if kind in ("pl", "sfc") else None, start, length
 
 

@@ -1,4 +1,4 @@
-"""What a GRIB message says of its packing, checked before it is unpacked.
+"""Checks of the packing parameters of a GRIB message, before it is unpacked.
 
 eccodes and libaec trust these numbers: with a wrong one they read or write outside their memory (found by fuzzing, see
 `soak/fuzz_grib.py`). WMO Manual on Codes, FM 92, templates 5.0, 5.2, 5.3 and 5.42.
@@ -18,7 +18,7 @@ from stormcast_tw.sources.formats.grib_sections import sections
 _DATA_BEGINS = {1: 11, 2: 5}
 """Octets before the values in the data section, by edition."""
 LARGEST_FIELD = 8_000_000
-"""Points of a field that is still decoded: a globe of 0.1 degree has 6.5 million."""
+"""Most points of a field that is decoded: a globe of 0.1 degree has 6.5 million."""
 
 _SIMPLE: dict[str, Sequence[int]] = {"bitsPerValue": range(33)}
 
@@ -39,7 +39,7 @@ _PACKINGS: dict[str, Callable[[int], dict[str, Sequence[int]]]] = {
         "numberOfOctetsExtraDescriptors": range(1, 5),
     },
 }
-"""Packings of the providers, and what a field of so many points may say of itself; no other decoder is run."""
+"""The providers' packings, and the allowed parameters for a field of so many points; no other decoder is run."""
 
 
 def check(handle: int, name: str, address: str) -> None:
@@ -51,14 +51,14 @@ def check(handle: int, name: str, address: str) -> None:
         raise BadInput(f"{address}: {name} has {points} points; allowed 4 to {LARGEST_FIELD}")
     checks: dict[str, Sequence[int]] = {"numberOfDataPoints": (points,), "numberOfValues": range(points + 1)}
     for key, allowed in (checks | _PACKINGS[packing](points)).items():
-        if (found := eccodes.codes_get(handle, key)) not in allowed:
-            raise BadInput(f"{address}: {name}'s {key} is {found}; allowed {allowed}")
+        if (value := eccodes.codes_get(handle, key)) not in allowed:
+            raise BadInput(f"{address}: {name}'s {key} is {value}; allowed {allowed}")
     if packing != "grid_ccsds":
         _check_room(handle, packing, f"{address}: {name}")
 
 
 def _check_room(handle: int, packing: str, what: str) -> None:
-    """Raise BadInput unless as many values as the message has fit into its data section."""
+    """Raise BadInput unless the message's values fit into its data section."""
     message: bytes = eccodes.codes_get_message(handle)
     last = (sections(message, what) or ())[-1]
     head = _DATA_BEGINS[message[7]]
@@ -93,8 +93,8 @@ def _check_groups(handle: int, packing: str, data: npt.NDArray[np.uint8], what: 
     lengths[-1] = get(handle, "trueLengthOfLastGroup")
     if widths.max() > 32:
         raise BadInput(f"{what} has a group of {widths.max()} bits a value; allowed 0 to 32")
-    if (values := int(lengths.sum())) != (there := get(handle, "numberOfValues")):
-        raise BadInput(f"{what} has groups of {values} values; allowed {there}")
+    if (values := int(lengths.sum())) != (expected := get(handle, "numberOfValues")):
+        raise BadInput(f"{what} has groups of {values} values; allowed {expected}")
     if (needed := int((widths * lengths).sum())) > 8 * (data.size - at):
         raise BadInput(f"{what} has groups of {needed} bits; its section holds {8 * (data.size - at)}")
 

@@ -1,7 +1,7 @@
-"""The sections of a GRIB message, as far as their lengths: what must hold before a decoder is trusted with the rest.
+"""The lengths of the sections of a GRIB message, checked before a decoder is trusted with the rest.
 
-WMO Manual on Codes, FM 92 GRIB (edition 1 and 2). eccodes follows the lengths that it finds, and outside its memory if
-they are wrong.
+WMO Manual on Codes, FM 92 GRIB (edition 1 and 2). eccodes follows the lengths that it finds, outside its memory if they
+are wrong.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from stormcast_tw.errors import BadInput
 
 _SHORTEST = {1: 21, 2: 5, 3: 14, 4: 9, 5: 11, 6: 6, 7: 5}
-"""Bytes of each section of edition 2 at least."""
+"""Fewest bytes of each section of edition 2."""
 _FOLLOWS = {0: (1,), 1: (2, 3), 2: (3,), 3: (4,), 4: (5,), 5: (6,), 6: (7,)}
 _SHORTEST_1 = {1: 28, 2: 32, 3: 6, 4: 11}
-"""The same of edition 1."""
+"""The same for edition 1."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,22 @@ class Section:
 
 
 def length_of(head: bytes) -> int:
-    """Return how long a message says that it is."""
+    """Return the length that a message declares."""
     return int.from_bytes(head[8:16] if head[7] == 2 else head[4:7], "big")
 
 
 def sections(head: bytes, where: str) -> tuple[Section, ...] | None:
-    """Return all sections of a message but the end, whose first bytes these are; None if they do not tell all of it.
+    """Return all sections of a message except the end section, from its first bytes; None if these are too few.
 
-    Raises BadInput, beginning with `where`, unless they lie end to end in the order of the standard, one of each (a
-    message of several fields is not read), and end where the message does.
+    Raises BadInput, beginning with `where`, unless the sections follow each other in the order of the standard, one of
+    each (messages of several fields are not read), and end where the message does.
     """
     found = _edition_2(head, where) if head[7] == 2 else _edition_1(head, where)
     if found is None:
         return None
     end, allowed = found[-1].start + found[-1].length, length_of(head) - 4
+    if end + 5 <= min(allowed, len(head)) and found[-1].number == 7 and head[end + 4] in (2, 3, 4):
+        raise BadInput(f"{where}: holds several fields, which is not supported; split it, one field a message")
     if end != allowed:
         raise BadInput(f"{where}: its sections end at byte {end}; allowed {allowed}")
     return found
@@ -69,8 +71,8 @@ def _edition_1(head: bytes, where: str) -> tuple[Section, ...] | None:
     found: list[Section] = []
     at = 8
     flags = head[15]
-    for number, there in ((1, True), (2, bool(flags & 128)), (3, bool(flags & 64)), (4, True)):
-        if not there:
+    for number, present in ((1, True), (2, bool(flags & 128)), (3, bool(flags & 64)), (4, True)):
+        if not present:
             continue
         if at + 3 > len(head):
             _require_more(head, where, at)

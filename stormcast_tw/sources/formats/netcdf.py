@@ -1,4 +1,4 @@
-"""NetCDF of any kind by byte ranges: the header, then only what is asked for."""
+"""NetCDF of any kind by byte ranges: the header, then only what is requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 @contextmanager
 def open_netcdf(reader: Reader) -> Iterator[NetCDF]:
-    """Open a NetCDF file of any kind; raises BadInput where it is not one, is damaged, or is packed in other ways."""
+    """Open a NetCDF file of any kind; raises BadInput if it is another format, damaged, or packed otherwise."""
     magic = reader.read(0, min(8, reader.size), index=True)
     if magic == _HDF5:
         with open_hdf5(reader) as opened:

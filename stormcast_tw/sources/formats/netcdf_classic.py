@@ -1,7 +1,7 @@
 """Classic NetCDF (CDF-1, -2 and -5) by byte ranges.
 
-Unidata, "The NetCDF Classic Format Specification". Read here, because scipy reads every variable on opening and the C
-library wants a path.
+Unidata, "The NetCDF Classic Format Specification". Implemented here because scipy reads every variable on opening and
+the C library needs a path.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def open_classic(reader: Reader) -> NetCDF:
 
 
 class _Classic:
-    """The header of a classic file, read as the specification's grammar goes."""
+    """The header of a classic file, read along the grammar of the specification."""
 
     _TYPES = ("i1", "S1", ">i2", ">i4", ">f4", ">f8", "u1", ">u2", ">u4", ">i8", ">u8")
     _DIMENSION, _VARIABLE, _ATTRIBUTE = 10, 11, 12
@@ -43,12 +43,12 @@ class _Classic:
             raise BadInput(f"{reader.address}: its header says {self._records} records in {reader.size} bytes")
         dimensions = [self._dimension() for _ in self._list(self._DIMENSION)]
         attributes = self._attributes()
-        found = [self._variable(dimensions) for _ in self._list(self._VARIABLE)]
-        recorded = [v for v in found if v.recorded]
+        variables = [self._variable(dimensions) for _ in self._list(self._VARIABLE)]
+        recorded = [v for v in variables if v.recorded]
         stride = sum(v.padded for v in recorded) if len(recorded) > 1 else sum(v.bytes for v in recorded)
-        for v in found:
+        for v in variables:
             v.require_whole(reader, stride, self._records)
-        arrays = {v.name: v.array(reader, stride, self._records) for v in found}
+        arrays = {v.name: v.array(reader, stride, self._records) for v in variables}
         sizes = {name: size or self._records for name, size in dimensions}
         self.opened = NetCDF(reader.address, attributes, sizes, arrays)
 
@@ -69,9 +69,9 @@ class _Classic:
         return int.from_bytes(self._take(length), "big")
 
     def _list(self, tag: int) -> range:
-        found, count = self._number(4), self._number(self._count)
-        if found not in (0, tag) or (found == 0 and count):
-            raise BadInput(f"{self._reader.address}: byte {self._at} of the header holds tag {found}; allowed {tag}")
+        actual, count = self._number(4), self._number(self._count)
+        if actual not in (0, tag) or (actual == 0 and count):
+            raise BadInput(f"{self._reader.address}: byte {self._at} of the header holds tag {actual}; allowed {tag}")
         if count > self._reader.size:
             raise BadInput(f"{self._reader.address}: its header lists {count} entries in {self._reader.size} bytes")
         return range(count)
@@ -109,7 +109,7 @@ class _Classic:
         if any(number >= len(dimensions) for number in numbers):
             raise BadInput(f"{self._reader.address}: {name} has dimensions {numbers}; there are {len(dimensions)}")
         if any(dimensions[number][1] == 0 for number in numbers[1:]):
-            raise BadInput(f"{self._reader.address}: the records of {name} are not its first dimension")
+            raise BadInput(f"{self._reader.address}: the record dimension of {name} is not its first")
         attributes, dtype = self._attributes(), self._type()
         self._number(self._count)  # its size, which overflows for large variables: computed instead
         chosen = [dimensions[number] for number in numbers]
@@ -140,7 +140,7 @@ class _ClassicVariable:
         return self.bytes + -self.bytes % 4
 
     def require_whole(self, reader: Reader, stride: int, records: int) -> None:
-        """Raise BadInput unless the file goes on to the variable's last value."""
+        """Raise BadInput unless the file reaches the variable's last value."""
         last = max(records - 1, 0) * stride if self.recorded else 0
         end = self.begin + last + (self.bytes if records or not self.recorded else 0)
         if end > reader.size:
@@ -163,8 +163,8 @@ class _ClassicVariable:
                 return slab(leading[1:], rows, self.begin + leading[0] * stride)
             chosen = range(records)[rows or slice(None)]
             require_readable_size(len(chosen) * self.bytes, reader.address, self.name)
-            found = [slab((), None, self.begin + record * stride) for record in chosen]
-            return np.stack(found) if found else np.empty((0, *self.shape), self.dtype)
+            slabs = [slab((), None, self.begin + record * stride) for record in chosen]
+            return np.stack(slabs) if slabs else np.empty((0, *self.shape), self.dtype)
 
         shape = (records, *self.shape) if self.recorded else self.shape
         return Array(self.name, self.dimensions, shape, self.dtype, self.attributes, fetch)

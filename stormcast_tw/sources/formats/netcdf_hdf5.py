@@ -1,6 +1,6 @@
-"""NetCDF-4 by byte ranges: h5netcdf finds the way, the bytes of contiguous variables and of chunks are read directly.
+"""NetCDF-4 by byte ranges: h5netcdf reads the metadata; contiguous variables and chunks are read directly as bytes.
 
-So the bytes read are known, and gzip, shuffle and the checksum, NetCDF-4's own filters, are undone here.
+That way it is known which bytes are read. The filters of NetCDF-4 (gzip, shuffle and the checksum) are undone here.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ BLOCK = 1 << 16
 T = TypeVar("T")
 
 _HEAP, _LARGEST_HEAP = b"GCOL\x01\0\0\0", 1 << 20
-"""How a heap of texts begins, and how many of its bytes are looked at."""
+"""How a heap of texts begins, and how many of its bytes are examined."""
 
 _GZIP, _SHUFFLE, _CHECKSUM = 1, 2, 3
 """HDF5's numbers of the filters that NetCDF-4 writes: deflate, shuffle, Fletcher's 32-bit checksum."""
 _MOST_CHUNKS = 1 << 16
-"""Of one read."""
+"""Most chunks of one read."""
 
 
 class _Blocks(io.RawIOBase):
-    """What the HDF5 library reads of a file to find its way: whole blocks, each once."""
+    """The file as the HDF5 library reads its metadata: whole blocks, each once."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader, self._at = reader, 0
@@ -81,7 +81,7 @@ class _Blocks(io.RawIOBase):
         return done
 
     def _block(self, number: int) -> bytes:
-        """Return a block; zeros where the store failed, since an error raised into the library ends the process."""
+        """Return a block; zeros if the store failed, since an error raised inside the library ends the process."""
         if number not in self._blocks:
             start = number * BLOCK
             length = min(BLOCK, self.reader.size - start)
@@ -95,7 +95,7 @@ class _Blocks(io.RawIOBase):
         return self._blocks[number]
 
     def _require_sound(self, heap: int) -> None:
-        """Raise BadInput where a heap of texts holds free space of no size: the library would never see its end.
+        """Raise BadInput if a heap of texts holds free space of size 0, on which the library would loop for ever.
 
         "Global Heap", HDF5 File Format Specification 3.0, III.E: a header of 16 bytes, then objects with one each.
         """
@@ -111,8 +111,8 @@ class _Blocks(io.RawIOBase):
 
     def _bytes(self, start: int, length: int) -> bytes:
         number, offset = divmod(start, BLOCK)
-        found = self._block(number)[offset : offset + length]
-        return found if len(found) == length else found + self._block(number + 1)[: length - len(found)]
+        data = self._block(number)[offset : offset + length]
+        return data if len(data) == length else data + self._block(number + 1)[: length - len(data)]
 
 
 @contextmanager
@@ -127,10 +127,10 @@ def open_hdf5(reader: Reader) -> Iterator[NetCDF]:
 
 
 def _translate_errors(blocks: _Blocks, work: Callable[[], T]) -> T:
-    """Return what `work` returns; what the HDF5 library says of damaged bytes becomes BadInput.
+    """Return what `work` returns; errors of the HDF5 library about damaged bytes become BadInput.
 
-    Unless the bytes did not come at all: then the store's own error. The library's error is not chained to ours: it
-    holds objects which, if they outlive the interpreter, end the process with a segmentation fault.
+    If the store failed to deliver bytes, its own error is raised instead. The library's error is not chained to ours:
+    it holds objects which, if they outlive the interpreter, end the process with a segmentation fault.
     """
     done, text = None, ""
     try:
@@ -145,7 +145,7 @@ def _translate_errors(blocks: _Blocks, work: Callable[[], T]) -> T:
 
 
 def _described(blocks: _Blocks, raw: h5py.File) -> NetCDF:
-    raw.attrs.get("_nc3_strict")  # what h5netcdf asks first: if it cannot, its own clean-up complains on standard error
+    raw.attrs.get("_nc3_strict")  # h5netcdf reads it first; a failure there would make its clean-up complain on stderr
     file = h5netcdf.File(raw, "r", decode_vlen_strings=True)
     arrays = {str(name): _array(blocks, str(name), variable) for name, variable in file.variables.items()}
     sizes = {str(name): int(dimension.size) for name, dimension in file.dimensions.items()}
@@ -153,7 +153,7 @@ def _described(blocks: _Blocks, raw: h5py.File) -> NetCDF:
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes as str, scalars and arrays, whichever of HDF5's ways of writing them was used."""
+    """Return attributes as str, scalars and arrays, however HDF5 stores them."""
     plain = {}
     for name, value in attributes.items():
         if isinstance(value, np.ndarray) and value.size == 1:
@@ -178,7 +178,7 @@ def _array(blocks: _Blocks, name: str, variable: Any) -> Array:
 
 
 class _Stored:
-    """How a variable lies in its file, asked of the library once: every map of it is read by itself."""
+    """How a variable is stored in its file, asked of the library once, because maps are read one at a time."""
 
     def __init__(self, reader: Reader, name: str, raw: Any) -> None:
         self._reader, self._name, self._raw = reader, name, raw
@@ -187,7 +187,7 @@ class _Stored:
         self._offset = raw.id.get_offset() if raw.chunks is None else None
 
     def slab(self, leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
-        """Return raw[leading, rows]: from its bytes, or by the library where there are none, or text kept elsewhere."""
+        """Return raw[leading, rows]: from its bytes, or by the library if it has none or holds text."""
         rest, before = slab_of(self._shape, leading, rows)
         length = math.prod(rest) * self._dtype.itemsize
         require_readable_size(length, self._reader.address, self._name)
@@ -199,7 +199,7 @@ class _Stored:
         return self._from_chunks(extents(self._shape, leading, rows)).reshape(rest)
 
     def _from_chunks(self, asked: list[Extent]) -> npt.NDArray[Any]:
-        """Return what is asked for, all dimensions kept: parts of the chunks that are stored, else the fill value."""
+        """Return the requested part, all dimensions kept: from stored chunks, elsewhere the fill value."""
         chunks, address = self._chunks, self._reader.address
         begins = chunk_starts(asked, chunks)
         require_readable_size(math.prod(chunks) * self._dtype.itemsize, address, self._name)
@@ -212,8 +212,8 @@ class _Stored:
                 continue
             require_readable_size(info.size, address, self._name)
             chunk = self._unpacked(self._reader.read(info.byte_offset, info.size), info.filter_mask)
-            inside, there = overlap(asked, chunks, corner)
-            out[there] = chunk[inside]
+            inside, target = overlap(asked, chunks, corner)
+            out[target] = chunk[inside]
         return out
 
     @cached_property
@@ -228,7 +228,7 @@ class _Stored:
         return filters
 
     def _unpacked(self, data: bytes, skipped: int) -> npt.NDArray[Any]:
-        """Return a stored chunk's values: gzip and shuffle, the filters of NetCDF-4, undone in reverse."""
+        """Return a stored chunk's values, its filters undone in reverse order."""
         itemsize = self._dtype.itemsize
         values, size = data, math.prod(self._chunks) * itemsize
         for place, number in reversed(list(enumerate(self._filters))):
@@ -239,9 +239,9 @@ class _Stored:
             else:
                 undo = numcodecs.Shuffle(elementsize=itemsize) if number == _SHUFFLE else numcodecs.Fletcher32()
                 values = bytes(undo.decode(values))
-        found = np.frombuffer(values, self._dtype)
-        if found.nbytes != size:
+        array = np.frombuffer(values, self._dtype)
+        if array.nbytes != size:
             raise BadInput(
-                f"{self._reader.address}: a chunk of {self._name} unpacks to {found.nbytes} bytes; allowed {size}"
+                f"{self._reader.address}: a chunk of {self._name} unpacks to {array.nbytes} bytes; allowed {size}"
             )
-        return found.reshape(self._chunks)
+        return array.reshape(self._chunks)

@@ -1,4 +1,4 @@
-"""Decimal numbers written as text, as radar products come in open data: many, fast, and none of them guessed."""
+"""Decimal numbers written as text, as in the radar products of open data: many, parsed fast, none of them guessed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _SHOWN = 40
 def read_numbers(text: str, count: int, what: str, address: str) -> FloatArray:
     """Return the `count` numbers of a text, float64 (count,), separated by commas or white space.
 
-    Scientific notation is read. Raises BadInput, naming `what`, for anything else, NaN and infinity among it, or for
-    another count.
+    Scientific notation is accepted. Raises BadInput, naming `what`, for anything else, NaN and infinity included, or
+    for another count.
     """
     plain = text.translate(_SEPARATORS).strip()
     try:
         values: FloatArray = np.fromstring(plain, dtype=np.float64, sep=" ")
     except ValueError:
-        found = _first_bad(plain)
-        raise BadInput(f"{address}: {what} holds {found!r}; allowed decimal numbers") from None
+        token = _first_bad(plain)
+        raise BadInput(f"{address}: {what} holds {token!r}; allowed decimal numbers") from None
     if values.size != count:
         raise BadInput(f"{address}: {what} holds {values.size} numbers; allowed {count}")
     finite = np.isfinite(values)
     if not finite.all():
-        found = plain.split()[int(np.argmin(finite))][:_SHOWN]
-        raise BadInput(f"{address}: {what} holds {found!r}; allowed finite numbers")
+        token = plain.split()[int(np.argmin(finite))][:_SHOWN]
+        raise BadInput(f"{address}: {what} holds {token!r}; allowed finite numbers")
     return values
 
 

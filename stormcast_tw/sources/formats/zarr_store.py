@@ -1,7 +1,8 @@
-"""A Zarr 2 store read object by object: metadata, the chunk that holds an index, and the account of each.
+"""A Zarr 2 store read object by object: metadata, the chunks that hold an index, and the account of each.
 
-Zarr storage specification version 2. zarr-python would fill a chunk that is absent, and reads what was not found; here
-absent is NotReady, every object is of the version it was found in, and numcodecs unpacks no more than the chunk holds.
+Zarr storage specification version 2. zarr-python would fill in an absent chunk, and read objects that `find` did not
+return. Here an absent chunk is NotReady, every object is read in the version in which it was found, and numcodecs
+unpacks no more than the chunk may hold.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from stormcast_tw.sources.formats.arrays import Array, Extent, chunk_starts, ext
 from stormcast_tw.storage.provider_files import Folder, SourceFile, Used
 
 LARGEST_METADATA = 4_000_000
-"""Bytes of a metadata object; that of ARCO ERA5's root has some thousands."""
+"""Most bytes of a metadata object; ARCO ERA5's root has some thousands."""
 
 LARGEST_CHUNK = 1 << 28
-"""Bytes that a chunk, or what is read at once, may unpack to: an hour of ARCO ERA5 on 37 levels has 154 million."""
+"""Most bytes that a chunk, or one read, may unpack to: an hour of ARCO ERA5 on 37 levels has 154 million."""
 
 MOST_CHUNKS = 10_000
-"""Objects that are read at once; of ARCO ERA5 an hour is one."""
+"""Most objects of one read; an hour of ARCO ERA5 is one."""
 
 _Attributes = TypeAdapter(dict[str, Any])
 
@@ -37,7 +38,7 @@ class _Compressor(BaseModel):
 
 
 class _ZArray(BaseModel):
-    """The document `.zarray`, as far as it is allowed here."""
+    """The document `.zarray`, limited to what is supported here."""
 
     zarr_format: Literal[2]
     shape: list[PositiveInt] = Field(max_length=8)
@@ -54,7 +55,7 @@ class _ZArray(BaseModel):
         try:
             kind = np.dtype(dtype).kind
         except (TypeError, SyntaxError) as error:
-            raise ValueError("is no type") from error
+            raise ValueError("is not a data type") from error
         if kind not in "iuf":
             raise ValueError("must be integers or floats")
         return dtype
@@ -64,7 +65,7 @@ class _ZArray(BaseModel):
         if len(self.chunks) != len(self.shape):
             raise ValueError("chunks and shape differ in length")
         if self.bytes > LARGEST_CHUNK or max(self.shape, default=0) > 2**40:
-            raise ValueError(f"a chunk of {self.bytes} bytes in shape {self.shape} is not believed")
+            raise ValueError(f"a chunk of {self.bytes} bytes in shape {self.shape} is too large")
         return self
 
     @property
@@ -75,7 +76,7 @@ class _ZArray(BaseModel):
 class ZarrStore:
     """The store at `path` below a folder; `pinned` are the chunks that `find` returned, by address.
 
-    `used` accounts for every object read: a chunk by its digest, what was read to find others as bytes of index.
+    `used` accounts for every object read: data chunks by digest, metadata and axes as bytes of index.
     """
 
     def __init__(self, folder: Folder, path: str, pinned: Mapping[str, SourceFile]) -> None:
@@ -98,9 +99,9 @@ class ZarrStore:
             raise BadInput(f"{self.address}/{path}: {_first_problem(error)}") from error
 
     def array(self, name: str, *, axis: bool = False) -> Array:
-        """Return an array, its values to be read by leading indices; raises BadInput for one we cannot read.
+        """Return an array, whose values are read by leading indices; raises BadInput if it is not supported.
 
-        Of an `axis` the chunks are index, of others they are those pinned; NotReady where they are not.
+        The chunks of an `axis` count as index. Those of other arrays must be pinned, else reading raises NotReady.
         """
         described, attributes = self._described(name), self.attributes(name)
         dimensions = attributes.get("_ARRAY_DIMENSIONS")
@@ -112,8 +113,8 @@ class ZarrStore:
         shape = tuple(described.shape)
 
         def fetch(leading: tuple[int, ...], rows: slice | None) -> npt.NDArray[Any]:
-            found = self._fetch(name, described, extents(shape, leading, rows), axis)
-            return found.reshape(slab_of(shape, leading, rows)[0])
+            values = self._fetch(name, described, extents(shape, leading, rows), axis)
+            return values.reshape(slab_of(shape, leading, rows)[0])
 
         names = tuple(str(dimension) for dimension in dimensions)
         return Array(name, names, shape, np.dtype(described.dtype), attributes, fetch)
@@ -134,16 +135,18 @@ class ZarrStore:
             raise BadInput(f"{self.address}/{name}/.zarray: {_first_problem(error)}") from error
 
     def _fetch(self, name: str, described: _ZArray, asked: list[Extent], axis: bool) -> npt.NDArray[Any]:
-        """Return what is asked for, all dimensions kept."""
+        """Return the requested part, all dimensions kept."""
         dtype, sizes = np.dtype(described.dtype), [stop - start for start, stop in asked]
         if math.prod(sizes) * dtype.itemsize > LARGEST_CHUNK:
-            raise BadInput(f"{self.address}/{name}: {math.prod(sizes)} values asked for at once; not believed")
+            raise BadInput(
+                f"{self.address}/{name}: {math.prod(sizes)} values asked for at once; allowed {LARGEST_CHUNK} bytes"
+            )
         out = np.empty(sizes, dtype)
         for corner in _chunk_starts(described, asked, f"{self.address}/{name}"):
             key = _key(name, described, corner)
             data = self._metadata(key, LARGEST_CHUNK) if axis else self._chunk(key)
-            inside, there = overlap(asked, described.chunks, corner)
-            out[there] = _unpack(data, described, f"{self.address}/{key}")[inside]
+            inside, target = overlap(asked, described.chunks, corner)
+            out[target] = _unpack(data, described, f"{self.address}/{key}")[inside]
         return out
 
     def _chunk(self, key: str) -> bytes:
@@ -166,7 +169,7 @@ class ZarrStore:
 
 
 def _chunk_starts(described: _ZArray, asked: list[Extent], address: str) -> Iterator[tuple[int, ...]]:
-    """Yield where the chunks begin that hold what is asked for; raises BadInput for too many."""
+    """Yield the starts of the chunks that a request touches; raises BadInput for too many."""
     begins = chunk_starts(asked, described.chunks)
     if (count := math.prod(map(len, begins))) > MOST_CHUNKS:
         raise BadInput(f"{address}: {count} chunks are asked for at once; allowed {MOST_CHUNKS}")
@@ -194,10 +197,10 @@ def _unpack(data: bytes, described: _ZArray, address: str) -> npt.NDArray[Any]:
 
 
 def _check_blosc(data: bytes, size: int, address: str) -> None:
-    """Raise BadInput unless a Blosc header (16 bytes, Blosc 1 chunk format) says what is wanted and what is there."""
-    said = (int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little"))
-    if len(data) < 16 or said != (size, len(data)):
-        raise BadInput(f"{address}: Blosc says {said[0]} bytes in {said[1]}; allowed {size} in {len(data)}")
+    """Raise BadInput unless a Blosc header (16 bytes, Blosc 1 chunk format) has the right sizes."""
+    sizes = (int.from_bytes(data[4:8], "little"), int.from_bytes(data[12:16], "little"))
+    if len(data) < 16 or sizes != (size, len(data)):
+        raise BadInput(f"{address}: Blosc says {sizes[0]} bytes in {sizes[1]}; allowed {size} in {len(data)}")
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -1,7 +1,7 @@
-"""Variables that a provider does not give but physics does: q from relative humidity, surface pressure, column water.
+"""Variables that a provider lacks and physics gives: q from relative humidity, surface pressure, column water.
 
 Ids are those of `variables`; relative humidity, which no package knows, is `r` and the level, e.g. `r850`, in percent.
-`orog` is the provider's own surface altitude in metres. Each rule is tested against values made elsewhere.
+`orog` is the provider's own surface altitude in metres. Each rule is tested against independent values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LAPSE_RATE = 0.0065
 """K m-1, U.S. Standard Atmosphere 1976."""
 
 RELATIVE_HUMIDITY_RANGE = (-5.0, 180.0)
-"""Percent that can be believed: neural models undershoot a little, cold air is supersaturated over ice."""
+"""Accepted percent: neural models undershoot a little, cold air is supersaturated over ice."""
 _FRACTION = 1.5
 """A relative humidity nowhere above this is a fraction, not percent."""
 
@@ -45,15 +45,15 @@ def over_water(t: FloatArray) -> FloatArray:
 
 
 def over_ice(t: FloatArray) -> FloatArray:
-    """Return the saturation vapour pressure over ice in Pa at `t` in K (Alduchov and Eskridge 1996; the same place)."""
+    """Return the saturation vapour pressure over ice in Pa at `t` in K (Alduchov and Eskridge 1996; IFS eq. 7.5)."""
     return np.asarray(611.21 * np.exp(22.587 * (t - _ZERO) / (t + 0.7)))
 
 
 def mixed_phase(t: FloatArray) -> FloatArray:
     """Return ECMWF's saturation vapour pressure in Pa: water above 0 degC, ice below -23 degC, a blend between.
 
-    The relative humidity of IFS, of ERA5 and so of FourCastNet is over this (IFS Documentation CY41R2, Part IV, section
-    7.2.1b). NCEP's (fpvsnew) is blended linearly down to -20 degC: at most 2.5 % more between, equal outside.
+    The relative humidity of IFS, of ERA5 and so of FourCastNet refers to this (IFS Documentation CY41R2, Part IV,
+    section 7.2.1b). NCEP's (fpvsnew) is blended linearly down to -20 degC: at most 2.5 % more between, equal outside.
     """
     water = np.clip((t - _ALL_ICE) / (_ZERO - _ALL_ICE), 0.0, 1.0) ** 2
     return np.asarray(water * over_water(t) + (1.0 - water) * over_ice(t))
@@ -62,13 +62,13 @@ def mixed_phase(t: FloatArray) -> FloatArray:
 def specific_humidity(
     r: FloatArray, t: FloatArray, pressure: float, saturation: Saturation = mixed_phase
 ) -> FloatArray:
-    """Return kg kg-1 of `r` in percent, `t` in K and `pressure` in Pa; r below 0 counts as 0."""
+    """Return specific humidity, kg kg-1, from `r` in percent, `t` in K and `pressure` in Pa; r below 0 counts as 0."""
     e = 0.01 * np.maximum(r, 0.0) * saturation(t)
     return np.asarray(_EPSILON * e / (pressure - (1.0 - _EPSILON) * e))
 
 
 def surface_pressure(msl: FloatArray, orog: FloatArray, t2m: FloatArray) -> FloatArray:
-    """Return Pa at the altitude `orog` in m, from Pa at mean sea level and K at 2 m.
+    """Return the pressure in Pa at the altitude `orog` in m, from `msl` in Pa and `t2m` in K.
 
     Hypsometric equation with the standard lapse rate below ground, the inverse of the usual reduction to sea level
     (U.S. Standard Atmosphere 1976, eq. 33a; Trenberth et al. 1993, NCAR/TN-396).
@@ -78,11 +78,12 @@ def surface_pressure(msl: FloatArray, orog: FloatArray, t2m: FloatArray) -> Floa
 
 
 def column_water(q: Mapping[int, FloatArray], sp: FloatArray) -> FloatArray:
-    """Return kg m-2 of vapour from `q` in kg kg-1 by level in hPa, and `sp` in Pa: the integral of q dp / g.
+    """Return the column's vapour, kg m-2, from `q` in kg kg-1 by level in hPa, and `sp` in Pa: the integral of q dp /
+    g.
 
     q is linear in pressure between levels and constant from the lowest one to a ground below it; what lies under the
-    ground does not count (Peixoto and Oort 1992, chapter 12). On COLUMN_LEVELS 1 to 2 % too much where q falls with the
-    third to fourth power of pressure, as it does.
+    ground does not count (Peixoto and Oort 1992, chapter 12). On COLUMN_LEVELS the result is 1 to 2 % too high where
+    q falls with the third to fourth power of pressure, as it does in nature.
     """
     levels = sorted(q, reverse=True)
     total = q[levels[0]] * np.maximum(sp - 100.0 * levels[0], 0.0)
@@ -95,7 +96,7 @@ def column_water(q: Mapping[int, FloatArray], sp: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Rule:
-    """How one variable follows from others: all of `needs`, and those of `helps` that are there."""
+    """How one variable is derived: from all of `needs`, and those of `helps` that are available."""
 
     needs: tuple[str, ...]
     compute: Callable[[Mapping[str, FloatArray], Saturation], FloatArray]
@@ -116,16 +117,16 @@ RULES: dict[str, Rule] = {
         tuple(f"q{level}" for level in COLUMN_LEVELS if level not in _COLUMN_AT_LEAST),
     ),
 }
-"""What can be derived, by the id it gives."""
+"""The rule for each variable that can be derived, by its id."""
 
 
 def ids_to_read(provided: Collection[str], wanted: VariableSet, source: str) -> tuple[str, ...]:
-    """Return the ids to read so that all of `wanted` can be had, those asked for first, then what the others need.
+    """Return the ids to read to obtain all of `wanted`: those wanted themselves first, then the inputs of derived ones.
 
-    Raises BadInput, naming them, if some cannot be had from `provided`.
+    Raises BadInput, naming them, if some can be neither read from `provided` nor derived.
     """
-    if without := [reason for variable_id in wanted.ids if (reason := _why_unavailable(variable_id, provided))]:
-        raise BadInput(f"source {source} is refused for this package: cannot give {'; '.join(without)}")
+    if unavailable := [reason for variable_id in wanted.ids if (reason := _why_unavailable(variable_id, provided))]:
+        raise BadInput(f"source {source} is refused for this package: cannot give {'; '.join(unavailable)}")
     read = [variable_id for variable_id in wanted.ids if variable_id in provided]
     read += [leaf for variable_id in wanted.ids for leaf in _leaves(variable_id, provided)]
     return tuple(dict.fromkeys(read))
@@ -136,8 +137,8 @@ def complete(
 ) -> dict[str, FloatArray]:
     """Return all of `wanted` by id, in its order: given, or derived from `fields` of one shape, in our units.
 
-    `saturation` is what the provider's relative humidity is over. Raises BadInput for a relative humidity that is
-    none, or a variable that cannot be had from these fields.
+    `saturation` is the saturation vapour pressure that the provider's relative humidity refers to. Raises BadInput for
+    an impossible relative humidity, or a variable that cannot be derived from these fields.
     """
     ids_to_read(fields, wanted, address)
     _check_relative_humidity(fields, address)
@@ -157,7 +158,7 @@ def _derive(variable_id: str, known: dict[str, FloatArray], saturation: Saturati
 
 
 def _inputs(rule: Rule, provided: Collection[str]) -> Iterator[str]:
-    """Yield what a rule takes: all it needs, and what helps where that can be had."""
+    """Yield the inputs of a rule: all it needs, and those that help if they are available."""
     yield from rule.needs
     yield from (other for other in rule.helps if not _why_unavailable(other, provided))
 
@@ -171,7 +172,7 @@ def _leaves(variable_id: str, provided: Collection[str]) -> Iterator[str]:
 
 
 def _why_unavailable(variable_id: str, provided: Collection[str]) -> str:
-    """Return why a variable cannot be had, or nothing if it can."""
+    """Return why a variable can be neither read nor derived, or nothing if it can."""
     if variable_id in provided:
         return ""
     if variable_id not in RULES:
@@ -190,6 +191,4 @@ def _check_relative_humidity(fields: Mapping[str, FloatArray], address: str) -> 
         if not low <= least <= greatest <= high:
             raise BadInput(f"{address}: {name} spans {least:.6g} to {greatest:.6g} %; allowed {low:g} to {high:g}")
     if humidities and (greatest := max(float(np.max(values)) for values in humidities.values())) < _FRACTION:
-        raise BadInput(
-            f"{address}: relative humidity reaches {greatest:.6g} at most; allowed percent, a fraction is not"
-        )
+        raise BadInput(f"{address}: relative humidity reaches {greatest:.6g} at most; allowed percent, not a fraction")

@@ -1,4 +1,4 @@
-"""One lead time of a forecast from one GRIB file: chosen messages decoded on one grid, in our units, made complete."""
+"""One lead time of a forecast from one GRIB file: messages decoded on one grid, in our units, the rest derived."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Decoded:
-    """The messages of a file as they are: values (y, x) by id on one grid, and the shortName of each.
+    """Decoded messages of a file, unconverted: values (y, x) by id on one grid, and the shortName of each.
 
-    `relative_to_grid` are those whose header says that wind components are along the grid's axes.
+    `relative_to_grid` holds the ids of winds whose header says that they are along the grid's axes.
     """
 
     fields: Mapping[str, FloatArray]
@@ -45,7 +45,7 @@ class Decoded:
 
 
 Altitude = tuple[FloatArray, Grid, Used]
-"""Surface altitude in m round a grid, its grid, and what was read for it."""
+"""Surface altitude in m around a grid, the grid it is on, and what was read for it."""
 
 
 def read_step(
@@ -60,11 +60,11 @@ def read_step(
     true_radius: grib.TrueRadius | None = None,
     altitude: Altitude | None = None,
 ) -> Step:
-    """Return the located variables at a lead, cut to `grid` and a margin, in our units.
+    """Return the located variables at a lead, cut to `grid` plus a margin, in our units.
 
-    `entries` are the messages of the file, `ids` our id of each that a source knows, `index` the account of the index
-    file if there is one, `altitude` what surface pressure is derived with. Raises BadInput as `grib_index.choose`,
-    `decode` and `complete_step` do, or where the altitude is on another grid.
+    `entries` are the messages of the file, `ids` our id of each that the source knows, `index` the account of the index
+    file if there is one, `altitude` the altitude from which surface pressure is derived. Raises BadInput as
+    `grib_index.choose`, `decode` and `complete_step` do, or where the altitude is on another grid.
     """
     where = index[0].address if index else reader.address
     present = {ids[entry.key] for entry in entries if entry.key in ids} | ({"orog"} if altitude else set())
@@ -87,14 +87,15 @@ def read_indexed(
     ids: Mapping[grib.Key, str],
     grid: Grid,
 ) -> Reading:
-    """Return the located variables, hourly, from a run whose files have an index each: located file, index, file ...
+    """Return the located variables, hourly, from a run whose files have an index each (located: file, index, file ...).
 
-    `entries_of` an index, its file and the lead in hours are the messages of the file. Raises as `read_step` does.
+    `entries_of` returns the messages of a file from its index, the file and the lead in hours. Raises as `read_step`
+    does.
     """
     leads = bracketing_leads(located.forecast_from(), located.valid_times, step_hours)
     steps = []
-    for lead, file, beside in zip(leads, located.files[::2], located.files[1::2], strict=True):
-        with folder.open(beside) as index:
+    for lead, file, index_file in zip(leads, located.files[::2], located.files[1::2], strict=True):
+        with folder.open(index_file) as index:
             entries = entries_of(index, file, lead)
         with folder.open(file) as reader:
             steps.append(read_step(reader, entries, ids, located, lead, grid, index=(index.used,)))
@@ -110,10 +111,10 @@ def _with_altitude(decoded: Decoded, altitude: Altitude) -> Decoded:
 
 
 def needed_ids(present: Collection[str], wanted: VariableSet, address: str) -> tuple[str, ...]:
-    """Return the ids to read of those `present` in a file, so that all of `wanted` can be had.
+    """Return which of the ids `present` in a file to read to obtain all of `wanted`.
 
-    With any geopotential also z500, which tells it from height. Where something can neither be read nor derived, it is
-    asked for all the same: `grib_index.choose` says what the file lacks.
+    With any geopotential also z500, which tells it from height. If a variable can be neither read nor derived, the
+    wanted ids are returned as they are, and `grib_index.choose` reports what the file lacks.
     """
     try:
         needed = derive.ids_to_read(present, wanted, address)
@@ -144,9 +145,9 @@ def decode(
     for variable_id, entry in entries.items():
         message = grib_index.message(reader, entry)
         with grib.opened(message, reader.address) as handle:
-            if (found := grib.identity(handle)) != entry.key:
+            if (key := grib.identity(handle)) != entry.key:
                 raise BadInput(
-                    f"{reader.address}: the message at byte {entry.start} is {_describe_key(found)};"
+                    f"{reader.address}: the message at byte {entry.start} is {_describe_key(key)};"
                     f" the index says {_describe_key(entry.key)}"
                 )
             grib.check_time(handle, init_time, hours(lead_hours), variable_id, reader.address)
@@ -163,9 +164,9 @@ def decode(
 
 
 def complete_step(decoded: Decoded, lead_hours: int, wanted: VariableSet, address: str, used: tuple[Used, ...]) -> Step:
-    """Return all of `wanted` in our units: heights made geopotential, winds turned to north, the rest derived.
+    """Return all of `wanted` in our units: heights as geopotential, winds earth-relative, missing variables derived.
 
-    Raises BadInput for unbelievable values, or a wind of which one component is relative to the grid.
+    Raises BadInput for implausible values, or a wind of which one component is relative to the grid.
     """
     fields = dict(decoded.fields) | earth_relative_winds(decoded, address)
     factor = _geopotential_factor(decoded, address)
@@ -179,7 +180,7 @@ def complete_step(decoded: Decoded, lead_hours: int, wanted: VariableSet, addres
 
 
 def earth_relative_winds(decoded: Decoded, address: str) -> dict[str, FloatArray]:
-    """Return every wind component whose header says that it is relative to a projected grid, turned east or north."""
+    """Return, eastward and northward, the winds whose headers say that they are relative to a projected grid."""
     if decoded.grid.is_geographic:
         return {}
     alpha = decoded.grid.grid_north()
@@ -196,13 +197,13 @@ def earth_relative_winds(decoded: Decoded, address: str) -> dict[str, FloatArray
 
 
 def _with_other_component(wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ids and, with a wind component that a grid may have turned, the other one."""
+    """Return the ids and, for each wind component that may be grid-relative, the other component."""
     other = {"u": "v", "v": "u"}
     return tuple(dict.fromkeys((*wanted, *(other[i[0]] + i[1:] for i in wanted if i[0] in other))))
 
 
 def _geopotential_factor(decoded: Decoded, address: str) -> float:
-    """Return what turns z into geopotential, told by its mean at 500 hPa; a `gh` that is not a height is refused."""
+    """Return the factor from z to geopotential, by z's mean at 500 hPa; a `gh` that is not a height is refused."""
     if "z500" not in decoded.fields:
         return 1.0
     mean = float(decoded.fields["z500"].mean())

@@ -1,4 +1,4 @@
-"""What all forms of QPESUMS share: one field a file, no-data as NaN, one grid, and where that grid lies."""
+"""What all forms of QPESUMS share: one field per file, no-data as NaN, one grid, and its datum."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ that observation and model agree on what nothing is. Where no radar looked the v
 
 
 _FINEST_DEGREES = 1e-5
-"""A metre: below it points could no longer be told apart."""
+"""Smallest spacing: a metre, below which points could not be told apart."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Field:
 
 
 Decode = Callable[[bytes, str, datetime], Field]
-"""From a file's bytes, its address, and the valid time that it must be of."""
+"""Decodes a file from its bytes, its address, and the valid time that it must have."""
 
 
 def read_fields(
     located: Located, folder_of: Callable[[SourceFile], Folder], decode: Decode, largest_bytes: int, datum: Datum
 ) -> Reading:
-    """Read one file a valid time: the one located variable as (valid_time, latitude, longitude) float32.
+    """Read one file per valid time: the one located variable as (valid_time, latitude, longitude) float32.
 
     Rain between -0.1 mm and 0 becomes 0 and is counted in the attribute `clipped_negatives`. Raises BadInput for a file
     of more than `largest_bytes`, values outside the variable's range, or grids that differ.
@@ -81,7 +81,7 @@ def _checked(values: npt.NDArray[Any], variable: Variable, address: str) -> tupl
 
 
 def even_grid(address: str, west: float, south: float, nx: int, ny: int, dx: float, dy: float) -> Grid:
-    """Return the grid of nx x ny points from its south-west corner; raises BadInput if it is none on the globe."""
+    """Return the grid of nx x ny points from its south-west corner; raises BadInput if it is not on the globe."""
     for name, count in (("nx", nx), ("ny", ny)):
         if not 2 <= count <= 4096:
             raise BadInput(f"{address}: grid's {name} is {count}; allowed 2 to 4096")
@@ -90,5 +90,7 @@ def even_grid(address: str, west: float, south: float, nx: int, ny: int, dx: flo
             raise BadInput(f"{address}: grid's {name} is {step:g}; allowed {_FINEST_DEGREES:g} or more")
     north, east = south + (ny - 1) * dy, west + (nx - 1) * dx
     if south < -90 or north > 90 or west < -180 or east > 360:
-        raise BadInput(f"{address}: covers {south:g} to {north:g} N, {west:g} to {east:g} E; allowed on the globe")
+        raise BadInput(
+            f"{address}: covers {south:g} to {north:g} N, {west:g} to {east:g} E; allowed -90 to 90 N, -180 to 360 E"
+        )
     return Grid("QPESUMS", south, north, ny, west, east, nx)

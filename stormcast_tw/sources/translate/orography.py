@@ -23,7 +23,7 @@ _NETCDF_NAMES = ("z", "geopotential_at_surface", "orog")
 
 @dataclass(frozen=True)
 class Orography:
-    """Where it is kept: surface geopotential (`z`) or altitude (`orog`), GRIB or NetCDF, once in a file."""
+    """The file of it: surface geopotential (`z`) or altitude (`orog`), GRIB or NetCDF, once in the file."""
 
     folder: Folder
     path: str
@@ -33,9 +33,10 @@ class Orography:
         return self.folder.find(self.path)
 
     def read(self, file: SourceFile, around: Grid) -> tuple[FloatArray, Grid, Used]:
-        """Return metres (latitude, longitude) round a grid, south to north, their grid, and what was read.
+        """Return the altitude in m (latitude, longitude) around a grid, south to north, its own grid, and what was
+        read.
 
-        Raises BadInput where there is none, or none that can be believed.
+        Raises BadInput if the file has none, or an implausible one.
         """
         with self.folder.open(file) as reader:
             if reader.read(0, min(4, reader.size), index=True) == b"GRIB":
@@ -48,13 +49,13 @@ class Orography:
 
 
 def _from_grib(reader: Reader, around: Grid) -> tuple[FloatArray, Grid]:
-    found = [entry for entry in grib_index.scan(reader) if entry.key in _GRIB_KEYS]
-    if len(found) != 1:
-        raise BadInput(f"{reader.address}: has {len(found)} messages of z or orog at the surface; allowed one")
+    messages = [entry for entry in grib_index.scan(reader) if entry.key in _GRIB_KEYS]
+    if len(messages) != 1:
+        raise BadInput(f"{reader.address}: has {len(messages)} messages of z or orog at the surface; allowed one")
     box = grib.Box.around(around, MARGIN_DEGREES)
-    with grib.opened(grib_index.message(reader, found[0]), reader.address) as handle:
+    with grib.opened(grib_index.message(reader, messages[0]), reader.address) as handle:
         values, grid = grib.field(handle, box, "orog", reader.address)
-    return values * _GRIB_KEYS[found[0].key], grid
+    return values * _GRIB_KEYS[messages[0].key], grid
 
 
 def _from_netcdf(file: NetCDF, around: Grid) -> tuple[FloatArray, Grid]:
@@ -68,7 +69,9 @@ def _from_netcdf(file: NetCDF, around: Grid) -> tuple[FloatArray, Grid]:
         raise BadInput(f"{file.address}: {name} is in {units!r}; allowed {', '.join(_TO_METRES)}")
     leading = variable.shape[:-2]
     if variable.dimensions[-2:] != ("latitude", "longitude") or set(leading) - {1}:
-        raise BadInput(f"{file.address}: {name} is {variable.dimensions} {variable.shape}; allowed one map of it")
+        raise BadInput(
+            f"{file.address}: {name} is {variable.dimensions} {variable.shape}; allowed one map (latitude, longitude)"
+        )
     axes = [cf.column(file.variable(axis), file.address) for axis in ("latitude", "longitude")]
     part = cf.window(axes[0], axes[1], around, file.address)
     values = cf.unpacked(variable.read(*(0 for _ in leading)), variable.attributes, name, file.address)

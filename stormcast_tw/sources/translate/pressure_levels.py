@@ -1,8 +1,8 @@
-"""A model's own levels brought to pressure levels and to sea level, on the ground up and below it.
+"""From a model's own levels to pressure levels and sea level, above the ground and below it.
 
-Above the lowest level everything is linear in the logarithm of pressure between two levels; geopotential has besides
-the curvature that the layer's own temperature gradient gives it (a straight line would be 3 m off in a layer of
-50 hPa at 200 hPa). Below the lowest level the air is continued with the standard lapse rate of the U.S. Standard
+Above the lowest level everything is linear in the logarithm of pressure between two levels; geopotential also has the
+curvature that follows from the layer's temperature gradient (a straight line would be 3 m off in a layer of 50 hPa at
+200 hPa). Below the lowest level the air is extrapolated with the standard lapse rate of the U.S. Standard
 Atmosphere 1976 (eq. 33a), with that level's wind and humidity: a convention, not weather, which `above_ground` masks.
 """
 
@@ -45,7 +45,7 @@ class Level:
 
     @property
     def virtual_temperature(self) -> FloatArray:
-        """K."""
+        """Virtual temperature, K."""
         return self.t * (1.0 + (R_VAPOUR / R_DRY - 1.0) * self.q)
 
     def at(self, mask: BoolArray) -> Level:
@@ -66,8 +66,8 @@ def on_pressure_levels(
 ) -> dict[str, FloatArray]:
     """Return u, v, t, q and z on the wanted levels by id (`t500`), each of the levels' shape.
 
-    `levels` come from the ground up and are held two at a time; points of a level that lie under the ground, where
-    pressure exceeds `surface_pressure` (Pa), do not count. Raises BadInput where pressure does not fall from level to
+    `levels` come from the ground up and are held two at a time; points of a level below the ground, where
+    pressure exceeds `surface_pressure` (Pa), are ignored. Raises BadInput where pressure does not fall from level to
     level, where a column has no level above ground, or where a wanted level lies above the last.
     """
     out = {f"{letter}{level}": np.full(surface_pressure.shape, np.nan) for letter in "uvtqz" for level in wanted_hpa}
@@ -91,9 +91,9 @@ def on_pressure_levels(
     return out
 
 
-def _put(out: dict[str, FloatArray], level_hpa: int, where: BoolArray, found: Level) -> None:
+def _put(out: dict[str, FloatArray], level_hpa: int, where: BoolArray, air: Level) -> None:
     for letter in "uvtqz":
-        out[f"{letter}{level_hpa}"][where] = getattr(found, letter)
+        out[f"{letter}{level_hpa}"][where] = getattr(air, letter)
 
 
 def _require_falling(lower: Level | None, upper: Level, begun: BoolArray, number: int, address: str) -> None:

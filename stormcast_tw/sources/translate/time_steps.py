@@ -1,4 +1,4 @@
-"""Global forecasts that come in steps of hours: what each step says, and the hourly fields between them.
+"""Global forecasts with steps of several hours: the fields of each step, and the hourly fields between them.
 
 Hourly fields are interpolated linearly in time, winds by components (data-formats.md 3.5).
 """
@@ -23,7 +23,7 @@ from stormcast_tw.variables import Variable
 FloatArray = npt.NDArray[np.float64]
 
 STANDARD_GRAVITY = 9.80665
-"""m s-2, WMO: geopotential of a height."""
+"""m s-2, WMO; converts height to geopotential."""
 
 _GEOPOTENTIAL_500 = (45_000.0, 65_000.0)
 _HEIGHT_500 = (4_500.0, 6_500.0)
@@ -96,7 +96,7 @@ def interpolate_in_time(
 
 
 def checked_in_our_units(values: FloatArray, variable: Variable, geopotential: float, address: str) -> FloatArray:
-    """Return values in our units after the checks of quality; `geopotential` is what `geopotential_factor` returned."""
+    """Return values in our units after the checks of `quality`; `geopotential` is from `geopotential_factor`."""
     if variable.standard_name == "geopotential":
         values = values * geopotential
     if variable.standard_name == "specific_humidity":
@@ -106,7 +106,7 @@ def checked_in_our_units(values: FloatArray, variable: Variable, geopotential: f
 
 
 def geopotential_factor(mean_500: float, address: str) -> float:
-    """Return what turns a file's `z` into geopotential: 1, or standard gravity where it holds heights.
+    """Return the factor from a file's `z` to geopotential: 1, or standard gravity where it holds heights.
 
     `mean_500` is the mean of z at 500 hPa: about 57,000 m2 s-2, or 5,800 m. Raises BadInput for anything else.
     """

@@ -236,7 +236,7 @@ def variable_entry(data: bytes, name: str) -> int:
     [
         (0, 900, r"field has 900 dimensions; allowed 32"),
         (4, 77, r"field has dimensions \[77, 2, 3\]; there are 5"),
-        (8, 0, r"the records of field are not its first dimension"),
+        (8, 0, r"the record dimension of field is not its first"),
     ],
 )
 def test_a_damaged_classic_variable_is_refused(tmp_path: Path, offset: int, number: int, message: str):

@@ -10,8 +10,8 @@ from stormcast_tw.sources.translate.derive import (
     COLUMN_LEVELS,
     column_water,
     complete,
+    ids_to_read,
     mixed_phase,
-    needed,
     over_ice,
     over_water,
     specific_humidity,
@@ -103,14 +103,14 @@ def test_column_water_begins_at_the_ground():
 
 
 def test_what_must_be_read_is_in_a_stable_order():
-    assert needed(PANGU, variable_set("asked", "t2m", "q850"), "PANG") == ("t2m", "q850")
+    assert ids_to_read(PANGU, variable_set("asked", "t2m", "q850"), "PANG") == ("t2m", "q850")
     asked = variable_set("asked", "sp", "tcwv", "msl")
     columns = (1000, 850, 700, 500, 300, 925, 600, 400, 250)
     expected = ("msl", "orog", "t2m", *(f"q{level}" for level in columns))
-    assert needed((*PANGU, "orog"), asked, "PANG") == expected
-    assert needed(FOURCASTNET, variable_set("asked", "q850", "t850"), "FOUR") == ("t850", "r850")
+    assert ids_to_read((*PANGU, "orog"), asked, "PANG") == expected
+    assert ids_to_read(FOURCASTNET, variable_set("asked", "q850", "t850"), "FOUR") == ("t850", "r850")
     few = tuple(v for v in PANGU if v not in ("q600", "q925"))
-    assert needed((*few, "orog"), asked, "WRF")[3:] == ("q1000", "q850", "q700", "q500", "q300", "q400", "q250")
+    assert ids_to_read((*few, "orog"), asked, "WRF")[3:] == ("q1000", "q850", "q700", "q500", "q300", "q400", "q250")
 
 
 def test_what_cannot_be_had_is_named():
@@ -119,9 +119,9 @@ def test_what_cannot_be_had_is_named():
         r" tcwv \(needs sp, q1000, q850, q700, q500, q300\)$"
     )
     with pytest.raises(BadInput, match=refused):
-        needed(PANGU, BACKGROUND_SETS["background26"], "PANG")
+        ids_to_read(PANGU, BACKGROUND_SETS["background26"], "PANG")
     with pytest.raises(BadInput, match=r"source x is refused .*: cannot give refc; q500 \(needs r500, t500\)$"):
-        needed(("t500", "t2m"), variable_set("asked", "t2m", "refc", "q500"), "x")
+        ids_to_read(("t500", "t2m"), variable_set("asked", "t2m", "refc", "q500"), "x")
     with pytest.raises(BadInput, match=r"a\.nc is refused .*: cannot give q850 \(needs r850, t850\)"):
         complete({"r850": array(50)}, variable_set("asked", "q850"), "a.nc")
 
@@ -148,7 +148,7 @@ def test_everything_is_completed_from_what_four_variables_say():
 @pytest.mark.parametrize(
     ("r", "message"),
     [
-        (0.7, r"a\.nc: relative humidity reaches 0\.7 at most; allowed percent, a fraction is not"),
+        (0.7, r"a\.nc: relative humidity reaches 0\.7 at most; allowed percent, not a fraction"),
         (-20.0, r"a\.nc: r850 spans -20 to -20 %; allowed -5 to 180"),
         (250.0, r"a\.nc: r850 spans 250 to 250 %; allowed -5 to 180"),
         (np.nan, r"a\.nc: r850 spans nan to nan %; allowed -5 to 180"),
