@@ -1,8 +1,9 @@
-"""The alarms: events of stormcast_tw.operations.events that become notifications. All upserts.
+"""The alarms: automations that turn events of stormcast_tw.operations.events into notifications. All upserts.
 
-Where they go: STORMCAST_TW_ALARM_URL, a webhook that takes Slack's `{"text": ...}` (Slack, Mattermost, Rocket.Chat,
-Teams through a relay); or STORMCAST_TW_ALARM_BLOCK, a notification block made on the Prefect page, as `type/name`, for
-example `email-server-credentials/ops` or `slack-webhook/ops`. The server needs PostgreSQL: on SQLite events get lost.
+Where they are sent: STORMCAST_TW_ALARM_URL, a webhook that takes Slack's `{"text": ...}` (Slack, Mattermost,
+Rocket.Chat, Teams through a relay); or STORMCAST_TW_ALARM_BLOCK, a notification block made on the Prefect page, as
+`type/name`, for example `email-server-credentials/ops` or `slack-webhook/ops`. The server needs PostgreSQL: on SQLite
+events get lost.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WEBHOOK_BLOCK = "stormcast-alarm"
 
 @dataclass(frozen=True)
 class Alarm:
-    """One automation: which events, as news only or each time, and what it says (Jinja over the event)."""
+    """One automation: its events, whether only news or every one, and its text (a Jinja template of the event)."""
 
     name: str
     description: str
@@ -37,7 +38,7 @@ class Alarm:
 ALARMS = (
     Alarm(
         "stormcast inputs",
-        "Inputs of a cycle are missing, degraded, or ready again: once a change of state",
+        "Inputs of a cycle are missing, degraded, or ready again: once per change of state",
         (Event.INPUTS_MISSING, Event.INPUTS_DEGRADED, Event.INPUTS_READY),
         "stormcast-tw {{ event.payload.cycle }}: {{ event.event }}",
         "{{ event.payload.text }}",
@@ -53,7 +54,7 @@ ALARMS = (
     ),
     Alarm(
         "stormcast skill dropped",
-        "The newest week scores worse than the four before it let expect: once, until it is good again",
+        "The newest week scores worse than the four weeks before suggest: once, until it has recovered",
         (Event.SKILL_DROPPED,),
         "stormcast-tw {{ event.payload.cycle }}: {{ event.event }}",
         "{{ event.payload.text }}",
@@ -69,18 +70,18 @@ ALARMS = (
     ),
     Alarm(
         "stormcast alarm failed",
-        "An alarm could not be sent: its text must not depend on the event that broke it",
+        "An alarm could not be sent; this text does not depend on the event that broke it",
         ("prefect.automation.action.failed",),
         "stormcast-tw: an alarm could not be sent",
-        "Look at the Prefect page, Event Feed, prefect.automation.action.failed.",
+        "See prefect.automation.action.failed in the Event Feed of the Prefect page.",
         {"prefect.resource.id": "prefect.automation.*"},
     ),
 )
-"""THE table of alarms; a test holds its events to those that the code emits."""
+"""THE table of alarms; a test compares its events with those that the code emits."""
 
 
 def upsert_alarms(client: SyncPrefectClient, environment: Mapping[str, str]) -> list[str]:
-    """Make or renew every alarm and return their names; none, where the environment names no destination."""
+    """Create or update every alarm and return their names; none if the environment names no destination."""
     destination = _destination(client, environment)
     if destination is None:
         return []
@@ -120,11 +121,11 @@ def _automation(alarm: Alarm, destination: UUID) -> AutomationCore:
 
 
 def _upsert(client: SyncPrefectClient, wanted: AutomationCore) -> None:
-    """Names are not unique on a server: the first is renewed, any others of the name are removed."""
-    found = client.read_automations_by_name(wanted.name)
-    if not found:
+    """Create or update an automation. Names are not unique on a server: the first is updated, others are removed."""
+    existing = client.read_automations_by_name(wanted.name)
+    if not existing:
         client.create_automation(wanted)
         return
-    client.update_automation(found[0].id, wanted)
-    for other in found[1:]:
+    client.update_automation(existing[0].id, wanted)
+    for other in existing[1:]:
         client.delete_automation(other.id)

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def upsert_pool(client: SyncPrefectClient) -> None:
-    """Make the process pool unless it is there."""
+    """Create the process pool unless it exists."""
     try:
         client.read_work_pool(POOL)
     except ObjectNotFound:
@@ -48,7 +48,7 @@ def upsert_pool(client: SyncPrefectClient) -> None:
 
 
 def upsert_queue(client: SyncPrefectClient, name: str, priority: int) -> None:
-    """Make a queue of the pool, or give it its priority."""
+    """Create a queue of the pool, or set its priority."""
     try:
         queue = client.read_work_queue_by_name(name, POOL)
     except ObjectNotFound:

@@ -1,1 +1,1 @@
-"""When things happen: the order of tasks, nothing else."""
+"""When things happen: the order of tasks, and nothing else."""

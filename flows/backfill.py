@@ -24,7 +24,7 @@ from tasks.policy import task_under
 
 
 class CycleOptions(Frozen):
-    """What is asked of every cycle of a backfill."""
+    """The options of every cycle of a backfill."""
 
     experiment: ExperimentName
     lead_hours: LeadHours
@@ -59,8 +59,8 @@ def backfill(
 ) -> list[CycleOutcome]:
     """Forecast every cycle from `start` to `end` (both included), at most `parallel` at a time.
 
-    What is published already is skipped and one failure does not stop the rest; run it again to try those that failed,
-    or after it was killed. `latest` never moves backwards. Raises Refused at the end if a cycle failed.
+    Published cycles are skipped, and one failure does not stop the rest; run it again to retry failed cycles, or after
+    it was killed. `latest` never moves backwards. Raises Refused at the end if a cycle failed.
     """
     cycles = [str(cycle) for cycle in Cycle.parse(start).until(Cycle.parse(end))]
     if not cycles:
@@ -89,7 +89,7 @@ def backfill(
 def forecast_cycle(cycle: str, options: CycleOptions) -> CycleOutcome:
     """Skip a published cycle, else run `operations` for it as a flow of its own; a failure is an outcome."""
     package = describe(settings().package).digest
-    there = find_published(
+    published = find_published(
         Store(settings().published_root),
         options.experiment,
         cycle,
@@ -98,8 +98,8 @@ def forecast_cycle(cycle: str, options: CycleOptions) -> CycleOutcome:
         options.members,
         options.base_seed,
     )
-    if there is not None:
-        return CycleOutcome(cycle=cycle, outcome="skipped", text=there.address.run)
+    if published is not None:
+        return CycleOutcome(cycle=cycle, outcome="skipped", text=published.address.run)
     parameters: dict[str, Any] = {"cycle": cycle, **options.model_dump()}
     state = operations(**parameters, return_state=True)
     if state.is_completed():

@@ -1,4 +1,4 @@
-"""Every ten minutes: keep what a provider overwrites in place, before it is gone."""
+"""Every ten minutes: archive documents that a provider overwrites in place."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tasks.observations import keep_open_data
 
 @flow(name="observations")
 def observations() -> dict[str, str]:
-    """Keep the radar rain and reflectivity that CWA's open data hold now; return what came of each key."""
+    """Archive the radar rain and reflectivity that CWA's open data hold now; return the outcome of each key."""
     return {key: keep_open_data(key) for key in ("Observation/O-B0045-001.json", "Observation/O-A0059-001.json")}

@@ -21,7 +21,7 @@ from stormcast_tw.model.description import describe
 from stormcast_tw.names import ExperimentName
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
-from stormcast_tw.plan import BaseSeed, CycleText, LeadHours, MemberCount
+from stormcast_tw.plan import BaseSeed, CycleText, InputsPlan, LeadHours, MemberCount
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact
 from tasks.inputs import await_inputs, fetch_background, fetch_state, regrid_inputs
@@ -37,11 +37,11 @@ def _run_name() -> str:
 
 
 def _emit_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Say that there is no forecast; where inputs were missing, that is said already."""
+    """Emit that there is no forecast; it is no news if missing inputs have been reported already."""
     asked, due = flow_run.parameters.get("cycle"), flow_run.expected_start_time or datetime.now(UTC)
     cycle = Cycle.parse(asked) if asked else OPERATIONS.cycle_of(due)
-    said = isinstance(state.result(raise_on_failure=False), NotReady)
-    emit(Event.CYCLE_FAILED, cycle, news=not said, reason=str(state.message))
+    reported = isinstance(state.result(raise_on_failure=False), NotReady)
+    emit(Event.CYCLE_FAILED, cycle, news=not reported, reason=str(state.message))
 
 
 @flow(name="operations", flow_run_name=_run_name, on_failure=[_emit_failure], on_crashed=[_emit_failure])
@@ -56,16 +56,14 @@ def operations(
 ) -> Artifact:
     """Forecast one cycle (for example 20261122T06Z; by default the one this run was scheduled for) and publish it.
 
-    Waits for its inputs until three hours after the cycle, unless told not to. Everything is idempotent: what is sealed
-    is returned as it is, what was interrupted continues.
+    Waits for its inputs until three hours after the cycle, unless `wait` is False. Everything is idempotent: what is
+    sealed is returned as it is, what was interrupted continues.
     """
     now = now or datetime.now(UTC)
     chosen = Cycle.parse(cycle) if cycle else OPERATIONS.cycle_of(this_run.scheduled_start_time or now)
     package = settings().package
     request = Request(chosen, lead_hours, experiment, package, describe(package), now)
-    inputs, fetched = _gather(request, wait)
-    inputs_plan = plan_inputs(request, fetched)
-    prepared = regrid_inputs(request, inputs_plan, inputs, fetched)
+    inputs, fetched, inputs_plan, prepared = _gather(request, wait)
     plan = plan_forecast(request.description, inputs_plan, members, base_seed)
     forecast = roll_out(plan, prepared, now)
     products = make_products(plan, forecast, now)
@@ -76,14 +74,15 @@ _MOST_ATTEMPTS = 50
 """Far above the number of stand-ins: each attempt rejects at least one file, or finds one that changed."""
 
 
-def _gather(request: Request, wait: bool) -> tuple[InputSet, tuple[Artifact, Artifact]]:
-    """Wait, fetch, and where what was delivered cannot be used, let the next stand-in serve."""
+def _gather(request: Request, wait: bool) -> tuple[InputSet, tuple[Artifact, ...], InputsPlan, Artifact]:
+    """Wait and fetch; if a delivered input cannot be used, let the next stand-in serve."""
     rejected: dict[str, str] = {}
     for _ in range(_MOST_ATTEMPTS):
         inputs = await_inputs(request, rejected, wait)
         try:
-            state = fetch_state(request, inputs)
-            return inputs, (state, fetch_background(request, inputs))
+            fetched = (fetch_state(request, inputs), fetch_background(request, inputs))
+            plan = plan_inputs(request, fetched)
+            return inputs, fetched, plan, regrid_inputs(request, plan, inputs, fetched)
         except UnusableInput as error:
             rejected |= error.rejected
     last = "; ".join(rejected.values())

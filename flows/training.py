@@ -1,4 +1,4 @@
-"""A package is trained, where Prefect can watch: progress on the run's page, an event when the training is ill."""
+"""Trains a package under Prefect: progress on the run's page, an event when the training is ill."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _run_name() -> str:
 
 @flow(name="training", flow_run_name=_run_name)
 def training(recipe: str, output: Path, processes: int = 1, options: list[str] | None = None) -> Path:
-    """Train `recipe` with some processes of this machine, or go on; return the folder of the package.
+    """Train `recipe` with `processes` processes on this machine, or resume it; return the folder of the package.
 
-    `options` are those of `stormcast-tw train run`, as words: `["--data", "s3://..."]`. Raises Refused, with what the
-    training said, if it ends otherwise than with a package.
+    `options` are those of `stormcast-tw train run`, as words: `["--data", "s3://..."]`. Raises Refused, quoting the
+    training's output, if it ends without a package.
     """
     return train_package(recipe, output.absolute(), processes, tuple(options or ()))

@@ -1,4 +1,4 @@
-"""An archive of past hours becomes a training dataset."""
+"""Makes a training dataset from an archive of past hours."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def _run_name() -> str:
 def training_data(
     recipe: DataRecipe | str, engine: Engine | None = None, share: tuple[int, int] = (1, 1), now: datetime | None = None
 ) -> Artifact | None:
-    """Return the dataset of a recipe, or of one's name, made day by day on `engine` (by default this machine's cores).
+    """Make the dataset of a recipe or a recipe's name, day by day on `engine` (by default this machine's cores).
 
-    What is sealed is returned as it is; what was killed goes on. With `share` (2, 5) only the second of five shares of
-    the days is made here, for clusters without Dask; whoever finds no day missing finishes. None until then.
+    A sealed dataset is returned as it is; an interrupted one is continued. With `share` (2, 5) only the second of five
+    shares of the days is made here, for clusters without Dask; the run that finds no day missing seals the dataset, and
+    None is returned until then.
     """
     job, sealed = begin_dataset(named(recipe) if isinstance(recipe, str) else recipe)
     if sealed is not None:

@@ -1,4 +1,4 @@
-"""Every day: score the forecasts whose truth has come, publish the scorecard, and say when the skill has dropped."""
+"""Every day: score forecasts whose truth has arrived, publish the scorecard, and report a drop in skill."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from stormcast_tw.verification.systems.pairs import published_runs
 from tasks.verification import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
 
 WINDOW = timedelta(days=35)
-"""What the daily run looks at: a week to judge, and the four weeks that it is judged by."""
+"""The span of the daily run: the week that is judged, and the four weeks that it is compared with."""
 
 
 class Verified(Frozen):
-    """What became of every cycle, and where the scorecard is (None where nothing has been scored yet)."""
+    """The outcome of every cycle, and where the scorecard is (None if nothing has been scored yet)."""
 
     outcomes: tuple[Outcome, ...]
     scorecard: str | None
@@ -50,8 +50,8 @@ def verification(
 ) -> Verified:
     """Score every published run of a package from `start` to `end` (by default the five weeks up to now), once.
 
-    What is scored already is skipped, what is late is left for the next day. Raises Refused at the end where a truth
-    could not be vouched for, or a cycle failed; the others are scored and on the scorecard.
+    Cycles that are scored already are skipped; those whose truth is late are left for the next day. Raises Refused at
+    the end if a truth was corrupt or a cycle failed; the others are scored and on the scorecard.
     """
     now = now or datetime.now(UTC)
     first, last = _span(start, end, now)
@@ -86,7 +86,7 @@ def comparison(
     scoring: Scoring | None = None,
     now: datetime | None = None,
 ) -> tuple[Choice, str]:
-    """Score both packages where they are not yet, and write the choice between them as a document."""
+    """Score both packages where that is still to do, and write the choice between them as a document."""
     now = now or datetime.now(UTC)
     of_a, of_b = (_judging(experiment, folder, truth, world_seed, scoring) for folder in (package_a, package_b))
     for judging in (of_a, of_b):

@@ -1,1 +1,1 @@
-"""How things run: one call of the core each, with retries, timeouts, events and the Prefect page."""
+"""How things run: each task is one call of the core, with retries, timeouts, events and the Prefect page."""

@@ -27,15 +27,15 @@ from stormcast_tw.storage.store import Artifact, Store
 from tasks.policy import artifact_key, emit, task_under
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
-"""Between two looks: doubled each time. Files come minutes apart; two minutes late is not late."""
+"""Pauses between two looks, doubled each time. Files arrive minutes apart; noticing one two minutes late is no harm."""
 
 
 @task_under("await")
 def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = True) -> InputSet:
-    """Return what serves the cycle: at once if everything is ready, else the best there is at the deadline.
+    """Return what serves the cycle: at once if everything is ready, else the best available at the deadline.
 
     The table of inputs on the run's page is kept up to date meanwhile. Raises NotReady, with an event, if a required
-    input is missing at the deadline; BadInput if all that was delivered is damaged.
+    input is missing at the deadline; BadInput if everything that was delivered is damaged.
     """
     sources, cycle = all_sources(settings(), request.description.grid), request.cycle
     warm_up()
@@ -54,7 +54,7 @@ def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = Tru
 
 
 def _looks(cycle: Cycle, now: datetime, wait: bool) -> Iterator[bool]:
-    """Yield once before each look, True before the last: at the deadline, or at once where nobody waits."""
+    """Yield once before each look, True before the last: at the deadline, or at once without `wait`."""
     started, pause = time.monotonic(), FIRST_PAUSE_SECONDS
     deadline = cycle.init_time + OPERATIONS.deadline
     while wait and (left := (deadline - now - timedelta(seconds=time.monotonic() - started)).total_seconds()) > 0:
@@ -65,7 +65,7 @@ def _looks(cycle: Cycle, now: datetime, wait: bool) -> Iterator[bool]:
 
 
 def _emit_status(inputs: InputSet, experiment: str) -> None:
-    """Emit what the inputs are; `news` the first time after another state."""
+    """Emit the status of the inputs as an event, as news if it differs from the last one."""
     cycle = Cycle.parse(inputs.cycle)
     news = alarms.is_news(Store(settings().work_root), inputs, experiment)
     event = {"ready": Event.INPUTS_READY, "degraded": Event.INPUTS_DEGRADED, "missing": Event.INPUTS_MISSING}
@@ -74,13 +74,13 @@ def _emit_status(inputs: InputSet, experiment: str) -> None:
 
 @task_under("fetch")
 def fetch_state(request: Request, inputs: InputSet) -> Artifact:
-    """Keep state and rain as the providers gave them, and the observed rain of the day before."""
+    """Store state and rain as the providers delivered them, and the observed rain of the day before."""
     return _fetch(request, inputs, ("past_rain", "rain", "model_rain", "state"))
 
 
 @task_under("fetch")
 def fetch_background(request: Request, inputs: InputSet) -> Artifact:
-    """Keep the global forecast as the provider gave it, at every hour."""
+    """Store the global forecast as the provider delivered it, at every hour."""
     return _fetch(request, inputs, ("background",))
 
 

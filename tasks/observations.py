@@ -1,4 +1,4 @@
-"""Keep one key of the open data under its date."""
+"""Archive what one key of the open data holds, under its date."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tasks.policy import task_under
 
 @task_under("fetch")
 def keep_open_data(key: str) -> str:
-    """Return what came of looking at a key once: kept, known, revised, or why nothing was there."""
+    """Archive what a key holds now; return the outcome: kept, known, revised, or why there was nothing."""
     try:
-        kept = archive_document(Folder(*settings().place(OPEN_DATA)), key, objects(settings().place(KEPT)[0]))
+        archived = archive_document(Folder(*settings().place(OPEN_DATA)), key, objects(settings().place(KEPT)[0]))
     except NotReady as error:
         get_run_logger().warning("%s", error)
         return str(error)
-    text = f"{kept.status} as {kept.path}, of {kept.valid_time:%Y-%m-%d %H:%M} UTC"
+    text = f"{archived.status} as {archived.path}, of {archived.valid_time:%Y-%m-%d %H:%M} UTC"
     get_run_logger().info("%s: %s", key, text)
     return text

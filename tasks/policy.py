@@ -1,4 +1,4 @@
-"""The only retry and timeout numbers of the project, and how a task becomes observable."""
+"""All retry and timeout numbers of the project, and what makes a task observable: events and page keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 NETWORK_ERRORS = (Unreachable, ConnectionError, TimeoutError, aiohttp.ClientError)
-"""Errors that pass by themselves. Everything else is for a human, or for readiness."""
+"""Errors that may pass by themselves and are retried. All others are for a human, or for readiness."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,20 @@ class Policy:
 
 
 POLICIES = {
-    # A full-globe GRIB of three leads is about 0.4 GB; ten minutes allow 0.7 MB/s.
     # Waits for the inputs until the deadline of the cycle, three hours after init_time.
     "await": Policy(timeout_seconds=4 * 3600),
+    # A full-globe GRIB of three leads is about 0.4 GB; ten minutes allow 0.7 MB/s.
     "fetch": Policy(timeout_seconds=600),
-    # A cycle of a backfill is a flow of its own, whose tasks are tried again by themselves.
+    # A cycle of a backfill is a flow of its own, whose tasks have retries of their own.
     "cycle": Policy(timeout_seconds=8 * 3600, retries=0, retry_delay_seconds=()),
     "regrid": Policy(timeout_seconds=600),
-    # The rollout has a deadline of its own, in its child process; this one is only the net below it.
+    # The rollout has a deadline of its own, in its child process; this one is only a safety net.
     "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),
     "products": Policy(timeout_seconds=900),
     "publish": Policy(timeout_seconds=900),
     # A year of archive takes hours on one machine; each part has retries of its own (training_data.workers).
     "training_data": Policy(timeout_seconds=7 * 86400, retries=0, retry_delay_seconds=()),
-    # A training watches itself (training.health) and goes on from its checkpoint when the flow is run again.
+    # A training watches itself (training.health) and resumes from its checkpoint when the flow is run again.
     "training": Policy(timeout_seconds=30 * 86400, retries=0, retry_delay_seconds=()),
     # Scores of one cycle take seconds; a first run scores a month.
     "verify": Policy(timeout_seconds=3 * 3600),
@@ -63,7 +63,7 @@ def is_network_error(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
 
 
 def task_under(policy: str, run_name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a function a task under one of the POLICIES. Results are manifests; the store is what remembers them.
+    """Make a function a task under one of the POLICIES. Results are manifests; the store, not Prefect, keeps them.
 
     `run_name` is a template of the task's parameters, e.g. "{cycle}"; by default the function's name.
     """

@@ -1,4 +1,4 @@
-"""How far a task is, on the page of its run and in its log."""
+"""The progress of a task, on the page of its run and in its log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ProgressPage:
         self._log, self._shown_at = get_run_logger(), 0.0
 
     def show(self, share: float, line: str) -> None:
-        """Show that a share from 0 to 1 is done, and say so in the log."""
+        """Show the share that is done, from 0 to 1, and log `line`."""
         now = time.monotonic()
         if now - self._shown_at < SECONDS_BETWEEN_UPDATES and share < 1.0:
             return

@@ -1,4 +1,4 @@
-"""Put a finished forecast where readers look."""
+"""Publish a finished forecast where readers look."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.policy import artifact_key, emit, task_under
 def publish(
     inputs: InputSet, fetched: tuple[Artifact, ...], forecast: Artifact, products: Artifact, now: datetime
 ) -> Artifact:
-    """Publish, move the pointers, and say so as an event."""
+    """Publish the run, move the pointers, and emit an event."""
     store, work, where = Store(settings().published_root), Store(settings().work_root), settings().published_root
     seen = store.find(catalogue.published_address(products)) is not None
     table = input_table(inputs, fetched)

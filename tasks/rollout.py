@@ -1,4 +1,4 @@
-"""Run the model in a child process and show how far it is."""
+"""Run the model in a child process and show its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run a training in processes of its own, show how far it is, and tell when it is ill."""
+"""Run a training in separate processes, show its progress, and emit an event when it is ill."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ SECONDS_BETWEEN_LOOKS = 5.0
 END_SECONDS = 60.0
 """A training that is asked to end writes a checkpoint first, within 30 s."""
 SHOWN = 2000
-"""Characters of what it said last, in the error."""
+"""Characters of its last output that the error quotes."""
 
 
 @task_under("training")
 def train_package(recipe: str, output: Path, processes: int, options: tuple[str, ...]) -> Path:
-    """Train in `processes` of torchrun until they end; return the package. Raises Refused if there is none."""
+    """Train with `processes` processes of torchrun; return the package. Raises Refused if there is none at the end."""
     if recipe not in RECIPES:
         raise Refused(f"recipe {recipe!r} is not one of {', '.join(RECIPES)}")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     words = [recipe, "--output", str(output), *options]
-    with tempfile.TemporaryFile("w+") as said:
-        status = _run_watched([*torchrun, "-m", "stormcast_tw.cli", "train", "run", *words], recipe, output, said)
-        said.seek(0)
-        last = said.read()[-SHOWN:]
+    with tempfile.TemporaryFile("w+") as printed:
+        status = _run_watched([*torchrun, "-m", "stormcast_tw.cli", "train", "run", *words], recipe, output, printed)
+        printed.seek(0)
+        last = printed.read()[-SHOWN:]
     if status == 0:
         return output / PACKAGE
     if (record := output / RECORD).exists():
-        found = json.loads(record.read_text())
-        emit_training_event(Event.TRAINING_ILL, output.name, what=found["what"], text=f"{output}: {found['text']}")
-        raise Refused(f"{output}: training.ill, {found['what']}: {found['text']}")
-    raise Refused(f"{output}: the training ended with status {status}; the same flow goes on. It said last:\n{last}")
+        illness = json.loads(record.read_text())
+        emit_training_event(Event.TRAINING_ILL, output.name, what=illness["what"], text=f"{output}: {illness['text']}")
+        raise Refused(f"{output}: training.ill, {illness['what']}: {illness['text']}")
+    raise Refused(
+        f"{output}: the training ended with status {status}; run the same flow to resume. Last output:\n{last}"
+    )
 
 
-def _run_watched(command: list[str], recipe: str, output: Path, said: IO[str]) -> int:
-    """Return the exit status of a training whose progress is shown; whatever ends this ends it, with a checkpoint."""
+def _run_watched(command: list[str], recipe: str, output: Path, printed: IO[str]) -> int:
+    """Run a training, show its progress and return its exit status; if interrupted, end it with a checkpoint."""
     updates = {str(name): stage.updates for name, stage in RECIPES[recipe]().stages.items()}
     total = sum(updates.values())
     key = f"training-{recipe}".replace("_", "-")
     page = ProgressPage(key, f"{total:,} updates of recipe {recipe} in {output}")
-    child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+    child = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT)
     try:
         shown: list[dict[str, Any]] = []
         while (status := child.poll()) is None:
@@ -70,8 +72,8 @@ def _run_watched(command: list[str], recipe: str, output: Path, said: IO[str]) -
                 child.kill()
 
 
-def _show(page: ProgressPage, updates: dict[str, int], told: dict[str, Any]) -> None:
-    stage, names = told["stage"], list(updates)
-    done = sum(updates[name] for name in names[: names.index(stage)]) + told["update"]
-    said = {what: told[what] for what in ("loss", "validation") if what in told}
-    page.show(done / sum(updates.values()), f"{stage}, update {told['update']}: {said}")
+def _show(page: ProgressPage, updates: dict[str, int], logged: dict[str, Any]) -> None:
+    stage, names = logged["stage"], list(updates)
+    done = sum(updates[name] for name in names[: names.index(stage)]) + logged["update"]
+    values = {name: logged[name] for name in ("loss", "validation") if name in logged}
+    page.show(done / sum(updates.values()), f"{stage}, update {logged['update']}: {values}")

@@ -1,4 +1,4 @@
-"""Make the days of a training dataset somewhere, and show how far they are."""
+"""Make the days of a training dataset on an engine, and show the progress."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def begin_dataset(recipe: DataRecipe) -> tuple[DatasetJob, Artifact | None]:
 
 @task_under("training_data")
 def make_days(job: DatasetJob, engine: Local | Scheduler | Slurm, share: tuple[int, int]) -> int:
-    """Make the days of this share (number, of how many) that nobody has made; return how many of all remain."""
+    """Make the days of this share (number, of how many) that are not made yet; return how many of all days remain."""
     number, shares = share
     mine = set(job.recipe.days[number - 1 :: shares])
     wanted = [day for day in days_to_make(job) if day in mine]
@@ -60,7 +60,7 @@ def finish_dataset(job: DatasetJob, now: datetime) -> Artifact:
 
 
 class _Page:
-    """The progress artifact of the run's page, its log lines, and a bar where somebody looks at a terminal."""
+    """The progress artifact of the run's page, its log lines, and a progress bar if there is a terminal."""
 
     def __init__(self, job: DatasetJob, total: int, done: int) -> None:
         self._total, self._done, self._lost = total, done, 0
@@ -76,7 +76,7 @@ class _Page:
         self._lost += sum(status is not Status.USABLE for account in made for status in account.status)
         self._bar.advance(self._task, len(made))
         days = f"{self._done} of {self._total} days made"
-        self._page.show(self._share, f"{days}, {self._lost} hours of them not usable")
+        self._page.show(self._share, f"{days}, with {self._lost} unusable hours")
 
     @property
     def _share(self) -> float:

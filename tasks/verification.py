@@ -1,4 +1,4 @@
-"""Score published runs whose truth has come, publish the scorecard, watch the skill, compare packages."""
+"""Score published runs whose truth has arrived, publish the scorecard, watch the skill, compare packages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Judging(Frozen):
     package: Path
     truth: TruthKind
     world_seed: int = WORLD_SEED
-    """The seed that the simulated inputs were made from; a wrong one is found out."""
+    """The seed that the simulated inputs were made from; a wrong one is detected."""
     scoring: Scoring = Scoring()
 
     @property
@@ -46,7 +46,7 @@ class Judging(Frozen):
         return describe(self.package)
 
     def bench(self) -> Bench:
-        """Return where its records are made."""
+        """Return the stores, truth and invariants with which its records are made."""
         where, described = settings(), self.described
         truth = self._truth(described.grid)
         invariants = load_invariants(self.package, described)
@@ -74,7 +74,7 @@ class Outcome(Frozen):
 
 @task_under("verify")
 def score_run(judging: Judging, run: Artifact, now: datetime) -> Outcome:
-    """Score one published run once: a late truth is for another day, a corrupt one for a human."""
+    """Score one published run once: a late truth is left for another day, a corrupt one for a human."""
     bench, cycle = judging.bench(), run.address.cycle
     if (sealed := bench.published.find(record.address(run, bench.truth, judging.scoring))) is not None:
         return Outcome(cycle=cycle, outcome="done", text=sealed.address.run)
@@ -92,14 +92,14 @@ def score_run(judging: Judging, run: Artifact, now: datetime) -> Outcome:
 
 @task_under("verify")
 def publish_scorecard(judging: Judging, first: Cycle, last: Cycle, name: str, now: datetime) -> str | None:
-    """Draw the scorecard of what has been scored from `first` to `last`; None while there is nothing."""
+    """Draw the scorecard of what has been scored from `first` to `last`; None if that is nothing."""
     bench, described = judging.bench(), judging.described
-    found = judging.records(bench, first, last)
+    records = judging.records(bench, first, last)
     package = f"{described.name} {described.version} ({described.digest[:12]})"
-    address = publication.publish_scorecard(bench, judging.experiment, name, package, found, now)
+    address = publication.publish_scorecard(bench, judging.experiment, name, package, records, now)
     if address is not None:
-        words = labels(simulated=any(r.simulated for r in found.values()), trained=described.trained)
-        text = f"{words}scorecard of {len(found)} cycles, {first} to {last}, truth {bench.truth.name}: `{address}`"
+        words = labels(simulated=any(r.simulated for r in records.values()), trained=described.trained)
+        text = f"{words}scorecard of {len(records)} cycles, {first} to {last}, truth {bench.truth.name}: `{address}`"
         create_markdown_artifact(text, f"scorecard-{judging.truth}-{judging.experiment}")
         get_run_logger().info("%s", text)
     return address
@@ -107,26 +107,26 @@ def publish_scorecard(judging: Judging, first: Cycle, last: Cycle, name: str, no
 
 @task_under("verify")
 def watch_skill(judging: Judging, last: Cycle) -> list[skill.Skill]:
-    """Compare the newest week before `last` with its band; say as an event what has dropped since the last look."""
+    """Compare the newest week before `last` with its band; emit an event for each skill that has dropped since."""
     bench = judging.bench()
-    found = judging.records(bench, Cycle.at_or_before(last.init_time - skill.RECENT - skill.BEFORE), last)
-    skills = skill.rolling_skill([record.statistics_of(bench.published, one) for one in found.values()])
-    for one in skills:
-        get_run_logger().info("%s", one.text)
+    records = judging.records(bench, Cycle.at_or_before(last.init_time - skill.RECENT - skill.BEFORE), last)
+    skills = skill.rolling_skill([record.statistics_of(bench.published, artifact) for artifact in records.values()])
+    for current in skills:
+        get_run_logger().info("%s", current.text)
     if not skills:
-        get_run_logger().info("skill: %d scored cycles in five weeks are too few to judge the last by", len(found))
+        get_run_logger().info("skill: %d scored cycles in five weeks are too few to judge the last week", len(records))
         return []
     where = publication.folder(bench, judging.experiment, judging.described.digest[:12])
     dropped = skill.note_changes(bench.published, f"{where}/skill.json", skills)
-    for one in dropped:
+    for current in dropped:
         emit(
             Event.SKILL_DROPPED,
             last,
             experiment=judging.experiment,
             package=judging.described.digest[:12],
             truth=bench.truth.name,
-            text=one.text,
-            skill=one.model_dump(mode="json"),
+            text=current.text,
+            skill=current.model_dump(mode="json"),
         )
     return dropped
 
@@ -136,9 +136,9 @@ def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) ->
     """Compare two packages on the cycles that both have been scored on; return the document and its address."""
     bench, statistics, sides = of_a.bench(), [], []
     for judging in (of_a, of_b):
-        found = judging.records(bench, first, last)
-        runs = [record.run_of(bench.published, one) for one in found.values()]
-        statistics.append({cycle: record.statistics_of(bench.published, one) for cycle, one in found.items()})
+        records = judging.records(bench, first, last)
+        runs = [record.run_of(bench.published, artifact) for artifact in records.values()]
+        statistics.append({cycle: record.statistics_of(bench.published, a) for cycle, a in records.items()})
         sides.append(_side(judging.described, runs))
     cycles = choice.side_by_side(*statistics)
     made = choice.compare(of_a.experiment, bench.truth.name, sides[0], sides[1], cycles)
@@ -151,7 +151,7 @@ def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) ->
 
 
 def _side(described: Description, runs: list[Artifact]) -> choice.Side:
-    """Return what a package is and costs. Global models are asked what they have, not whether their files are there."""
+    """Return a package's identity, cost and drivers. A driver counts by its variables, whether or not files exist."""
     with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as nowhere:
         elsewhere = settings().model_copy(update={"inputs_root": nowhere, "providers": {}})
         live = choice.drivers(BACKGROUND_SETS[described.background_set], all_sources(elsewhere, described.grid))

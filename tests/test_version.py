@@ -33,7 +33,7 @@ def versions(package: Path) -> dict[Step, str]:
 @pytest.mark.parametrize(
     ("module", "before", "after", "changed"),
     [
-        ("cli/__main__.py", "Ensemble size", "How many members", ()),
+        ("cli/options.py", "Ensemble size", "How many members", ()),
         ("quality.py", '"""Is this field believable', '"""Can one believe', ()),
         ("regrid.py", "\ndef ", "\n# a remark\n\n\ndef ", ()),
         ("storage/store.py", "_SCAFFOLDING", "_POLES", ()),

@@ -1,7 +1,9 @@
-"""`stormcast-tw`: every verb calls a flow or a core function; no logic of its own.
+"""Kilometre-scale ensemble weather forecasts for Taiwan.
 
-Exit codes: 0 done or ready, 1 refused or failed, 2 usage, 3 degraded, 4 not ready or missing.
+Exit codes: 0 done or ready, 1 refused or failed, 2 usage error, 3 degraded inputs, 4 not ready or missing.
 """
+
+# The docstring is the help text. Every verb calls a flow or a core function; there is no logic here.
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ err = Console(stderr=True)
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on standard error and its own exit code."""
+    """Run the command line; an expected error becomes one line on standard error and an exit code."""
     try:
         app()
     except StormcastError as error:

@@ -1,4 +1,4 @@
-"""Verbs of the daily work: forecast, look at inputs, backfill, list, reproduce, check the machine."""
+"""Verbs for daily work: forecast, look at inputs, backfill, list, reproduce, check the machine."""
 
 from __future__ import annotations
 
@@ -36,10 +36,14 @@ def forecast(
     lead_hours: LeadHours = 12,
     members: Members = None,
     seed: BaseSeed = 0,
-    wait: Annotated[bool, typer.Option(help="Wait for inputs until three hours after the cycle.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until all inputs are ready, at most until three hours after init.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
-    """Forecast one cycle and publish it. Exit code 3 if a stand-in served."""
+    """Forecast one cycle and publish the result. Exit code 3 if it was made from degraded inputs (stand-ins or old
+    runs).
+    """
     settings().use_prefect_home()
     from flows.operations import operations
     from stormcast_tw.publication.catalogue import Published
@@ -53,11 +57,11 @@ def forecast(
     lines = [
         f"{words}forecast of {cycle}, run {artifact.address.run}, is published at",
         f"  {artifact.uri}",
-        "What next:",
+        "Next steps:",
         f"  .venv/bin/python -c \"import xarray; print(xarray.open_dataset('{artifact.uri}/products.zarr'))\"",
-        "  .venv/bin/stormcast-tw package show      what the model is",
-        "  .venv/bin/stormcast-tw doctor            is this machine fit",
-        "  make serve                               the Prefect page with the run's story",
+        "  .venv/bin/stormcast-tw package show      show what the model is",
+        "  .venv/bin/stormcast-tw doctor            check whether this machine is fit to forecast",
+        "  make serve                               open the Prefect page with the log of this run",
     ]  # fmt: skip
     published = Published.of(artifact)
     served = [row for row in published.inputs if row["status"] == "degraded"]
@@ -70,32 +74,34 @@ def forecast(
 def inputs(
     cycle: CycleOption,
     lead_hours: LeadHours = 12,
-    follow: Annotated[bool, typer.Option("--follow", help="Look again every 30 s until everything is ready.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Look again every 30 s until all inputs are ready.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what serves each input of a cycle now; only looks. Exit code 0 ready, 3 degraded, 4 missing."""
-    from stormcast_tw.inputs.readiness import Need, look
+    """Show which provider serves each input of a cycle now; nothing is fetched. Exit code 0 ready, 3 degraded, 4
+    missing.
+    """
+    from stormcast_tw.inputs.readiness import look
+    from stormcast_tw.inputs.request import need_of
     from stormcast_tw.model.description import read_description
     from stormcast_tw.sources.table import all_sources
-    from stormcast_tw.variables import BACKGROUND_SETS
 
     package = read_description(settings().package)
     sources = all_sources(settings(), package.grid)
-    need = Need(Cycle.parse(cycle), lead_hours, BACKGROUND_SETS[package.background_set], package.begins_alone)
+    need = need_of(Cycle.parse(cycle), lead_hours, settings().package, package)
     while True:
-        found = look(need, sources)
-        rows = found.table()
+        input_set = look(need, sources)
+        rows = input_set.table()
         if as_json:
-            print_result("", {"cycle": cycle, "status": found.status, "inputs": rows}, True)
+            print_result("", {"cycle": cycle, "status": input_set.status, "inputs": rows}, True)
         else:
-            table = Table(*rows[0], title=f"inputs of {cycle}: {found.status}")
+            table = Table(*rows[0], title=f"inputs of {cycle}: {input_set.status}")
             for row in rows:
                 table.add_row(*row.values())
             print_table(table)
-        if not follow or found.status == "ready":
+        if not follow or input_set.status == "ready":
             break
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    raise typer.Exit({"ready": 0, "degraded": 3, "missing": 4}[found.status])
+    raise typer.Exit({"ready": 0, "degraded": 3, "missing": 4}[input_set.status])
 
 
 def backfill(
@@ -105,11 +111,11 @@ def backfill(
     lead_hours: LeadHours = 12,
     members: Members = None,
     seed: BaseSeed = 0,
-    newest_first: Annotated[bool, typer.Option("--newest-first", help="Start at the end.")] = False,
-    parallel: Annotated[int, typer.Option(min=1, max=16, help="Cycles at a time.")] = 1,
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="Start with the newest cycle.")] = False,
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Number of cycles to run at the same time.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Forecast and publish a span of past cycles; what is published is skipped. Run again after a failure or a kill."""
+    """Forecast and publish a range of past cycles, skipping published ones. Run it again after a failure."""
     settings().use_prefect_home()
     from flows.backfill import backfill as run
 
@@ -131,7 +137,7 @@ def reproduce(
     manifest: Annotated[str, typer.Argument(help="manifest.json of a published run, or its folder.")],
     as_json: Json = False,
 ) -> None:
-    """Carry a published plan out again and compare every value; exit code 1 if the forecast is different."""
+    """Run the plan of a published forecast again and compare every value; exit code 1 if the result is different."""
     from stormcast_tw.forecast.reproduce import read_manifest
     from stormcast_tw.forecast.reproduce import reproduce as compare
 
@@ -147,19 +153,21 @@ def catalogue(
     experiment: Experiment = "demo",
     as_json: Json = False,
 ) -> None:
-    """List what is published, newest cycle last."""
+    """List the published runs, newest cycle last."""
     from stormcast_tw.publication.catalogue import PUBLISHED, latest, plan_of
     from stormcast_tw.schema import labels
     from stormcast_tw.storage.store import Store
 
     store = Store(settings().published_root)
     newest = latest(store, experiment)
-    found = store.list(PUBLISHED, experiment)
+    runs = store.list(PUBLISHED, experiment)
     if as_json:
-        print_result("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in found], True)
+        print_result("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in runs], True)
         return
-    table = Table("cycle", "run", "members", "leads", "made (UTC)", "", title=f"published, experiment {experiment}")
-    for a in found:
+    table = Table(
+        "cycle", "run", "members", "leads", "made (UTC)", "", title=f"published runs of experiment {experiment}"
+    )
+    for a in runs:
         words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
         plan = plan_of(a)
         table.add_row(
@@ -174,7 +182,7 @@ def catalogue(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check whether this machine is fit to forecast; exit code 1 if anything is not."""
+    """Check whether this machine is fit to forecast; exit code 1 if any check fails."""
     from stormcast_tw.operations.doctor import examine
 
     findings = examine(settings())

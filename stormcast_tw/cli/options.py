@@ -16,7 +16,7 @@ from stormcast_tw.names import EXPERIMENT
 
 
 def one_of(names: Callable[[], Iterable[str]]) -> Callable[[str], str]:
-    """Return a parser of names of a table, which is imported only when a name is to be checked against it."""
+    """Return a parser that accepts the names of a table; the table is imported only when a name is parsed."""
 
     def parse(text: str) -> str:
         allowed = tuple(names())
@@ -47,23 +47,23 @@ CycleOption = Annotated[
     str, typer.Option("--cycle", parser=_cycle, metavar="CYCLE", help="Init time of the cycle, e.g. 20260611T06Z.")
 ]
 LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in hours.")]
-Members = Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default the package's.")]
+Members = Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default that of the package.")]
 BaseSeed = Annotated[int, typer.Option("--seed", help="Base seed of the ensemble.")]
 Start = Annotated[str, typer.Option("--start", parser=_cycle, metavar="CYCLE", help="First cycle, e.g. 20260610T00Z.")]
-End = Annotated[str, typer.Option("--end", parser=_cycle, metavar="CYCLE", help="Last cycle.")]
+End = Annotated[str, typer.Option("--end", parser=_cycle, metavar="CYCLE", help="Last cycle (included).")]
 Experiment = Annotated[
     str,
     typer.Option(
         parser=_experiment,
         metavar="NAME",
-        help="The experiment that runs are published in; `oper` refuses simulated inputs.",
+        help="Experiment that the runs belong to; `oper` refuses simulated inputs.",
     ),
 ]
-PackageFolder = Annotated[Path | None, typer.Argument(help="The package's folder; by default the configured one.")]
+PackageFolder = Annotated[Path | None, typer.Argument(help="Folder of the package; by default the configured one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 DEMO_CYCLE = "20260611T06Z"
-"""A Mei-yu afternoon of the simulated Taiwan."""
+"""A Mei-yu afternoon in the simulated Taiwan."""
 
 
 def print_result(text: str, value: Any, as_json: bool) -> None:

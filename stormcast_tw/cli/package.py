@@ -11,7 +11,7 @@ from rich.table import Table
 from stormcast_tw.cli.options import Json, PackageFolder, print_result, print_table
 from stormcast_tw.settings import settings
 
-package_app = typer.Typer(no_args_is_help=True, help="Look at model packages.")
+package_app = typer.Typer(no_args_is_help=True, help="Show, check, sign and exchange model packages.")
 
 
 @package_app.command("show")
@@ -49,7 +49,7 @@ def package_check(
     public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Load a package whole: every digest, shape and name."""
+    """Load a package completely and check every digest, shape and name."""
     from stormcast_tw.model import package as packages
     from stormcast_tw.model.signature import verify
 
@@ -59,15 +59,15 @@ def package_check(
         verify(where, public_key)
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
     sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
-    found = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
-    print_result(f"{where}: fine; digest {loaded.digest}; {sizes}", found, as_json)
+    outcome = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
+    print_result(f"{where}: valid; digest {loaded.digest}; {sizes}", outcome, as_json)
 
 
 @package_app.command("sign")
 def package_sign(
     private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageFolder = None
 ) -> None:
-    """Write a detached signature beside a package."""
+    """Write a detached signature next to a package."""
     from stormcast_tw.model.signature import sign
 
     typer.echo(f"{sign(folder or settings().package, private_key)}: written")
@@ -77,7 +77,7 @@ def package_sign(
 def package_export(
     target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageFolder = None
 ) -> None:
-    """Write a package as physicsnemo .mdlus checkpoints with its description beside them."""
+    """Write a package as physicsnemo .mdlus checkpoints, with its description next to them."""
     from stormcast_tw.model import package as packages
     from stormcast_tw.model.exchange import export_mdlus
 
@@ -90,7 +90,7 @@ def package_import(
     source: Annotated[Path, typer.Argument(help="Folder of .mdlus files and package.json.")],
     target: Annotated[Path, typer.Argument(help="Folder of the package to write.")],
 ) -> None:
-    """Make a package of physicsnemo .mdlus checkpoints, loaded weights-only."""
+    """Make a package from physicsnemo .mdlus checkpoints, loading weights only."""
     from stormcast_tw.model import package as packages
     from stormcast_tw.model.exchange import import_mdlus
 

@@ -39,29 +39,29 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two
 @train_app.command("run")
 def run(
     recipe: RecipeArgument,
-    output: Annotated[Path, typer.Option(help="Folder of the run; the same folder again goes on.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run; give the same folder again to resume.")],
     data: Annotated[
-        str | None, typer.Option(help="Training dataset, a folder or s3://; else what `prepare RECIPE` made last.")
+        str | None, typer.Option(help="Training dataset, a folder or s3://; default: newest of `prepare RECIPE`.")
     ] = None,
     base: Annotated[
-        Path | None, typer.Option(help="Package to go on from; with background_only, to add networks to.")
+        Path | None, typer.Option(help="Package to continue from; with background_only, to add networks to.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, order and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of initial weights, sample order and noise.")] = 0,
     channels: Annotated[
         int | None, typer.Option(min=16, help="Width of the networks, instead of the recipe's.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, keep weights in float32.")] = False,
-    tf32: Annotated[bool, typer.Option("--tf32", help="Let CUDA multiply in TF32.")] = False,
-    compile_: Annotated[bool, typer.Option("--compile", help="Compile the networks (minutes at the start).")] = False,
-    channels_last: Annotated[bool, typer.Option("--channels-last", help="Channels innermost in memory.")] = False,
-    at_once: Annotated[int, typer.Option(min=0, help="Samples a process takes at once; 0: all of its share.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of torch, a process; 0: as many as cores.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read ahead, for each that trains.")] = 0,
-    log_every: Annotated[int, typer.Option(min=1, help="Updates a line of the log.")] = 20,
-    checkpoint_every: Annotated[int, typer.Option(min=1, help="Updates a checkpoint.")] = 500,
+    tf32: Annotated[bool, typer.Option("--tf32", help="Allow TF32 multiplication on CUDA.")] = False,
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the networks (takes minutes at start).")] = False,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Keep channels innermost in memory.")] = False,
+    at_once: Annotated[int, typer.Option(min=0, help="Samples per process in one pass; 0: its whole share.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="torch threads per process; 0: as many as cores.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read ahead, per training process.")] = 0,
+    log_every: Annotated[int, typer.Option(min=1, help="Updates between lines of the log.")] = 20,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Updates between checkpoints.")] = 500,
 ) -> None:
-    """Train RECIPE, or go on; exit code 1 if it is ill, 4 if it was asked to stop and can go on."""
+    """Train RECIPE, or resume it. Exit code 1 if the training is ill, 4 if it was asked to stop and can be resumed."""
     from stormcast_tw.model import package as packages
     from stormcast_tw.model.description import describe
     from stormcast_tw.training.learner import Switches
@@ -70,7 +70,7 @@ def run(
     from stormcast_tw.training_data.reader import TrainingData
 
     if base is None and recipe in NEED_A_BASE:
-        raise ValueError(f"recipe {recipe}: needs --base, the package that it goes on from")
+        raise ValueError(f"recipe {recipe}: needs --base, the package to continue from")
     chosen = RECIPES[recipe]().model_copy(update={"seed": seed})
     switches = Switches(
         device=device,
@@ -98,36 +98,38 @@ def run(
 @train_app.command("compare")
 def compare(
     run_a: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    run_b: Annotated[Path, typer.Argument(help="Folder of the other.")],
-    tolerance: Annotated[float, typer.Option(min=0, help="Relative, of metrics.")] = 0.02,
+    run_b: Annotated[Path, typer.Argument(help="Folder of the other run.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Relative tolerance of the metrics.")] = 0.02,
     as_json: Json = False,
 ) -> None:
-    """Say whether two trainings agree: code, data, seeds, hardware, metrics. Exit code 1 if they do not."""
+    """Check whether two trainings agree: code, data, seeds, hardware, metrics. Exit code 1 if they do not."""
     from stormcast_tw.training.agreement import compare as compared
 
-    found = compared(run_a, run_b, tolerance)
+    agreement = compared(run_a, run_b, tolerance)
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        typer.echo(agreement.model_dump_json(indent=1))
     else:
-        table = Table("", "a", "b", "", title=f"{'agree' if found.agree else 'DO NOT AGREE'} within {tolerance:.1%}")
-        for row in found.rows:
+        table = Table(
+            "", "a", "b", "", title=f"{'agree' if agreement.agree else 'DO NOT AGREE'} within {tolerance:.1%}"
+        )
+        for row in agreement.rows:
             table.add_row(row.what, row.a, row.b, row.verdict)
         print_table(table)
-    if not found.agree:
+    if not agreement.agree:
         raise typer.Exit(1)
 
 
 @train_app.command("accept")
 def accept(
-    package: Annotated[Path, typer.Argument(help="A trained package; its card gets the section Acceptance.")],
-    data: Annotated[
-        str | None, typer.Option(help="Training dataset; else what `prepare acceptance` made last.")
-    ] = None,
-    cycles: Annotated[int, typer.Option(min=1, help="Held-out hours to begin from.")] = 8,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of torch; 0: as many as cores.")] = 0,
+    package: Annotated[
+        Path, typer.Argument(help="A trained package; the result becomes the section Acceptance of its card.")
+    ],
+    data: Annotated[str | None, typer.Option(help="Training dataset; default: newest of `prepare acceptance`.")] = None,
+    cycles: Annotated[int, typer.Option(min=1, help="Held-out hours to start from.")] = 8,
+    threads: Annotated[int, typer.Option(min=0, help="torch threads; 0: as many as cores.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Run a package on held-out hours: two days on end, against white noise, against grain. Exit code 1 if it fails."""
+    """Test a package on held-out hours: two-day runs, diffusion against white noise, grain. Exit code 1 if it fails."""
     import json
 
     import torch
@@ -141,8 +143,8 @@ def accept(
     if threads:
         torch.set_num_threads(threads)
     held_out = TrainingData.open(data) if data else TrainingData.newest(settings().work_root, "acceptance")
-    say = Console(stderr=True)
-    findings = accepted(packages.load(package), held_out, cycles, lambda text: say.print(text))
+    console = Console(stderr=True)
+    findings = accepted(packages.load(package), held_out, cycles, lambda text: console.print(text))
     lines = [f"On {cycles} held-out hours each of data {held_out.digest[:12]}: `stormcast-tw train accept`.", ""]
     card = put_section(package, "Acceptance", [*lines, *table(findings)])
     if as_json:
@@ -155,10 +157,10 @@ def accept(
 
 @train_app.command("record")
 def record(
-    package: Annotated[Path, typer.Argument(help="A trained package; its card gets a section of each truth.")],
+    package: Annotated[Path, typer.Argument(help="A trained package; its card gets one section per truth.")],
     scorecards: Annotated[list[Path], typer.Argument(help="scorecard.json of `stormcast-tw verify run`.")],
 ) -> None:
-    """Write what scorecards say into the card of their package."""
+    """Write the results of scorecards into the card of their package."""
     from stormcast_tw.training.model_card_record import write_record
 
     for path in scorecards:

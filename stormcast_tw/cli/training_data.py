@@ -1,4 +1,4 @@
-"""`stormcast-tw prepare`: an archive becomes a training dataset."""
+"""`stormcast-tw prepare`: makes a training dataset from an archive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stormcast_tw.cli.options import Json, one_of
 from stormcast_tw.settings import settings
 
 LISTED = 20
-"""Unusable hours that are listed; report.json has them all."""
+"""Unusable hours that are listed at most; report.json has them all."""
 
 
 def _recipes() -> tuple[str, ...]:
@@ -32,18 +32,24 @@ RecipeArgument = Annotated[
 
 def prepare(
     recipe: RecipeArgument,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes here, or with --slurm jobs there.")] = None,
-    memory: Annotated[float, typer.Option(min=0.5, help="GiB that one worker may take; Dask ends it beyond.")] = 2.0,
-    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler to use, tcp://host:8786.")] = None,
-    slurm: Annotated[str | None, typer.Option(help="Run as SLURM jobs of this partition.")] = None,
-    slurm_option: Annotated[list[str] | None, typer.Option(help="More #SBATCH, e.g. --account=x; repeatable.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address of this machine that SLURM jobs reach.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes, or with --slurm, jobs.")] = None,
+    memory: Annotated[
+        float, typer.Option(min=0.5, help="Memory limit of a worker, GiB; Dask ends a worker that exceeds it.")
+    ] = 2.0,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to use, tcp://host:8786.")] = None,
+    slurm: Annotated[str | None, typer.Option(help="Run as SLURM jobs in this partition.")] = None,
+    slurm_option: Annotated[
+        list[str] | None, typer.Option(help="Extra #SBATCH option, e.g. --account=x; repeatable.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address at which SLURM jobs reach this machine.")] = None,
     share: Annotated[
-        str, typer.Option(help="K/N: make only every Nth day from the Kth; the last one finishes.")
+        str, typer.Option(help="K/N: make only every Nth day from the Kth; the last share to end finishes.")
     ] = "1/1",
     as_json: Json = False,
 ) -> None:
-    """Make a training dataset below the work root. Killed anywhere, the same command goes on. Exit 4: days remain."""
+    """Make a training dataset below the work root. If interrupted, run the same command again. Exit code 4: days
+    remain.
+    """
     settings().use_prefect_home()
     from flows.training_data import training_data
     from stormcast_tw.training_data.finish import read_report
@@ -76,7 +82,7 @@ def prepare(
 
 
 def share_of(text: str) -> tuple[int, int]:
-    """Read `2/5`; raises ValueError for anything that is no share."""
+    """Read `2/5`; raises ValueError for anything else."""
     number, _, shares = text.partition("/")
     if not (number.isdecimal() and shares.isdecimal() and 1 <= int(number) <= int(shares)):
         raise ValueError(f"share {text!r}: allowed K/N with K from 1 to N, e.g. 2/5")

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from flows.verification import Verified
     from stormcast_tw.verification.record import Scoring
 
-verify_app = typer.Typer(no_args_is_help=True, help="Score what was forecast; choose between packages.")
+verify_app = typer.Typer(no_args_is_help=True, help="Score published forecasts; choose between packages.")
 
 TruthOption = Annotated[
-    TruthKind, typer.Option("--truth", help="The simulated truth itself, or RWRP's analyses and QPESUMS.")
+    TruthKind, typer.Option("--truth", help="Score against the simulated truth, or RWRP's analyses and QPESUMS.")
 ]
-WorldSeed = Annotated[int, typer.Option(help="Seed of the simulated inputs; a wrong one is found out.")]
+WorldSeed = Annotated[int, typer.Option(help="Seed of the simulated inputs; a wrong one is detected.")]
 Training = Annotated[
-    str, typer.Option("--training", help="FROM..TO, dates of the errors that dress baselines [the year before]")
+    str, typer.Option("--training", help="FROM..TO: dates whose errors dress the baselines [the year before]")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of ties, dressing and STEPS.")]
+Seed = Annotated[int, typer.Option(help="Seed for breaking ties, dressing and STEPS.")]
 
 
 def _scoring(training: str, seed: int) -> Scoring:
@@ -48,18 +48,18 @@ def run(
     end: End,
     experiment: Experiment = "demo",
     truth: TruthOption = "operational",
-    package: Annotated[Path | None, typer.Option(help="Whose runs are scored; by default the configured.")] = None,
+    package: Annotated[Path | None, typer.Option(help="Package to score; by default the configured one.")] = None,
     world_seed: WorldSeed = WORLD_SEED,
     training: Training = "",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Score every published cycle of a span once, against every baseline, and draw the scorecard."""
+    """Score every published cycle of a range once, against every baseline, and draw the scorecard."""
     scoring = _scoring(training, seed)
     settings().use_prefect_home()
     from flows.verification import verification
 
-    found = verification(
+    verified = verification(
         start=start,
         end=end,
         experiment=experiment,
@@ -69,23 +69,23 @@ def run(
         scoring=scoring,
     )
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        typer.echo(verified.model_dump_json(indent=1))
         return
-    _show(found)
+    _show(verified)
 
 
-def _show(found: Verified) -> None:
-    table = Table("cycle", "", "record or reason", title="scored against the truth")
-    for one in found.outcomes:
-        table.add_row(one.cycle, one.outcome, one.text)
+def _show(verified: Verified) -> None:
+    table = Table("cycle", "", "record or reason", title="scores against the truth")
+    for outcome in verified.outcomes:
+        table.add_row(outcome.cycle, outcome.outcome, outcome.text)
     print_table(table)
-    typer.echo(f"scorecard: {found.scorecard or 'none, for nothing has been scored yet'}")
+    typer.echo(f"scorecard: {verified.scorecard or 'none: nothing has been scored yet'}")
 
 
 @verify_app.command("compare")
 def compare(
     package_a: Annotated[Path, typer.Argument(help="Folder of the package in service.")],
-    package_b: Annotated[Path, typer.Argument(help="Folder of the other.")],
+    package_b: Annotated[Path, typer.Argument(help="Folder of the other package.")],
     start: Start,
     end: End,
     experiment: Experiment = "demo",

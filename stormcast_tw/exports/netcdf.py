@@ -1,4 +1,4 @@
-"""One CF NetCDF file of what the Zarr holds, for everybody whose tools read NetCDF."""
+"""One CF NetCDF file with the content of the Zarr, for everybody whose tools read NetCDF."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LEVEL = 1
 def to_netcdf(dataset: xr.Dataset, path: Path) -> None:
     """Write products, a forecast or both merged as one CF-1.11 NetCDF-4 file; `path` appears whole or not at all.
 
-    Fields are float32 and compressed without loss, a map a chunk, so values equal the Zarr's; classes stay int8. Times
-    are hours since 1970 in float64. Global attributes, `simulated` and `trained` among them, are kept. Raises BadInput
-    for a variable whose type NetCDF and CF do not share (booleans, objects).
+    Fields are float32 and compressed without loss, one map per chunk, so values equal the Zarr's; classes stay int8.
+    Times are hours since 1970 in float64. Global attributes, `simulated` and `trained` among them, are kept. Raises
+    BadInput for a variable whose type NetCDF and CF do not share (booleans, objects).
     """
     prepared = _prepared(dataset)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -34,7 +34,7 @@ def to_netcdf(dataset: xr.Dataset, path: Path) -> None:
 
 
 def _prepared(dataset: xr.Dataset) -> xr.Dataset:
-    """Return it with attributes and encodings as the file shall have them; values are shared, not copied."""
+    """Return the dataset with the attributes and encodings of the file; values are shared, not copied."""
     prepared = dataset.copy()
     prepared.attrs = {name: _plain(value) for name, value in dataset.attrs.items() if name != "coordinates"}
     links = [n for n in dataset.coords if n == "crs" or str(n).endswith("_bounds")]
@@ -61,7 +61,7 @@ def _encoding(name: str, variable: xr.Variable, is_field: bool) -> dict[str, Any
     if kind == "m":
         return dict(_DURATION)
     if kind not in "fi":
-        raise BadInput(f"{name}: type {variable.dtype} cannot be written, allowed are numbers and times")
+        raise BadInput(f"{name}: type {variable.dtype} cannot be written; allowed numbers and times")
     if not is_field or variable.ndim < 2:
         return {"_FillValue": None, "dtype": "int32" if variable.dtype == np.int64 else variable.dtype}
     chunks = (*(1,) * (variable.ndim - 2), *variable.shape[-2:])

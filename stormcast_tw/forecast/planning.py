@@ -1,4 +1,4 @@
-"""The plan of a forecast: what a package and a request make of prepared inputs."""
+"""The plan of a forecast, from a package, prepared inputs and the ensemble asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stormcast_tw.version import code_version
 
 
 def plan_forecast(package: Description, inputs: InputsPlan, members: int | None, base_seed: int) -> Plan:
-    """Return the plan of a forecast from prepared inputs; `members` None: as many as the package says."""
+    """Return the plan of a forecast from prepared inputs; by default with the package's number of members."""
     return Plan(
         inputs=inputs,
         members=members or package.members,

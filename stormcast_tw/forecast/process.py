@@ -1,7 +1,7 @@
 """The rollout as a child process with its own deadline: a stuck device call cannot be interrupted from inside.
 
-`python -m stormcast_tw.forecast.process` takes one JSON job on standard input and says one JSON line a step on standard
-output. It ends itself when its parent is gone, so that a killed flow leaves nothing running.
+`python -m stormcast_tw.forecast.process` takes one JSON job on standard input and writes one JSON line per step to
+standard output. It exits when its parent is gone, so that a killed flow leaves nothing running.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main() -> None:
     """Carry out the job on standard input."""
     messages = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the messages
-    settings()  # how to reach the stores
+    settings()  # this also configures access to the stores
     job = RolloutJob.model_validate_json(sys.stdin.readline())
     _end_with_parent()
     console = Console(stderr=True)
@@ -115,7 +115,7 @@ def main() -> None:
             code = error.exit_code
     messages.close()
     sys.stderr.flush()
-    os._exit(code)  # everything is sealed; taking the libraries down takes seconds
+    os._exit(code)  # everything is sealed, and unloading the libraries would take seconds
 
 
 def _send(messages: IO[str], message: Frozen) -> None:

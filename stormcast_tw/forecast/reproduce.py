@@ -1,4 +1,4 @@
-"""Carry a published plan out again, from the prepared inputs it started from, and compare every value."""
+"""Run a published plan again, from the prepared inputs it started from, and compare every value."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from stormcast_tw.variables import VARIABLES
 from stormcast_tw.version import code_version
 
 TOLERANCE = {"K": 0.02, "m s-1": 0.02, "kg m-2": 0.1}
-"""Largest difference called rounding, by units. Convolutions differ by about 1e-6 a call between machines, and hundreds
-of calls amplify that; anything larger is another forecast."""
+"""Largest difference that counts as rounding, by units. Convolutions differ by about 1e-6 per call between machines,
+and hundreds of calls amplify that; anything larger is another forecast."""
 
 Verdict = Literal["identical", "equal within tolerance", "different"]
 
 
 class Reproduction(Frozen):
-    """What came out: the verdict, the largest difference of each variable, and what differs around it."""
+    """The result: the verdict, the largest difference of each variable, and differences in code and machine."""
 
     verdict: Verdict
     largest: dict[str, float]
@@ -47,18 +47,18 @@ class Reproduction(Frozen):
 
 
 def read_manifest(address: str) -> Artifact:
-    """Return the artifact of a manifest file or of its folder; raises BadInput if it is not one, or was moved."""
+    """Return the artifact of a manifest file or of its folder; raises BadInput if it is none, or was moved."""
     folder = address.removesuffix(MANIFEST).rstrip("/") or "."
-    found = objects(folder).read(MANIFEST)
-    if found is None:
+    manifest = objects(folder).read(MANIFEST)
+    if manifest is None:
         raise BadInput(f"{folder}/{MANIFEST}: there is no manifest here")
     try:
-        artifact = Artifact.model_validate_json(found.data)
+        artifact = Artifact.model_validate_json(manifest.data)
     except ValidationError as error:
         raise BadInput(f"{folder}/{MANIFEST}: is not a manifest: {error.errors()[0]['msg']}") from error
     root, suffix = objects(folder).root, f"/{artifact.address}"
     if not root.endswith(suffix):
-        raise BadInput(f"{root}: the manifest is of {artifact.address}; keep that path below any root")
+        raise BadInput(f"{root}: the manifest belongs to {artifact.address}; keep that path below any root")
     return artifact.model_copy(update={"root": root.removesuffix(suffix)})
 
 

@@ -1,4 +1,4 @@
-"""The rollout: hour after hour, member batch after member batch, stored as it goes, continued where it was cut.
+"""The rollout: hour by hour and member batch by member batch, stored as it goes, resumed where it stopped.
 
 The next step always starts from the stored values, so that a rollout killed anywhere and run again by the same plan
 ends with exactly the values of an uninterrupted one.
@@ -35,7 +35,7 @@ Noise = Callable[[int], npt.NDArray[np.float32]]
 
 
 class Progress(Frozen):
-    """How far a rollout is: member-hours stored, of how many, and the seconds one took lately (0 if none yet)."""
+    """The progress of a rollout: member-hours stored, their total, and seconds the last took each (0 if none yet)."""
 
     done: int
     total: int
@@ -55,7 +55,7 @@ def rollout(
 
 
 class Rolled(Details):
-    """What the manifest of a forecast says: the package, the machine, and what a member-hour cost on it."""
+    """The manifest details of a forecast: the package, the machine, and the cost of a member-hour on it."""
 
     package: dict[str, Any] = Field(default_factory=dict)
     machine: dict[str, Any] = Field(default_factory=dict)
@@ -157,7 +157,7 @@ def _begin(
     noise: npt.NDArray[np.float32],
     members: int,
 ) -> State:
-    """Return every member's state at init_time; what is missing of it (NaN) is made from the background alone."""
+    """Return every member's state at init_time; missing values (NaN) are made from the background alone."""
     missing = np.isnan(initial)
     values = np.repeat(initial, members, axis=0)
     if missing.any():
@@ -188,7 +188,7 @@ class _Count:
 
     @property
     def seconds_each(self) -> float | None:
-        """Seconds a member-hour; None where an earlier attempt had made all."""
+        """Seconds per member-hour; None if earlier attempts had made all of them."""
         return round(self._seconds / self._counted, 4) if self._counted else None
 
 
@@ -210,7 +210,7 @@ def _spec(job: RolloutJob, package: ModelPackage, prepared: Artifact) -> Dataset
 
 
 def _initial(store: Store, prepared: Artifact, package: ModelPackage) -> npt.NDArray[np.float32]:
-    """Return the prepared state (1, variable, y, x); NaN where there is none."""
+    """Return the prepared state (1, variable, y, x); NaN where values are missing."""
     dataset = store.open(prepared, "state")
     return np.stack([dataset[v].values for v in package.state_set.ids])[None]
 

@@ -1,6 +1,7 @@
-"""Reading what readiness found: apart, examined, kept as it is, so that what served is known and stays.
+"""Fetching the inputs that readiness found: read one by one, checked, and stored unchanged, so that what served is
+known.
 
-One artifact of kind `inputs` holds what was fetched together, a dataset an input, on the providers' own grids.
+One artifact of kind `inputs` holds what was fetched together, one dataset per input, on the providers' own grids.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from stormcast_tw.version import code_version
 
 
 class Fetched(Details):
-    """What the manifest of fetched inputs says: what served each, what was read of it, and every verdict on it."""
+    """The manifest details of fetched inputs: what served each, what was read of it, and every verdict on it."""
 
     inputs: tuple[Input, ...]
     used: dict[str, tuple[Used, ...]]
@@ -38,7 +39,7 @@ class Fetched(Details):
 
 
 class UnusableInput(BadInput):
-    """An input that was found but is not to serve; `rejected` holds the reason by version of file, for `look`."""
+    """An input that was found but cannot be used; `rejected` holds the reasons by file version, for `look`."""
 
     def __init__(self, message: str, rejected: Mapping[str, str]) -> None:
         super().__init__(message)
@@ -48,11 +49,11 @@ class UnusableInput(BadInput):
 def fetch(
     store: Store, request: Request, inputs: InputSet, names: Sequence[InputName], sources: Mapping[str, Source]
 ) -> Artifact:
-    """Read the named inputs that something serves, examine them, and keep them as they are, one dataset each.
+    """Read the named inputs that are served, check them, and store them unchanged, one dataset each.
 
-    The hours of `past_rain` are to be named before `rain`, which is compared with the last of them.
+    `past_rain` must be named before `rain`, which is compared with its last hour.
     The manifest's details are `Fetched`.
-    Raises UnusableInput for what cannot be read or believed, Refused for anything simulated in `oper`.
+    Raises UnusableInput for an input that cannot be read or fails a check, Refused for anything simulated in `oper`.
     """
     wanted = [served for name in names if (served := inputs.get(name)) is not None and served.files]
     versions = {i.name: [version_of(file) for file in i.files] for i in wanted}
@@ -86,74 +87,74 @@ def fetch(
     return store.make(address, plan, fill)
 
 
-def _read(found: Input, source: Source) -> Reading:
-    located = found.located()
+def _read(served: Input, source: Source) -> Reading:
+    located = served.located()
     try:
         return source.read(located)
     except (Refused, NotReady, Unreachable) as error:
-        raise _unusable(found, error) from error
+        raise unusable(served, error) from error
 
 
-def _unusable(found: Input, error: StormcastError) -> UnusableInput:
-    """Reject the files that the error names, or all of them, in this version: one delivered anew may serve."""
-    files = found.located().files
+def unusable(served: Input, error: StormcastError) -> UnusableInput:
+    """Reject this version of the files that the error names, or of all files; a new delivery may serve."""
+    files = served.located().files
     named = [file for file in files if file.address in str(error)] or list(files)
     return UnusableInput(str(error), {version_of(file): str(error) for file in named})
 
 
 def _hour_before(
-    found: Input, providers: Mapping[str, Source], readings: Mapping[InputName, Reading]
+    served: Input, providers: Mapping[str, Source], readings: Mapping[InputName, Reading]
 ) -> xr.Dataset | None:
-    """Return the hour before of observed rain, or of the run that gave the state; None where there is none."""
-    before = found.valid_times[0] - hours(1)
-    if found.name == "rain" and "past_rain" in readings:
+    """Return the previous hour of observed rain, or of the run that gave the state; None if there is none."""
+    before = served.valid_times[0] - hours(1)
+    if served.name == "rain" and "past_rain" in readings:
         past = readings["past_rain"].dataset
-        fits = past.attrs["source"] == found.source and past["valid_time"].values[-1] == datetime64(before)
+        fits = past.attrs["source"] == served.source and past["valid_time"].values[-1] == datetime64(before)
         return past.isel(valid_time=[-1]) if fits else None
-    if found.name != "state" or found.init_time is None or found.init_time > before:
+    if served.name != "state" or served.init_time is None or served.init_time > before:
         return None
-    located = found.located()
+    located = served.located()
     try:
-        there = providers[found.source].find((before,), located.variables, found.init_time)
-        return providers[found.source].read(there).dataset
+        earlier = providers[served.source].find((before,), located.variables, served.init_time)
+        return providers[served.source].read(earlier).dataset
     except StormcastError:
         return None
 
 
 def _examine(
-    found: Input, dataset: xr.Dataset, before: xr.Dataset | None, grid: Grid, orography: Any
+    served: Input, dataset: xr.Dataset, before: xr.Dataset | None, grid: Grid, orography: Any
 ) -> Iterator[Verdict]:
     """Yield every verdict on an input; raises UnusableInput."""
     try:
         yield from quality.ranges(dataset)
-        yield from _examine_coverage(found, dataset, grid, orography)
+        yield from _examine_coverage(served, dataset, grid, orography)
         for name, array in before.data_vars.items() if before is not None else ():
-            if VARIABLES[str(name)].cell_methods:  # constants stay
+            if VARIABLES[str(name)].cell_methods:  # constants do not change
                 now = dataset[name].values[0]
-                yield from quality.examine_change(now, array.values[0], VARIABLES[str(name)], found.files[0].address)
+                yield from quality.examine_change(now, array.values[0], VARIABLES[str(name)], served.files[0].address)
     except BadInput as error:
-        raise _unusable(found, error) from error
+        raise unusable(served, error) from error
 
 
-def _examine_coverage(found: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> Iterator[Verdict]:
-    address, source = found.files[0].address, Grid.of(dataset)
+def _examine_coverage(served: Input, dataset: xr.Dataset, grid: Grid, orography: Any) -> Iterator[Verdict]:
+    address, source = served.files[0].address, Grid.of(dataset)
     try:
-        if found.name == "rain" and source.is_geographic:
+        if served.name == "rain" and source.is_geographic:
             observed = observed_weights(source, grid)(dataset["tp01"].values[0])
             yield from quality.examine_rain(observed, address)
-        elif found.name != "past_rain":
+        elif served.name != "past_rain":
             weights = bilinear(source, grid)
-            if found.name == "state":
+            if served.name == "state":
                 yield require_terrain(weights(dataset["orog"].values[0]), orography)
     except BadInput as error:
         raise error if str(error).startswith(address) else BadInput(f"{address}: {error}") from error
 
 
 def input_table(inputs: InputSet, fetched: Sequence[Artifact]) -> list[dict[str, str]]:
-    """Return the table of inputs with what was read and found: one row an input, for people and for the manifest."""
+    """Return the table of inputs with bytes read and verdicts: one row per input, for people and for the manifest."""
     details = [Fetched.of(artifact) for artifact in fetched]
-    used = {name: files for one in details for name, files in one.used.items()}
-    verdicts = {name: passed for one in details for name, passed in one.verdicts.items()}
+    used = {name: files for detail in details for name, files in detail.used.items()}
+    verdicts = {name: passed for detail in details for name, passed in detail.verdicts.items()}
     rows = []
     for row in inputs.table():
         files = used.get(row["input"], ())

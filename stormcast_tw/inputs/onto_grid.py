@@ -1,4 +1,4 @@
-"""Inputs on the provider's grids become the model's inputs on its own grid: xarray in, xarray out, no files."""
+"""Regrids inputs from the providers' grids to the model's own: xarray in, xarray out, no files."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ RAIN_QPESUMS, RAIN_RWRP, RAIN_MADE = 1, 2, 3
 """Values of `rain_source`."""
 
 
+class NoRain(BadInput):
+    """Cells that no radar sees, and no model rain for them."""
+
+
 def prepare_state(
     state: xr.Dataset,
     observed_rain: xr.Dataset | None,
@@ -41,11 +45,11 @@ def prepare_state(
     valid time on their own grids. `orography` (ny, nx), m, is the package's. Variables come out as float32, the
     dimensions those of `grid`; rain is observed where QPESUMS covers a cell, else RWRP's.
     Raises BadInput when the terrain differs by more than 100 m RMS, when times differ, when a source does not cover
-    the grid, or when a cell has neither rain: the cycle is refused, unless `gaps_allowed`: then it stays NaN.
+    the grid, or when a cell has neither rain; with `gaps_allowed` such a cell stays NaN instead.
     """
     fields = {str(name): _on_target(state, str(name), grid) for name in state.data_vars}
     if "orog" not in fields:
-        raise BadInput(f"state: lacks orog, which tells a wrong grid; found {', '.join(fields)}")
+        raise BadInput(f"state: lacks orog, which is needed to detect a wrong grid; found {', '.join(fields)}")
     require_terrain(fields["orog"], orography)
     fields = {name: values for name, values in fields.items() if name not in INVARIANTS.ids}
     prepared = _dataset(fields, grid.dims, grid).assign_coords(valid_time=state["valid_time"].variable[0])
@@ -55,7 +59,7 @@ def prepare_state(
 def prepare_without_state(
     variables: VariableSet, valid_time: datetime, observed_rain: xr.Dataset | None, grid: Grid
 ) -> xr.Dataset:
-    """Return a state that is known (not NaN) only where rain was observed: the rest is made by the package."""
+    """Return a state that is known (not NaN) only where rain was observed: the package makes the rest."""
     prepared = grid.coordinates().assign_coords(valid_time=((), datetime64(valid_time)))
     for variable in variables:
         nothing = np.full(grid.shape, np.nan, np.float32)
@@ -66,12 +70,10 @@ def prepare_without_state(
 def _with_rain(
     prepared: xr.Dataset, observed: xr.Dataset | None, model: xr.Dataset | None, grid: Grid, gaps_allowed: bool
 ) -> xr.Dataset:
-    """Return the prepared state with `tp01` and `rain_source`, which says where it came from."""
-    rain, rain_source = _merge_rain(_rain(observed, prepared), _rain(model, prepared), grid)
+    """Return the prepared state with `tp01` and with `rain_source`, which says where the rain came from."""
+    rain, rain_source = _merge_rain(_same_time(observed, prepared), _same_time(model, prepared), grid)
     if (without := np.count_nonzero(np.isnan(rain))) and not gaps_allowed:
-        raise BadInput(
-            f"tp01: {without} of {rain.size} cells have neither qpesums nor rwrp rain; allowed 0: the cycle is refused"
-        )
+        raise NoRain(f"tp01: {without} of {rain.size} cells have neither observed nor model rain; allowed 0")
     variable = VARIABLES["tp01"]
     quality.check(rain, variable, f"prepared on {grid.name}", missing_allowed=gaps_allowed)
     prepared["tp01"] = (grid.dims, rain, array_attributes(variable.attributes, grid.dims))
@@ -109,12 +111,12 @@ def _on_target(dataset: xr.Dataset, name: str, grid: Grid) -> npt.NDArray[np.flo
     return bilinear(Grid.of(dataset), grid)(values)
 
 
-def require_terrain(found: npt.ArrayLike, orography: npt.ArrayLike) -> Verdict:
+def require_terrain(terrain: npt.ArrayLike, orography: npt.ArrayLike) -> Verdict:
     """Compare a source's orography on the package's grid (ny, nx), m, with the package's own.
 
-    Raises BadInput when they differ by more than 100 m RMS: then the file is of another grid than it says.
+    Raises BadInput when they differ by more than 100 m RMS: the file is then not on the grid that it states.
     """
-    difference = np.asarray(found, dtype=np.float64) - np.asarray(orography, dtype=np.float64)
+    difference = np.asarray(terrain, dtype=np.float64) - np.asarray(orography, dtype=np.float64)
     rms = float(np.sqrt(np.mean(difference**2)))
     if not rms <= OROGRAPHY_TOLERANCE:
         raise BadInput(
@@ -124,13 +126,13 @@ def require_terrain(found: npt.ArrayLike, orography: npt.ArrayLike) -> Verdict:
     return Verdict("difference from the package's", "orog", f"{rms:.1f} m RMS", f"{OROGRAPHY_TOLERANCE:g}")
 
 
-def _rain(rain: xr.Dataset | None, prepared: xr.Dataset) -> xr.Dataset | None:
-    """Return `rain` after the check that it is of the state's valid time."""
+def _same_time(rain: xr.Dataset | None, prepared: xr.Dataset) -> xr.Dataset | None:
+    """Return `rain`; raises BadInput unless its valid time is the state's."""
     if rain is None:
         return None
-    found, allowed = rain["valid_time"].values, prepared["valid_time"].values[None]
-    if found.shape != allowed.shape or (found != allowed).any():
-        raise BadInput(f"{rain.attrs.get('source', 'rain')}: tp01 is valid at {found}; allowed {allowed}")
+    valid_time, allowed = rain["valid_time"].values, prepared["valid_time"].values[None]
+    if valid_time.shape != allowed.shape or (valid_time != allowed).any():
+        raise BadInput(f"{rain.attrs.get('source', 'rain')}: tp01 is valid at {valid_time}; allowed {allowed}")
     return rain
 
 
@@ -149,15 +151,15 @@ def _merge_rain(
 
 
 def observed_weights(source: Grid, grid: Grid) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """Return what brings observed rain onto a grid, NaN where it is not observed.
+    """Return the function that regrids observed rain, NaN where it is not observed.
 
-    Conservative where cell edges run along parallels; else the mean of 4 x 4 points a cell, all of them observed.
+    Conservative if cell edges run along parallels; else the mean of 4 x 4 points per cell, all of them observed.
     """
     return conservative(source, grid) if grid.is_geographic else cell_mean(source, grid)
 
 
 def _dataset(fields: dict[str, npt.NDArray[np.float32]], dims: tuple[str, ...], grid: Grid) -> xr.Dataset:
-    """Return believable fields with CF attributes on `grid`."""
+    """Return the fields, checked, with CF attributes on `grid`."""
     dataset = grid.coordinates()
     for name, values in fields.items():
         variable = VARIABLES[name]

@@ -1,4 +1,4 @@
-"""From what was fetched to the prepared inputs of a cycle, on a package's grid.
+"""From fetched inputs to the prepared inputs of a cycle, on a package's grid.
 
 One artifact of kind `prepared` holds the state at init_time (`state`) and the background at every hour (`background`).
 """
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from stormcast_tw.errors import Refused
+from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.grid import Grid
-from stormcast_tw.inputs.fetch import Fetched
-from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state, prepare_without_state
+from stormcast_tw.inputs.fetch import Fetched, unusable
+from stormcast_tw.inputs.onto_grid import NoRain, prepare_background, prepare_state, prepare_without_state
 from stormcast_tw.inputs.readiness import InputName, InputSet
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import load_invariants
@@ -23,11 +23,11 @@ from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 from stormcast_tw.version import code_version
 
 PREDICTED_FROM: tuple[InputName, ...] = ("state", "rain", "model_rain", "background")
-"""What a forecast depends on; the observed rain of the day before is kept beside it."""
+"""The inputs that a forecast depends on; the observed rain of the day before is only stored."""
 
 
 class Prepared(Details):
-    """What the manifest of prepared inputs says: attributes that tell what served, and a line about the rain."""
+    """The manifest details of prepared inputs: attributes that say what served, and a line about the rain."""
 
     served: dict[str, str]
     rain: str
@@ -55,14 +55,14 @@ def prepare(
 ) -> Artifact:
     """Regrid what was fetched to the package's grid and seal it; a sealed artifact is returned as it is.
 
-    The manifest's details are `Prepared`; the attributes in it go into all that is made from these inputs.
-    Raises BadInput where grid, terrain, coverage or values are wrong, or where a cell has no rain from anywhere.
+    The manifest's details are `Prepared`; its attributes go into everything made from these inputs.
+    Raises BadInput where grid, terrain, coverage or values are wrong, or where a cell has no rain from any source.
     """
     address = Address(kind="prepared", experiment=plan.experiment, cycle=plan.cycle, run=plan.run)
     simulated = any(artifact.simulated for artifact in fetched)
 
     def fill(draft: Draft) -> Artifact:
-        state, background = _state(store, request, fetched), _background(store, request, fetched)
+        state, background = _state(store, request, inputs, fetched), _background(store, request, inputs, fetched)
         for name, title, dataset in (
             ("state", "km-scale state at init_time", state),
             ("background", "background at every hour", background),
@@ -89,7 +89,7 @@ def _open(store: Store, fetched: Sequence[Artifact], name: str) -> xr.Dataset | 
     return None
 
 
-def _state(store: Store, request: Request, fetched: Sequence[Artifact]) -> xr.Dataset:
+def _state(store: Store, request: Request, inputs: InputSet, fetched: Sequence[Artifact]) -> xr.Dataset:
     state, rain, model_rain = (_open(store, fetched, name) for name in ("state", "rain", "model_rain"))
     if rain is not None and not Grid.of(rain).is_geographic:  # RWRP's rain stands in for the observed
         rain, model_rain = None, rain
@@ -97,17 +97,36 @@ def _state(store: Store, request: Request, fetched: Sequence[Artifact]) -> xr.Da
     grid, alone = description.grid, description.begins_alone
     if state is not None:
         orography = load_invariants(request.package, description)["orog"]
-        return prepare_state(state, rain, model_rain, grid, orography, gaps_allowed=alone)
+        try:
+            return prepare_state(state, rain, model_rain, grid, orography, gaps_allowed=alone)
+        except NoRain as error:
+            raise _rejecting("rain", inputs, f"{error}; {_why_missing(inputs, 'model_rain')}") from error
+        except BadInput as error:
+            raise _rejecting("state", inputs, str(error)) from error
     if not alone:
         raise Refused(f"input state was not fetched: {', '.join(artifact.uri for artifact in fetched)}")
     return prepare_without_state(STATE_SETS[description.state_set], request.cycle.init_time, rain, grid)
 
 
-def _background(store: Store, request: Request, fetched: Sequence[Artifact]) -> xr.Dataset:
+def _rejecting(name: InputName, inputs: InputSet, message: str) -> BadInput:
+    """Return the error that lets the next stand-in of an input serve."""
+    served = inputs.get(name)
+    return BadInput(message) if served is None or not served.files else unusable(served, BadInput(message))
+
+
+def _why_missing(inputs: InputSet, name: InputName) -> str:
+    reasons = [i.reason for i in inputs.inputs if i.name == name and i.status == "missing"]
+    return f"{name} is missing because {reasons[0]}" if reasons else f"{name} does not cover them"
+
+
+def _background(store: Store, request: Request, inputs: InputSet, fetched: Sequence[Artifact]) -> xr.Dataset:
     background = _open(store, fetched, "background")
     if background is None:
         raise Refused(f"input background was not fetched: {', '.join(artifact.uri for artifact in fetched)}")
     variables = BACKGROUND_SETS[request.description.background_set]
-    hourly = prepare_background(background, request.description.grid, variables)
+    try:
+        hourly = prepare_background(background, request.description.grid, variables)
+    except BadInput as error:
+        raise _rejecting("background", inputs, str(error)) from error
     by_lead = hourly.drop_vars("valid_time").rename(valid_time="lead_time")
     return by_lead.assign_coords(time_coordinates(request.cycle, range(request.lead_hours + 1)).coords)

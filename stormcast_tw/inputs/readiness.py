@@ -1,7 +1,7 @@
-"""Which inputs a cycle needs, which stand-ins may serve, and what serves now. It looks; only tasks wait.
+"""Which inputs a cycle needs, which stand-ins may serve, and what serves now. This only looks; tasks do the waiting.
 
-One ordered table, `ROWS`: an input is served by the first row, and within a row by the newest run, whose files are all
-there. At or below the row's expected age it is *ready*; older, or by a stand-in, *degraded*.
+`ROWS` is one ordered table: an input is served by the first row, and within a row by the newest run, whose files all
+exist. Up to the row's expected age it is *ready*; if it is older, or from a stand-in, *degraded*.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Status = Literal["ready", "degraded", "missing"]
 STATE_FROM_RWRP = variable_set("rwrp", "t2m", "u10m", "v10m", "sp", "orog")
 RAIN = variable_set("rain", "tp01")
 PAST_HOURS = 23
-"""With the hour at init_time, a day of observed rain."""
+"""Together with the hour at init_time, a day of observed rain."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ _SIX_HOURLY = (6, 12, 18)
 ROWS = (
     # A newer run has replaced any that is older than six hours; latency of a radar-assimilating WRF: about 3 h.
     Row("state", "rwrp", (0, 1, 2, 3, 4, 5, 6), 3),
-    # Rain of the past hour is there ten minutes after the hour, in whichever form it is delivered.
+    # Rain of the past hour arrives ten minutes after the hour, in whichever form it is delivered.
     Row("rain", "qpesums", (0,), 0),
     Row("rain", "qpe_open_data", (0,), 0),
     Row("rain", "qpepre", (0,), 0),
     Row("rain", "rwrp_rain", (1, 2, 3, 4, 5, 6), 3, stand_in=True),
     Row("model_rain", "rwrp_rain", (1, 2, 3, 4, 5, 6), 6),
-    # Global models are out 7 to 9 hours after their start: the run of T-6 rarely, that of T-12 always.
+    # Global models arrive 7 to 9 hours after their start: at T rarely the run of T-6, always that of T-12.
     Row("background", "global_ai", _SIX_HOURLY, 12),
     Row("background", "aifs", _SIX_HOURLY, 12, stand_in=True),
     Row("background", "mlwp_pangu", _SIX_HOURLY, 12, stand_in=True),
@@ -66,7 +66,8 @@ ROWS = (
 """THE table, in the order in which stand-ins are taken."""
 
 REQUIRED: tuple[InputName, ...] = ("state", "rain", "background")
-"""Without one of these there is no forecast; a package may make state and rain from the background alone."""
+"""Without one of these there is no forecast; a package may make state and rain from the background alone. The model's
+rain is also needed where radars do not see."""
 ALONE = "background alone"
 """The last stand-in, which has no files."""
 
@@ -124,8 +125,8 @@ class InputSet(Frozen):
     @property
     def status(self) -> Status:
         """`missing` if a required input is, else `degraded` if a required one is, else `ready`."""
-        found = [i.status for i in self.inputs if i.required]
-        return "missing" if "missing" in found else "degraded" if "degraded" in found else "ready"
+        statuses = [i.status for i in self.inputs if i.required]
+        return "missing" if "missing" in statuses else "degraded" if "degraded" in statuses else "ready"
 
     @property
     def degraded(self) -> tuple[str, ...]:
@@ -148,18 +149,24 @@ class InputSet(Frozen):
         return {"inputs_status": self.status, "inputs": "; ".join(str(i) for i in self.inputs if i.required)}
 
     def table(self) -> list[dict[str, str]]:
-        """Return one row an input, for people."""
+        """Return one row per input, for people."""
         return [_row(Cycle.parse(self.cycle), i) for i in self.inputs]
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a forecast asks of its inputs. `begins_alone`: its package can make a state from the background alone."""
+    """What a forecast needs of its inputs. `begins_alone`: its package can make a state from the background alone."""
 
     cycle: Cycle
     lead_hours: int
     background_set: VariableSet
     begins_alone: bool = False
+    radar_sees_all: bool = True
+    """False if radars leave a part of the package's grid unseen, where only a model has rain."""
+
+    def requires(self, name: InputName) -> bool:
+        """True if there is no forecast without this input."""
+        return name in REQUIRED or (name == "model_rain" and not self.radar_sees_all and not self.begins_alone)
 
     def of(self, name: InputName) -> tuple[tuple[datetime, ...], VariableSet]:
         """Return the valid times and variables of an input: background at every hour, the others at init_time."""
@@ -171,22 +178,22 @@ class Need:
 def look(need: Need, providers: Mapping[str, Source], rejected: Mapping[str, str] | None = None) -> InputSet:
     """Look once, without reading, for everything a forecast needs.
 
-    `rejected` holds the reasons why versions of files (`address@version`) are not to serve again; a file that was
-    delivered anew has another version. A provider that is not in `providers` does not serve.
+    `rejected` holds the reasons why versions of files (`address@version`) must not serve again; a file that is
+    delivered again has another version. A provider that is not in `providers` does not serve.
     """
     names: tuple[InputName, ...] = ("state", "rain", "model_rain", "background")
-    found = [_serve(need, name, providers, rejected or {}) for name in names]
-    return InputSet(cycle=str(need.cycle), inputs=(*found, _past_rain(need, providers, rejected or {})))
+    served = [_serve(need, name, providers, rejected or {}) for name in names]
+    return InputSet(cycle=str(need.cycle), inputs=(*served, _past_rain(need, providers, rejected or {})))
 
 
 def _serve(need: Need, name: InputName, providers: Mapping[str, Source], rejected: Mapping[str, str]) -> Input:
-    """Return the input as the first row and run serve it whose files are all there."""
+    """Return the input as served by the first row and run whose files all exist."""
     times, variables = need.of(name)
     rows = [row for row in ROWS if row.input == name and row.provider in providers]
     wanted = Input(
         name=name,
         source=rows[0].provider if rows else "none",
-        required=name in REQUIRED,
+        required=need.requires(name),
         status="missing",
         valid_times=times,
         variables=variables.ids,
@@ -196,13 +203,13 @@ def _serve(need: Need, name: InputName, providers: Mapping[str, Source], rejecte
     tried: dict[str, list[str]] = {}
     for row, init_time in _candidates(rows, need.cycle):
         try:
-            found = providers[row.provider].find(times, variables, init_time)
-            _require_not_rejected(found, rejected)
+            located = providers[row.provider].find(times, variables, init_time)
+            _require_not_rejected(located, rejected)
         except StormcastError as error:
             why = tried.setdefault(row.provider, [])
             why.insert(0 if isinstance(error, BadInput) else len(why), str(error))
             continue
-        return _served(wanted, row, found, need.cycle, tried)
+        return _served(wanted, row, located, need.cycle, tried)
     reason = wanted.reason or _summarise(tried)
     if need.begins_alone and name in ("state", "rain"):
         made = f"made from the background alone because {reason}"
@@ -216,8 +223,8 @@ def _candidates(rows: list[Row], cycle: Cycle) -> Iterator[tuple[Row, datetime |
             yield row, None if row.ages == (0,) else cycle.init_time - hours(age)
 
 
-def _require_not_rejected(found: Located, rejected: Mapping[str, str]) -> None:
-    for file in found.files:
+def _require_not_rejected(located: Located, rejected: Mapping[str, str]) -> None:
+    for file in located.files:
         if reason := rejected.get(version_of(file)):
             raise BadInput(reason)
 
@@ -227,13 +234,13 @@ def version_of(file: SourceFile) -> str:
     return f"{file.address}@{file.version}"
 
 
-def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mapping[str, list[str]]) -> Input:
+def _served(wanted: Input, row: Row, located: Located, cycle: Cycle, tried: Mapping[str, list[str]]) -> Input:
     served = wanted.model_copy(
         update={
             "source": row.provider,
             "status": "ready",
-            "files": found.files,
-            "init_time": found.init_time,
+            "files": located.files,
+            "init_time": located.init_time,
             "expected_age_hours": row.expected_age,
             "stand_in": row.stand_in,
         }
@@ -251,24 +258,24 @@ def _served(wanted: Input, row: Row, found: Located, cycle: Cycle, tried: Mappin
 
 def _summarise(tried: Mapping[str, list[str]]) -> str:
     """Return the first reason of each of the first three providers, and how many more there are."""
-    said = [why[0] for why in tried.values()][:3]
-    more = sum(map(len, tried.values())) - len(said)
-    return "; ".join(said or ["nothing was found"]) + (f" (and {more} more)" if more else "")
+    reasons = [why[0] for why in tried.values()][:3]
+    more = sum(map(len, tried.values())) - len(reasons)
+    return "; ".join(reasons or ["nothing was found"]) + (f" (and {more} more)" if more else "")
 
 
 def _past_rain(need: Need, providers: Mapping[str, Source], rejected: Mapping[str, str]) -> Input:
-    """Return the observed hours before init_time that are there, of the 23 that make a day with it; never required."""
+    """Return the available observed hours of the 23 before init_time, which with it make a day; never required."""
     row = next(row for row in ROWS if row.input == "past_rain")
     files: list[SourceFile] = []
     times: list[datetime] = []
     for before in range(PAST_HOURS, 0, -1):
         time = need.cycle.valid_time(-before)
         try:
-            found = providers[row.provider].find((time,), RAIN)
-            _require_not_rejected(found, rejected)
+            located = providers[row.provider].find((time,), RAIN)
+            _require_not_rejected(located, rejected)
         except StormcastError:
             continue
-        files += found.files
+        files += located.files
         times.append(time)
     short = f"{len(times)} of {PAST_HOURS} hours are there"
     return Input(

@@ -14,9 +14,9 @@ _HEADS = {
 }
 _WHAT_TO_DO = {
     "ready": "",
-    "degraded": "What to do: ask the provider that is stood in for; `stormcast-tw inputs --cycle {cycle}` shows what"
-    " is there.",
-    "missing": "What to do: `stormcast-tw inputs --cycle {cycle} --follow` shows what comes in; when it is complete,"
+    "degraded": "What to do: contact the provider that a stand-in replaces; `stormcast-tw inputs --cycle {cycle}`"
+    " shows what has arrived.",
+    "missing": "What to do: `stormcast-tw inputs --cycle {cycle} --follow` shows what arrives; once it is complete,"
     " run the deployment `operations` (or `stormcast-tw forecast`) with cycle {cycle}.",
 }
 
@@ -30,7 +30,7 @@ def text(inputs: InputSet) -> str:
 
 
 def is_news(store: Store, inputs: InputSet, experiment: str) -> bool:
-    """Remember how the newest cycle's inputs are served; True if that differs from the cycle before.
+    """Remember how the newest cycle's inputs are served; True if that differs from the previous cycle.
 
     A missing input is always news, a backfilled cycle never. Kept in a pointer below the work root.
     """
@@ -46,6 +46,6 @@ def is_news(store: Store, inputs: InputSet, experiment: str) -> bool:
     try:
         store.move_pointer(path, seen, value)
     except Conflict:
-        return False  # another run of the same moment says it
+        return False  # a run at the same moment reports it
     changed = {k: v for k, v in value.items() if k != "cycle"} != {k: v for k, v in before.items() if k != "cycle"}
     return changed or (inputs.status == "missing" and before["cycle"] != inputs.cycle)

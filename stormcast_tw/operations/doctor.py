@@ -1,4 +1,4 @@
-"""Is this machine fit to forecast: one check a row, each with its cure."""
+"""Is this machine fit to forecast? One check per row, each with its remedy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Diagnosis:
 
 
 def examine(settings: Settings) -> list[Diagnosis]:
-    """Run every check; never raises for what it finds."""
+    """Run every check; a failed check is returned, not raised."""
     return [_run(name, check, settings) for name, check in CHECKS.items()]
 
 
@@ -42,14 +42,14 @@ def _run(name: str, check: Callable[[Settings], tuple[bool, str, str]], settings
     try:
         fine, found, cure = check(settings)
     except (StormcastError, OSError, ImportError, RuntimeError, ValueError) as error:
-        return Diagnosis(name, False, f"{type(error).__name__}: {error}", "mend what the message names")
+        return Diagnosis(name, False, f"{type(error).__name__}: {error}", "fix what the message names")
     return Diagnosis(name, fine, found, "" if fine else cure)
 
 
 def _versions(_settings: Settings) -> tuple[bool, str, str]:
-    found = {name: metadata.version(name) for name in _PINNED_BELOW}
-    fine = all(tuple(int(p) for p in found[n].split(".")[:2]) < limit for n, limit in _PINNED_BELOW.items())
-    return fine, ", ".join(f"{n} {v}" for n, v in found.items()), "install the versions of requirements.lock"
+    installed = {name: metadata.version(name) for name in _PINNED_BELOW}
+    fine = all(tuple(int(p) for p in installed[n].split(".")[:2]) < limit for n, limit in _PINNED_BELOW.items())
+    return fine, ", ".join(f"{n} {v}" for n, v in installed.items()), "install the versions of requirements.lock"
 
 
 def _torch(settings: Settings) -> tuple[bool, str, str]:
@@ -95,25 +95,31 @@ def _disk(settings: Settings) -> tuple[bool, str, str]:
     while not root.exists():
         root = root.parent
     free = shutil.disk_usage(root).free / 2**30
-    return free >= FREE_GIB, f"{free:.1f} GiB free at {root}", f"make room: at least {FREE_GIB:g} GiB"
+    return (
+        free >= FREE_GIB,
+        f"{free:.1f} GiB free at {root}",
+        f"free some disk space: at least {FREE_GIB:g} GiB are needed",
+    )
 
 
 def _qpepre(settings: Settings) -> tuple[bool, str, str]:
     """Compare the four readings of QPEPRE's file names with the first hour of RWRP's runs."""
     folder = table.folder(settings, "qpepre")
     if not folder.names(""):
-        return True, "no QPEPRE files are there", ""
+        return True, "there are no QPEPRE files", ""
     rain = qpepre_clock.first_hours(table.source("rwrp_rain", settings, HOME.grid), folder, _COMPARED_HOURS)
-    found = qpepre_clock.agreements(rain, folder)
-    best, chosen = qpepre_clock.verdict(found), (settings.qpepre_clock, settings.qpepre_stamp)
-    text = ", ".join(f"{a.clock}/{a.stamp} {a.correlation:.2f} ({a.hours} h)" for a in found)
+    readings = qpepre_clock.agreements(rain, folder)
+    best, chosen = qpepre_clock.verdict(readings), (settings.qpepre_clock, settings.qpepre_stamp)
+    text = ", ".join(f"{a.clock}/{a.stamp} {a.correlation:.2f} ({a.hours} h)" for a in readings)
     if best is None:
-        return chosen != (None, None), f"correlation with RWRP's rain tells none apart: {text}", _QPEPRE_CURE
+        return chosen != (None, None), f"correlation with RWRP's rain does not single one out: {text}", _QPEPRE_CURE
     return chosen == (best.clock, best.stamp), f"correlation with RWRP's rain: {text}", _QPEPRE_CURE
 
 
 _COMPARED_HOURS = 48
-_QPEPRE_CURE = "set STORMCAST_TW_QPEPRE_CLOCK and _QPEPRE_STAMP to the reading that agrees best, on hours with rain"
+_QPEPRE_CURE = (
+    "set STORMCAST_TW_QPEPRE_CLOCK and STORMCAST_TW_QPEPRE_STAMP to the reading that agrees best at hours with rain"
+)
 
 
 CHECKS: dict[str, Callable[[Settings], tuple[bool, str, str]]] = {

@@ -1,4 +1,4 @@
-"""The vocabulary of events: what the system says of itself, and about which resource."""
+"""The vocabulary of events: what the system reports, and about which resource."""
 
 from enum import StrEnum
 
@@ -31,7 +31,7 @@ def cycle_resource(cycle: Cycle) -> str:
 
 
 def cycle_pattern() -> str:
-    """Return what matches the resource ids of all cycles."""
+    """Return the pattern of the resource ids of all cycles."""
     return f"{_CYCLES}*"
 
 
@@ -41,5 +41,5 @@ def training_resource(run: str) -> str:
 
 
 def training_pattern() -> str:
-    """Return what matches the resource ids of all trainings."""
+    """Return the pattern of the resource ids of all trainings."""
     return f"{_TRAININGS}*"

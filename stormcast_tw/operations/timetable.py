@@ -12,7 +12,7 @@ from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, Cycle
 class Timetable:
     """Times after init_time. Raises ValueError unless 0 <= latency < deadline < the next cycle.
 
-    `latency`: when the last input is usually there, and the flow starts. `deadline`: when it takes what there is.
+    `latency` is when the last input has usually arrived and the flow starts; `deadline`, when the flow stops waiting.
     """
 
     latency: timedelta
@@ -37,7 +37,7 @@ class Timetable:
 
 
 OPERATIONS = Timetable(
-    # QPESUMS rain ending at T is there about 10 minutes after T; RWRP and the global forecast are older runs.
+    # QPESUMS rain ending at T arrives about 10 minutes after T; RWRP and the global forecast are older runs.
     latency=timedelta(minutes=15),
     deadline=timedelta(hours=3),
 )

@@ -1,4 +1,4 @@
-"""Products, and what is published: a sealed folder a run, and pointers to the chosen run and the newest cycle."""
+"""Products, and what is published: one sealed folder per run, and pointers to the chosen run and the newest cycle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ATTEMPTS = 20
 
 
 class Entry(Frozen):
-    """What a pointer says: the run to read."""
+    """The content of a pointer: the run to read."""
 
     init_time: AwareDatetime
     run: str
@@ -35,7 +35,7 @@ class Entry(Frozen):
 
 
 class Published(Details):
-    """What the manifest of a published run says: how it was rolled out, the table of its inputs, and its status."""
+    """The manifest details of a published run: how it was rolled out, the table of its inputs, and its status."""
 
     package: dict[str, Any] = Field(default_factory=dict)
     machine: dict[str, Any] = Field(default_factory=dict)
@@ -71,7 +71,7 @@ def make_products(store: Store, forecast: Artifact, now: datetime) -> Artifact:
 
 
 def published_address(products: Artifact) -> Address:
-    """Return where products, and the forecast that they are of, are published."""
+    """Return the address at which products are published, together with their forecast."""
     return products.address.model_copy(update={"kind": PUBLISHED})
 
 

@@ -52,7 +52,7 @@ def archive_document(folder: Folder, key: str, archive: Objects) -> Archived:
         valid_time = time_of(reader, product)
         if valid_time.minute % STEP_MINUTES or valid_time.second or valid_time.microsecond:
             raise BadInput(
-                f"{file.address}: its time is {valid_time.isoformat()}; allowed multiples of {STEP_MINUTES} minutes"
+                f"{file.address}: time is {valid_time.isoformat()}; allowed multiples of {STEP_MINUTES} minutes"
             )
         first = archived_path(key, valid_time)
         for path in (first, _revision(first, file.version)):

@@ -1,8 +1,8 @@
-"""Files below a root, on this machine or in an object store, with the two operations that publication rests on.
+"""Files below a root, on this machine or in an object store, with the two operations that publication depends on.
 
 `create` makes an object unless it exists; `swap` replaces it unless somebody changed it. On a local disk these are a
 hard link and a lock; on S3 they are conditional requests (`If-None-Match: *`, `If-Match: etag`). Objects are always
-replaced whole. A store that ignores the conditions is found out by `stormcast-tw doctor`.
+replaced whole. `stormcast-tw doctor` detects a store that ignores the conditions.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class Objects(Protocol):
         """True if there is an object or a folder."""
 
     def create(self, path: str, data: bytes) -> bool:
-        """Make the object unless there is one; True if this call made it."""
+        """Create the object unless it exists; True if this call created it."""
 
     def swap(self, path: str, seen: str | None, data: bytes) -> bool:
-        """Replace the object if its version is still `seen` (None: if there is none); True if this call did."""
+        """Replace the object if its version is still `seen` (None: if it does not exist); True if this call did."""
 
     def replace(self, path: str, data: bytes) -> None:
-        """Make or replace the object."""
+        """Create or replace the object."""
 
     def remove(self, path: str) -> None:
-        """Remove an object or a folder; what is not there, or is removed by others meanwhile, is no error."""
+        """Remove an object or a folder; it is no error if it is absent, or removed by others meanwhile."""
 
     def files(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted; empty if there is no such folder."""

@@ -16,9 +16,9 @@ _MISSING = np.int16(-32768)
 
 
 def pack(dataset: xr.Dataset, steps: Mapping[str, float] | None = None) -> bytes:
-    """Return the bytes of a dataset; variables named in `steps` as 16-bit multiples of their step, NaN kept.
+    """Return the bytes of a dataset; variables in `steps` are stored as 16-bit multiples of their step, NaN kept.
 
-    Raises BadInput for a value that 32767 steps do not reach.
+    Raises BadInput for a value beyond 32767 steps.
     """
     encoding: dict[str, dict[str, Any]] = {str(name): {"zlib": True, "complevel": 1} for name in dataset.data_vars}
     for name, step in (steps or {}).items():
@@ -35,12 +35,12 @@ def pack(dataset: xr.Dataset, steps: Mapping[str, float] | None = None) -> bytes
 
 
 def unpack(store: Store, artifact: Artifact, name: str) -> xr.Dataset:
-    """Return the dataset that a sealed artifact keeps as `name`; raises BadInput where it is not there or not whole."""
+    """Return the dataset that a sealed artifact keeps as `name`; raises BadInput if it is missing or damaged."""
     path = f"{artifact.address}/{name}"
-    found = store.objects.read(path)
-    if found is None:
+    packed = store.objects.read(path)
+    if packed is None:
         raise BadInput(f"{store.root}/{path}: sealed, but not there")
     try:
-        return xr.load_dataset(io.BytesIO(found.data), engine="h5netcdf")
+        return xr.load_dataset(io.BytesIO(packed.data), engine="h5netcdf")
     except (OSError, ValueError) as error:
-        raise BadInput(f"{store.root}/{path}: {len(found.data)} bytes are no NetCDF file ({error})") from error
+        raise BadInput(f"{store.root}/{path}: {len(packed.data)} bytes are not a NetCDF file ({error})") from error

@@ -1,8 +1,8 @@
 """Providers' files, on this machine or in S3: found by name, pinned to one version, read by byte ranges.
 
-A file is found without reading it and known by its version: the ETag, or size and time of change on a disk. Every range
-is asked for under that version, so that a file overwritten in place is never read half old, half new. What was used of
-it is known by a digest, the same wherever it lay.
+A file is found without reading it and identified by its version: the ETag, or size and modification time on a disk.
+Every range is requested in that version, so that a file overwritten in place is never read half old, half new. What was
+used of it is identified by a digest that does not depend on where the file was.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHANGED = ("PreconditionFailed", "412")
 _GOOGLE = "https://storage.googleapis.com"
 """Google's store answers S3 requests here, unsigned ones of public buckets too (Cloud Storage, "XML API")."""
 _RETRIES = 2
-"""Calls of one S3 request after a connection error, by s3fs, before the task's own retries begin."""
+"""Attempts of s3fs at one S3 request that meets connection errors, before the task's own retries begin."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Used:
 class Folder:
     """The files of one provider below `root`: a local path, file://, s3:// or gs:// (public, read as S3).
 
-    `options` are what fsspec is told.
+    `options` are passed to fsspec.
 
-    Everything raises NotReady for what is not there (or has changed since it was found), Refused where access is
-    denied, Unreachable where the store gives no whole answer.
+    Every method raises NotReady for a file that is absent (or has changed since it was found), Refused if access is
+    denied, Unreachable if the store gives no complete answer.
     """
 
     root: str
@@ -120,7 +120,7 @@ class Folder:
 
 
 class Reader:
-    """Byte ranges of one version of a file, and the account of them."""
+    """Reads byte ranges of one version of a file, and keeps an account of them."""
 
     def __init__(self, file: SourceFile, read: Callable[[int, int], bytes]) -> None:
         self.address, self.size = file.address, file.size
@@ -134,12 +134,12 @@ class Reader:
         return cls(SourceFile(address, "", len(data)), lambda start, length: data[start : start + length])
 
     def read(self, start: int, length: int, *, index: bool = False) -> bytes:
-        """Return exactly these bytes; `index` are read to find others, not to be used.
+        """Return exactly these bytes; with `index` they serve to find others and do not count as used.
 
         Raises BadInput for a range outside the file, NotReady if it changed, Unreachable if the store gave fewer.
         """
         if start < 0 or length < 0 or start + length > self.size:
-            raise BadInput(f"{self.address}: bytes {start} to {start + length} are pointed at; it has {self.size}")
+            raise BadInput(f"{self.address}: bytes {start} to {start + length} are requested; the file has {self.size}")
         with translated_errors(self.address):
             data = self._read(start, length) if length else b""
         if len(data) != length:
@@ -173,10 +173,10 @@ class _Disk:
         self._root = root
 
     def find(self, path: str, address: str) -> SourceFile:
-        found = self._path(path).stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = self._path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(path)
-        return SourceFile(address, _version(found), found.st_size)
+        return SourceFile(address, _version(status), status.st_size)
 
     def names(self, folder: str) -> list[str]:
         return [entry.name for entry in os.scandir(self._path(folder)) if entry.is_file()]
@@ -208,10 +208,10 @@ class _S3:
         self._prefix = prefix
 
     def find(self, path: str, address: str) -> SourceFile:
-        found = self._prefix.info(path)
-        if found["type"] != "file":
+        info = self._prefix.info(path)
+        if info["type"] != "file":
             raise FileNotFoundError(path)
-        return SourceFile(address, str(found["ETag"]), int(found["size"]))
+        return SourceFile(address, str(info["ETag"]), int(info["size"]))
 
     def names(self, folder: str) -> list[str]:
         return self._prefix.names(folder)
@@ -233,18 +233,20 @@ class _S3:
         yield read
 
 
-def _version(found: os.stat_result) -> str:
-    return f"{found.st_size}-{found.st_mtime_ns}"
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _require_version(file: SourceFile, found: str) -> None:
-    if found != file.version:
-        raise NotReady(f"{file.address}: changed while it was read (now {found}, found as {file.version}); look again")
+def _require_version(file: SourceFile, current: str) -> None:
+    if current != file.version:
+        raise NotReady(
+            f"{file.address}: changed while it was read (now {current}, found as {file.version}); look again"
+        )
 
 
 @contextlib.contextmanager
 def translated_errors(address: str) -> Iterator[None]:
-    """Turn what a store answers instead of bytes into our errors: absent, denied, or no answer."""
+    """Translate a store's failures into our errors: absent, access denied, or no answer."""
     try:
         yield
     except FileNotFoundError:

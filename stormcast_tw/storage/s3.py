@@ -18,16 +18,16 @@ _DELETED_AT_ONCE = 1000
 class Prefix:
     """The objects of a bucket whose keys begin with a prefix; `base` is bucket/prefix, `path` is relative to it.
 
-    Raises what s3fs raises: FileNotFoundError, PermissionError, OSError; `error_code` tells S3's own code.
+    Raises what s3fs raises: FileNotFoundError, PermissionError, OSError; `error_code` gives S3's own code.
     """
 
     filesystem: Any
     base: str
 
     def info(self, path: str) -> dict[str, Any]:
-        """Return what the store says of an object now: `type`, `size`, `ETag`."""
-        found: dict[str, Any] = self.filesystem.info(self._full(path), refresh=True)
-        return found
+        """Return the current `type`, `size` and `ETag` of an object."""
+        info: dict[str, Any] = self.filesystem.info(self._full(path), refresh=True)
+        return info
 
     def exists(self, path: str) -> bool:
         """True if there is an object, or any below this path."""
@@ -47,7 +47,7 @@ class Prefix:
         self.filesystem.call_s3("put_object", **self._key(path), Body=data, **condition)
 
     def delete(self, paths: Sequence[str]) -> None:
-        """Delete objects; those that are not there are no error."""
+        """Delete objects; absent ones are no error."""
         keys = [self._key(path) for path in paths]
         for first in range(0, len(keys), _DELETED_AT_ONCE):
             several = [{"Key": key["Key"]} for key in keys[first : first + _DELETED_AT_ONCE]]

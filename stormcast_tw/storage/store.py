@@ -43,13 +43,13 @@ class Address(Frozen):
 
 
 class Artifact(Frozen):
-    """The manifest of one sealed artifact. About a kilobyte; what tasks hand each other instead of arrays."""
+    """The manifest of one sealed artifact. About a kilobyte; tasks pass it on instead of arrays."""
 
     format: int = 1
     address: Address
     root: str
     plan: dict[str, Any]
-    """What determined it; another plan is another address."""
+    """What determined it; a different plan has a different address."""
     grid: dict[str, Any]
     variables: tuple[str, ...]
     parents: tuple[str, ...]
@@ -66,16 +66,16 @@ class Artifact(Frozen):
 
 
 class Details(Frozen):
-    """What the manifest of one kind of artifact says beside the fields of `Artifact`; each kind has its own subclass.
+    """What the manifest of one kind of artifact holds beyond the fields of `Artifact`; each kind has its own subclass.
 
-    A field added later has a default, so that older manifests are still read, and an unknown one is passed over.
+    A field added later has a default, so that older manifests are still read, and an unknown one is ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
     def of(cls, artifact: Artifact) -> Self:
-        """Return the details of an artifact of this kind; raises BadInput where they are another kind's."""
+        """Return the details of an artifact of this kind; raises BadInput if they belong to another kind."""
         try:
             return cls.model_validate(artifact.details)
         except ValidationError as error:
@@ -86,7 +86,7 @@ class Details(Frozen):
 
 @dataclass(frozen=True)
 class Pointer:
-    """What a small JSON file says now; `version` is None where there is none yet."""
+    """The current content of a small JSON file; `version` is None if there is none yet."""
 
     value: dict[str, Any] | None
     version: str | None
@@ -112,7 +112,7 @@ class Store:
         return artifact
 
     def make(self, address: Address, plan: dict[str, Any], fill: Callable[[Draft], Artifact]) -> Artifact:
-        """Return the sealed artifact at `address`, made by `fill` unless it is there: the way anything is made.
+        """Return the sealed artifact at `address`, made by `fill` unless it exists: every artifact is made this way.
 
         When another process seals the same plan first, its artifact is returned.
         """
@@ -128,15 +128,14 @@ class Store:
     def begin(self, address: Address, plan: dict[str, Any]) -> Draft:
         """Return the draft of `plan` at `address`, continuing what the same plan left there.
 
-        What another plan left is discarded. Raises Conflict if the address is sealed.
+        The draft of any other plan is discarded. Raises Conflict if the address is sealed.
         """
         wanted = json.dumps(plan, sort_keys=True, indent=1).encode()
-        found = self.objects.read(
-            f"{address}/{DRAFT}"
-        )  # before the manifest: a seal writes that first, then removes this
+        # read before looking for the manifest: sealing writes the manifest first, then removes the draft
+        draft = self.objects.read(f"{address}/{DRAFT}")
         if self.objects.exists(f"{address}/{MANIFEST}"):
             raise Conflict(f"{self.root}/{address}: is sealed already")
-        if found is None or found.data != wanted:
+        if draft is None or draft.data != wanted:
             self.objects.remove(str(address))
             self.objects.replace(f"{address}/{DRAFT}", wanted)
         return Draft(self, address, plan)
@@ -154,16 +153,16 @@ class Store:
         """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first."""
         paths = (path for path in self.objects.files(f"{kind}/{below}") if path.endswith(f"/{MANIFEST}"))
         manifests = (self.objects.read(path) for path in paths if path.count("/") == _MANIFEST_DEPTH)
-        found = [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
-        return sorted(found, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
+        artifacts = [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
+        return sorted(artifacts, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
 
     def read_pointer(self, path: str) -> Pointer:
         """Return what the pointer at `path` below the root says."""
-        found = self.objects.read(path)
-        return Pointer(None, None) if found is None else Pointer(json.loads(found.data), found.version)
+        pointer = self.objects.read(path)
+        return Pointer(None, None) if pointer is None else Pointer(json.loads(pointer.data), pointer.version)
 
     def move_pointer(self, path: str, seen: Pointer, value: dict[str, Any]) -> None:
-        """Make the pointer say `value` if it still says what was `seen`; raises Conflict otherwise."""
+        """Set the pointer to `value` if it is still as `seen`; raises Conflict otherwise."""
         if not self.objects.swap(path, seen.version, json.dumps(value, indent=1).encode()):
             raise Conflict(f"{self.root}/{path}: was moved by somebody else meanwhile")
 
@@ -174,7 +173,7 @@ class Store:
 class Draft:
     """An artifact being written: datasets, markers of finished parts, and at the end the seal.
 
-    Two processes may fill the draft of one plan at once: they write the same bytes, what is there is left as it is, and
+    Two processes may fill the draft of one plan at once: they write the same bytes, existing files are left alone, and
     nothing is deleted.
     """
 
@@ -230,13 +229,13 @@ class Draft:
             below = path.removeprefix(f"{artifact.address}/")
             if below == MANIFEST:
                 continue
-            found = source.objects.read(path)
-            if found is None:
+            copied = source.objects.read(path)
+            if copied is None:
                 raise Conflict(f"{source.root}/{path}: vanished while it was copied")
-            self.put(below, found.data)
+            self.put(below, copied.data)
 
     def mark(self, part: str) -> None:
-        """Say that everything of `part` has been written."""
+        """Record that everything of `part` has been written."""
         self.store.objects.create(f"{self.address}/parts/{part}", b"")
 
     def parts(self) -> set[str]:
@@ -297,7 +296,7 @@ def zarr_store(uri: str) -> zarr.storage.StoreLike:
 
 
 def array_of(group: zarr.Group, variable: str) -> zarr.Array[Any]:
-    """Return the array of `variable`, set to store chunks of zeros too; raises BadInput where there is none."""
+    """Return the array of `variable`, set to store chunks of zeros too; raises BadInput if there is none."""
     array = group.get(variable)
     if not isinstance(array, zarr.Array):
         raise BadInput(f"{group.store_path}: has no array {variable}")

@@ -66,7 +66,7 @@ def test_an_ill_training_is_an_event_and_a_failure(trainer, emitted, tmp_path: P
 
 def test_a_training_that_ends_otherwise_says_what_it_said_last(trainer, emitted, tmp_path: Path):
     trainer("print('no data here'); sys.exit(4)")
-    with pytest.raises(Refused, match=r"(?s)ended with status 4; the same flow goes on.*no data here"):
+    with pytest.raises(Refused, match=r"(?s)ended with status 4; run the same flow to resume.*no data here"):
         training("rehearsal", tmp_path / "run")
     with pytest.raises(Refused, match="recipe 'rehersal' is not one of rehearsal, demo"):
         training("rehersal", tmp_path / "run")

@@ -165,3 +165,16 @@ def test_without_rwrp_a_package_that_can_begins_from_the_background_alone(
     mean, spread = alone.description.state["t2m"].mean, float(forecast["t2m"].std("member").mean())
     assert abs(float(forecast["t2m"].mean()) - mean) < 0.5
     assert 0.3 < spread < 3.0
+
+
+def test_model_rain_that_is_needed_is_named(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On a grid that radars see in part: without RWRP's file of the hour before nothing is ready, nor refused later."""
+    folder, fields = tmp_path / "package", simulated_invariants(SMALL)
+    fields["coverage"][:4] = 0.0
+    packages.save(untrained_package(SMALL, fields), folder)
+    monkeypatch.setenv("STORMCAST_TW_PACKAGE", str(folder))
+    settings.cache_clear()
+    for path in (inputs / "rwrp").rglob("wrfout_d02_2026-06-11_05:00:00"):
+        path.unlink()
+    with pytest.raises(NotReady, match=r"20260611T06Z: model_rain \(.*wrfout_d02_2026-06-11_05:00:00: not there yet"):
+        run(now=DEADLINE)

@@ -93,11 +93,11 @@ def test_without_observation_all_rain_is_rwrp_s(state, orography):
 
 
 def test_a_cell_without_any_rain_refuses_the_cycle(state, orography):
-    with pytest.raises(BadInput, match="28672 of 28672 cells have neither qpesums nor rwrp rain; allowed 0: the cycle"):
+    with pytest.raises(BadInput, match="28672 of 28672 cells have neither observed nor model rain; allowed 0"):
         prepare_state(state, None, None, TAIWAN_2KM, orography)
     observed = np.full(QPESUMS.shape, 2.0)
     observed[280, 220] = np.nan
-    with pytest.raises(BadInput, match=r"tp01: [1-4] of 28672 cells have neither qpesums nor rwrp rain; allowed 0"):
+    with pytest.raises(BadInput, match=r"tp01: [1-4] of 28672 cells have neither observed nor model rain; allowed 0"):
         prepare_state(state, dataset(QPESUMS, {"tp01": observed}), None, TAIWAN_2KM, orography)
 
 
@@ -108,7 +108,8 @@ def test_the_terrain_tells_a_wrong_grid(state, orography):
         BadInput, match=r"orog differs from the package's orography by 100\.9 m RMS; allowed 100: a file"
     ):
         prepare_state(state, rain, None, TAIWAN_2KM, orography + 101.0)
-    with pytest.raises(BadInput, match=r"lacks orog, which tells a wrong grid; found t2m, u10m, v10m, sp"):
+    wanted = r"lacks orog, which is needed to detect a wrong grid; found t2m, u10m, v10m, sp"
+    with pytest.raises(BadInput, match=wanted):
         prepare_state(state.drop_vars("orog"), rain, None, TAIWAN_2KM, orography)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -183,3 +183,14 @@ def test_the_table_is_ordered_by_input_and_knows_its_providers():
     assert backgrounds.index("aifs") < backgrounds.index("gfs") < backgrounds.index("cwa_wrf")
     assert {row.provider for row in ROWS} <= set(NAMES)
     assert {row.expected_age for row in ROWS if row.provider == "rwrp"} == {3}
+
+
+def test_model_rain_is_needed_where_radars_do_not_see():
+    without = everything(rwrp_rain=Shelf("rwrp_rain", ()))
+    assert look(NEED, without).status == "ready", "radars see all of the grid"
+    gaps = replace(NEED, radar_sees_all=False)
+    assert look(gaps, everything()).status == "ready"
+    missing = look(gaps, without)
+    assert missing.status == "missing"
+    assert missing.missing == ("model_rain (rwrp_rain-1: not there yet (and 5 more))",)
+    assert look(replace(gaps, begins_alone=True), without).status == "ready", "the package makes what is missing"

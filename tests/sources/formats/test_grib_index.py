@@ -202,7 +202,7 @@ def test_a_range_is_a_message_or_refused(tmp_path: Path):
         (good, 1, size - 1, r"the message at byte 1 begins with b'RIB.*; allowed b'GRIB'"),
         (good, 0, size - 1, rf"the message at byte 0 says that it is {size} bytes long; the index says {size - 1}"),
         (good[:-4] + b"0000", 0, size, r"the message at byte 0 ends with b'0000'; allowed b'7777'"),
-        (good, 0, size + 1, rf"bytes 0 to {size + 1} are pointed at; it has {size}"),
+        (good, 0, size + 1, rf"bytes 0 to {size + 1} are requested; the file has {size}"),
         (good, 0, 15, r"the message at byte 0 is 15 bytes long; allowed 16 to"),
     ):
         with pytest.raises(BadInput, match=r"file: " + message):
