@@ -41,9 +41,7 @@ def forecast(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Forecast one cycle and publish the result. Exit code 3 if it was made from degraded inputs (stand-ins or old
-    runs).
-    """
+    """Forecast one cycle and publish the result. Exit code 3 if inputs were degraded (stand-ins or old runs)."""
     settings().use_prefect_home()
     from flows.operations import operations
     from stormcast_tw.publication.catalogue import Published
@@ -77,9 +75,7 @@ def inputs(
     follow: Annotated[bool, typer.Option("--follow", help="Look again every 30 s until all inputs are ready.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show which provider serves each input of a cycle now; nothing is fetched. Exit code 0 ready, 3 degraded, 4
-    missing.
-    """
+    """Show which provider serves each input of a cycle now; fetch nothing. Exit code 0 ready, 3 degraded, 4 missing."""
     from stormcast_tw.inputs.readiness import look
     from stormcast_tw.inputs.request import need_of
     from stormcast_tw.model.description import read_description

@@ -47,9 +47,7 @@ def prepare(
     ] = "1/1",
     as_json: Json = False,
 ) -> None:
-    """Make a training dataset below the work root. If interrupted, run the same command again. Exit code 4: days
-    remain.
-    """
+    """Make a training dataset below the work root. If interrupted, run it again to resume. Exit code 4: days remain."""
     settings().use_prefect_home()
     from flows.training_data import training_data
     from stormcast_tw.training_data.finish import read_report

@@ -1,5 +1,4 @@
-"""Fetching the inputs that readiness found: read one by one, checked, and stored unchanged, so that what served is
-known.
+"""Reads the inputs that readiness found: checks them, and stores them unchanged, so that what served stays known.
 
 One artifact of kind `inputs` holds what was fetched together, one dataset per input, on the providers' own grids.
 """

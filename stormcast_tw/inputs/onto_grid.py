@@ -93,7 +93,7 @@ _RAIN_SOURCE_ATTRIBUTES: dict[str, Any] = {
 def prepare_background(background: xr.Dataset, grid: Grid, variables: VariableSet) -> xr.Dataset:
     """Return the large scale on `grid`: `variables`, float32 (valid_time, latitude, longitude), bilinear.
 
-    Raises BadInput for a variable that is absent or unbelievable, or a background that does not cover the grid.
+    Raises BadInput for a variable that is absent or implausible, or a background that does not cover the grid.
     """
     if absent := [variable_id for variable_id in variables.ids if variable_id not in background]:
         raise BadInput(f"background: lacks {', '.join(absent)}; found {', '.join(map(str, background.data_vars))}")

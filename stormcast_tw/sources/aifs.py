@@ -76,7 +76,8 @@ class Aifs:
         return Located(self.name, tuple(files), times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32, hourly by interpolation in
+        time.
 
         Raises NotReady if a file has changed since, BadInput for an index that does not fit its file, a missing,
         repeated or damaged message, another date or step, or implausible values.

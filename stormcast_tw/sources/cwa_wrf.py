@@ -74,7 +74,8 @@ class CwaWrf:
         return Located(self.name, _files(self.folder, leads, start), times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, y, x) float32 on WRF's grid, hourly by interpolation in time.
+        """Read the files that `find` returned: (valid_time, y, x) float32 on WRF's grid, hourly by interpolation in
+        time.
 
         Winds become earth-relative, heights become geopotential, humidity is derived from relative humidity. Raises
         NotReady if a file changed since, BadInput for a missing, repeated or damaged message, another date or step,
@@ -113,7 +114,7 @@ class CwaWrfRain:
         return Located(self.name, _files(self.folder, _rain_leads(start, times), start), times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: tp06 (valid_time, y, x) float32, mm, on WRF's grid.
+        """Read the files that `find` returned: tp06 (valid_time, y, x) float32, mm, on WRF's grid.
 
         Negative differences down to -0.1 mm become 0. Raises BadInput or NotReady as `CwaWrf.read` does.
         """

@@ -109,7 +109,7 @@ class Era5:
         return Located(self.name, tuple(files), times, variables)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32.
 
         Raises NotReady if a chunk has changed since or holds nothing yet, BadInput for a missing variable or level,
         another layout, or implausible values.

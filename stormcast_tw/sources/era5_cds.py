@@ -82,7 +82,7 @@ class Era5Cds:
         return Located(self.name, tuple(self.folder.find(path) for path in paths), times, variables)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32.
 
         Raises NotReady if a file has changed since, BadInput for a variable, level or hour that occurs in none of
         them or twice, grids that differ, damaged files, or implausible values.

@@ -65,7 +65,8 @@ class GlobalAI:
         return Located(self.name, tuple(files), times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32, hourly by interpolation in
+        time.
 
         Only the requested messages are read, and cut to `grid` plus a margin. Variables that a file lacks are derived
         where physics allows. Raises NotReady if a file has changed since, BadInput for a missing, repeated or damaged

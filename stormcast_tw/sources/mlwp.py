@@ -108,7 +108,8 @@ class Mlwp:
         return Located(self.name, tuple(files), times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32, hourly by interpolation in time.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32, hourly by interpolation in
+        time.
 
         Only the chunks of the variables, levels and steps that are needed are read. Raises NotReady if a file changed
         since, BadInput for a missing variable, level or lead, another run, or implausible values.

@@ -124,7 +124,8 @@ class OpenData:
         return file
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32, NaN where there is no observation.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32, NaN where there is no
+        observation.
 
         Raises NotReady if a key was overwritten since, BadInput for anything that is not this product at this time.
         """

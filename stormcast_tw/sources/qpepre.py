@@ -101,7 +101,7 @@ class Qpepre:
         return Located(self.name, files, times, variables)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: tp01 (valid_time, latitude, longitude) float32, mm, NaN where missing.
+        """Read the files that `find` returned: tp01 (valid_time, latitude, longitude) float32, mm, NaN where missing.
 
         Raises NotReady if a file has changed since, BadInput for anything that is not this product.
         """

@@ -117,7 +117,7 @@ class Qpesums:
         return Located(self.name, files, times, variables)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, latitude, longitude) float32, NaN where missing.
+        """Read the files that `find` returned: (valid_time, latitude, longitude) float32, NaN where missing.
 
         Raises NotReady if a file has changed since, BadInput for anything that is not this product at this time.
         """

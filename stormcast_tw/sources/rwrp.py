@@ -84,7 +84,7 @@ class RwrpState:
         return Located(self.name, tuple(_find(self.folder, start, t) for t in times), times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, y, x) float32 on WRF's grid. Raises BadInput or NotReady."""
+        """Read the files that `find` returned: (valid_time, y, x) float32 on WRF's grid. Raises BadInput, NotReady."""
         return read_files(self.folder, located, _state)
 
 
@@ -133,7 +133,7 @@ class RwrpRain:
         return Located(self.name, files, times, variables, start)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: tp01 (valid_time, y, x) float32, mm, on WRF's grid.
+        """Read the files that `find` returned: tp01 (valid_time, y, x) float32, mm, on WRF's grid.
 
         Negative differences down to -0.1 mm become 0 and are counted in the attribute `clipped_negatives`.
         Raises BadInput or NotReady.

@@ -89,7 +89,7 @@ class RwrpTraining:
         return Located(self.name, tuple(self.folder.find(path(time)) for time in times), times, variables)
 
     def read(self, located: Located) -> Reading:
-        """Read what `find` found: (valid_time, y, x) float32 on WRF's grid. Raises BadInput or NotReady."""
+        """Read the files that `find` returned: (valid_time, y, x) float32 on WRF's grid. Raises BadInput, NotReady."""
         return read_files(self.folder, located, self._fields)
 
     def _fields(self, wrfout: Wrfout, index: int, variables: VariableSet) -> tuple[Grid, dict[str, FloatArray]]:

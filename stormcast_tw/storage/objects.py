@@ -130,7 +130,8 @@ class LocalObjects:
 
     def files(self, folder: str) -> list[str]:  # noqa: D102
         root = Path(self.root)
-        return sorted(p.relative_to(root).as_posix() for p in self._path(folder).rglob("*") if p.is_file())
+        found = (p for p in self._path(folder).rglob("*") if p.is_file() and not p.name.startswith("."))
+        return sorted(p.relative_to(root).as_posix() for p in found)
 
     def _path(self, path: str) -> Path:
         return Path(self.root, require_inside(self.root, path))
@@ -139,7 +140,11 @@ class LocalObjects:
         target = self._path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid4().hex}")
-        temporary.write_bytes(data)
+        try:
+            temporary.write_bytes(data)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
         return temporary
 
 

@@ -36,11 +36,8 @@ def pack(dataset: xr.Dataset, steps: Mapping[str, float] | None = None) -> bytes
 
 def unpack(store: Store, artifact: Artifact, name: str) -> xr.Dataset:
     """Return the dataset that a sealed artifact keeps as `name`; raises BadInput if it is missing or damaged."""
-    path = f"{artifact.address}/{name}"
-    packed = store.objects.read(path)
-    if packed is None:
-        raise BadInput(f"{store.root}/{path}: sealed, but not there")
+    packed = store.read(artifact, name)
     try:
-        return xr.load_dataset(io.BytesIO(packed.data), engine="h5netcdf")
+        return xr.load_dataset(io.BytesIO(packed), engine="h5netcdf")
     except (OSError, ValueError) as error:
-        raise BadInput(f"{store.root}/{path}: {len(packed.data)} bytes are not a NetCDF file ({error})") from error
+        raise BadInput(f"{artifact.uri}/{name}: {len(packed)} bytes are not a NetCDF file ({error})") from error

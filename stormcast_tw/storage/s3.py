@@ -57,8 +57,8 @@ class Prefix:
 
     def below(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted."""
-        found = self.filesystem.find(self._full(folder))
-        return sorted(str(path).removeprefix(f"{self.base}/") for path in found)
+        paths = self.filesystem.find(self._full(folder))
+        return sorted(str(path).removeprefix(f"{self.base}/") for path in paths)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects directly in a folder; raises FileNotFoundError where there are none."""

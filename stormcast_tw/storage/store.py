@@ -6,9 +6,10 @@ A draft that a killed process left behind is continued by the same plan and disc
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -17,11 +18,13 @@ import numpy as np
 import xarray as xr
 import zarr
 from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
+from zarr.abc.store import Store as ZarrStore
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
 from stormcast_tw.names import ExperimentName, KindName, RunId
 from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.schema import DatasetSpec, encoding
+from stormcast_tw.storage.checksums import CHECKSUMS, VerifiedStore, checksums_of, damaged, read_checksums, require
 from stormcast_tw.storage.objects import objects
 
 MANIFEST = "manifest.json"
@@ -58,6 +61,8 @@ class Artifact(Frozen):
     """None where no model was involved."""
     written_at: AwareDatetime
     details: dict[str, Any] = Field(default_factory=dict)
+    checksums: str | None = None
+    """sha256 of `checksums.json`, which lists that of every file. None before 0.2."""
 
     @property
     def uri(self) -> str:
@@ -101,8 +106,9 @@ class Store:
 
     def find(self, address: Address) -> Artifact | None:
         """Return the sealed artifact at `address`, or None."""
-        manifest = self.objects.read(f"{address}/{MANIFEST}")
-        return None if manifest is None else self._artifact(manifest.data)
+        path = f"{address}/{MANIFEST}"
+        manifest = self.objects.read(path)
+        return None if manifest is None else self._artifact(manifest.data, path)
 
     def get(self, address: Address) -> Artifact:
         """Return the sealed artifact at `address`; raises NotReady where it is not sealed."""
@@ -144,16 +150,62 @@ class Store:
         """Open dataset `name` of a sealed artifact lazily; raises BadInput where it is missing."""
         uri = f"{artifact.uri}/{name}.zarr"
         try:
-            dataset: xr.Dataset = xr.open_zarr(zarr_store(uri), chunks=None, consolidated=True)
+            dataset: xr.Dataset = xr.open_zarr(self.zarr(artifact, name), chunks=None, consolidated=True)
         except (FileNotFoundError, ValueError) as error:
             raise BadInput(f"{uri}: sealed, but cannot be opened: {error}") from error
         return dataset
 
-    def list(self, kind: str, below: str) -> list[Artifact]:
-        """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first."""
+    def zarr(self, artifact: Artifact, name: str) -> ZarrStore:
+        """Return the zarr store of dataset `name` of a sealed artifact, which gives only the bytes that were sealed."""
+        uri = f"{artifact.uri}/{name}.zarr"
+        files = self.files(artifact)
+        if files is None:
+            return zarr_store(uri)
+        below = {path.removeprefix(f"{name}.zarr/"): sha256 for path, sha256 in files.items()
+                 if path.startswith(f"{name}.zarr/")}  # fmt: skip
+        if not below:
+            raise BadInput(f"{uri}: there is no such dataset in {artifact.address}")
+        return VerifiedStore(zarr_store(uri), below, uri)
+
+    def files(self, artifact: Artifact) -> Mapping[str, str] | None:
+        """Return the sha256 of every file of a sealed artifact, by its path below it; None for one made before 0.2."""
+        if artifact.checksums is None:
+            return None
+        return read_checksums(self.objects, str(artifact.address), artifact.checksums)
+
+    def read(self, artifact: Artifact, name: str) -> bytes:
+        """Return a file of a sealed artifact; raises BadInput where it is missing or damaged."""
+        path, files = f"{artifact.address}/{name}", self.files(artifact)
+        stored = self.objects.read(path)
+        if stored is None:
+            raise BadInput(f"{self.root}/{path}: sealed, but not there")
+        if files is not None:
+            require(stored.data, files.get(name, "nothing"), f"{self.root}/{path}")
+        return stored.data
+
+    def damage(self, artifact: Artifact) -> dict[str, str]:
+        """Return what is wrong with each damaged file of a sealed artifact; reads all of them."""
+        try:
+            files = self.files(artifact)
+        except BadInput as error:
+            return {CHECKSUMS: str(error)}
+        return {} if files is None else damaged(self.objects, str(artifact.address), files)
+
+    def list(self, kind: str, below: str, unreadable: list[str] | None = None) -> list[Artifact]:
+        """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first.
+
+        One whose manifest cannot be read is passed over, and added to `unreadable`, with the reason.
+        """
         paths = (path for path in self.objects.files(f"{kind}/{below}") if path.endswith(f"/{MANIFEST}"))
-        manifests = (self.objects.read(path) for path in paths if path.count("/") == _MANIFEST_DEPTH)
-        artifacts = [self._artifact(manifest.data) for manifest in manifests if manifest is not None]
+        artifacts: list[Artifact] = []
+        for path in paths:
+            if path.count("/") != _MANIFEST_DEPTH or (manifest := self.objects.read(path)) is None:
+                continue
+            try:
+                artifacts.append(self._artifact(manifest.data, path))
+            except BadInput as error:
+                if unreadable is not None:
+                    unreadable.append(str(error))
         return sorted(artifacts, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
 
     def read_pointer(self, path: str) -> Pointer:
@@ -166,8 +218,11 @@ class Store:
         if not self.objects.swap(path, seen.version, json.dumps(value, indent=1).encode()):
             raise Conflict(f"{self.root}/{path}: was moved by somebody else meanwhile")
 
-    def _artifact(self, manifest: bytes) -> Artifact:
-        return Artifact.model_validate_json(manifest).model_copy(update={"root": self.root})
+    def _artifact(self, manifest: bytes, path: str) -> Artifact:
+        try:
+            return Artifact.model_validate_json(manifest).model_copy(update={"root": self.root})
+        except ValidationError as error:
+            raise BadInput(f"{self.root}/{path}: is no whole manifest: {error.errors()[0]['msg']}") from error
 
 
 class Draft:
@@ -224,15 +279,18 @@ class Draft:
         self.store.objects.create(f"{self.address}/{path}", data)
 
     def copy_in(self, source: Store, artifact: Artifact) -> None:
-        """Copy everything of a sealed artifact but its manifest, byte for byte."""
-        for path in source.objects.files(str(artifact.address)):
-            below = path.removeprefix(f"{artifact.address}/")
-            if below == MANIFEST:
+        """Copy every file of a sealed artifact; raises BadInput where one is missing or damaged."""
+        sealed = source.files(artifact)
+        paths = source.objects.files(str(artifact.address)) if sealed is None else sealed
+        for path in sorted(path.removeprefix(f"{artifact.address}/") for path in paths):
+            if path in (MANIFEST, CHECKSUMS):
                 continue
-            copied = source.objects.read(path)
+            copied = source.objects.read(f"{artifact.address}/{path}")
             if copied is None:
-                raise Conflict(f"{source.root}/{path}: vanished while it was copied")
-            self.put(below, copied.data)
+                raise BadInput(f"{artifact.uri}/{path}: sealed, but not there")
+            if sealed is not None:
+                require(copied.data, sealed[path], f"{artifact.uri}/{path}")
+            self.put(path, copied.data)
 
     def mark(self, part: str) -> None:
         """Record that everything of `part` has been written."""
@@ -258,6 +316,8 @@ class Draft:
         If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict.
         """
         self._consolidate()
+        listed = checksums_of(self.store.objects, str(self.address), self._files())
+        self.put(CHECKSUMS, listed)
         artifact = Artifact(
             address=self.address,
             root=self.store.root,
@@ -269,6 +329,7 @@ class Draft:
             trained=trained,
             written_at=now,
             details=details.model_dump(mode="json", exclude_none=True) if details else {},
+            checksums=hashlib.sha256(listed).hexdigest(),
         )
         manifest = artifact.model_dump_json(indent=1).encode()
         if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
@@ -276,9 +337,15 @@ class Draft:
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")
         for path in self.store.objects.files(str(self.address)):
-            if path.removeprefix(f"{self.address}/").startswith(_SCAFFOLDING) or path.endswith(".partial"):
+            if _is_scaffolding(path.removeprefix(f"{self.address}/")):
                 self.store.objects.remove(path)
         return artifact
+
+    def _files(self) -> list[str]:
+        """Return what is sealed of the draft, below it: all but the scaffolding."""
+        below = (path.removeprefix(f"{self.address}/") for path in self.store.objects.files(str(self.address)))
+        apart = (MANIFEST, CHECKSUMS)
+        return [path for path in below if path not in apart and not _is_scaffolding(path)]
 
     def _consolidate(self) -> None:
         below = (path.removeprefix(f"{self.address}/") for path in self.store.objects.files(str(self.address)))
@@ -288,7 +355,11 @@ class Draft:
                 zarr.consolidate_metadata(zarr_store(f"{self.uri}/{name}"))
 
 
-def zarr_store(uri: str) -> zarr.storage.StoreLike:
+def _is_scaffolding(path: str) -> bool:
+    return path.startswith(_SCAFFOLDING) or path.endswith(".partial")
+
+
+def zarr_store(uri: str) -> ZarrStore:
     """Return the zarr store of a local path or an fsspec URL."""
     if "://" in uri and not uri.startswith("file://"):
         return zarr.storage.FsspecStore.from_url(uri)

@@ -98,7 +98,7 @@ def test_two_at_once_publish_once(s3: S3Server, small_package: ModelPackage, sma
     store = Store(job.work_root)
     artifact = store.get(address(job.plan))
     below = {p.removeprefix(f"{artifact.address}/").split("/")[0] for p in store.objects.files(str(artifact.address))}
-    assert below == {"manifest.json", "forecast.zarr"}
+    assert below == {"checksums.json", "manifest.json", "forecast.zarr"}
     products = catalogue.make_products(store, artifact, NOW)
     published = [catalogue.publish(store, store, artifact, products, NOW) for _ in range(2)]
     assert published[0] == published[1]

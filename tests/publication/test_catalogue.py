@@ -28,7 +28,13 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
     assert catalogue.latest(store, "demo") is None
     artifact = catalogue.publish(store, work, *made, NOW)
     folder = tmp_path / "published/demo" / str(CYCLE) / artifact.address.run
-    assert {p.name for p in folder.iterdir()} == {"manifest.json", "forecast.zarr", "products.zarr", "products.nc"}
+    assert {p.name for p in folder.iterdir()} == {
+        "checksums.json",
+        "manifest.json",
+        "forecast.zarr",
+        "products.zarr",
+        "products.nc",
+    }
     assert catalogue.latest(store, "demo") == artifact
     for name, source in zip(("forecast", "products"), made, strict=True):
         xr.testing.assert_identical(store.open(artifact, name).load(), work.open(source, name).load())

@@ -171,7 +171,7 @@ BAD = {
     "huge": ("temperature", {"chunks": [10**6, 4, 181, 360]}, r"Value error, a chunk of 1042560000000 bytes in"),
     "negative": ("temperature", {"shape": [-5, 4, 181, 360]}, r"\.zarray: shape\.0: Input should be greater than 0"),
     "flat": ("temperature", {"chunks": [1, 4]}, r"\.zarray: Value error, chunks and shape differ in length"),
-    "other rows": ("temperature", {"shape": [1200000, 4, 180, 360]}, r"temperature: 180 along latitude, which has"),
+    "other rows": ("temperature", {"shape": [1200000, 4, 180, 360]}, r"re: 180 values along latitude, whose axis is"),
     "many chunks": ("temperature", {"shape": [1200000, 4, 2**31, 360]}, r"re: 11864551 chunks are asked for at"),
     "no names": ("temperature", ".zattrs", {}, r"arco/temperature: _ARRAY_DIMENSIONS is None; allowed 4 names"),
     "turned": (

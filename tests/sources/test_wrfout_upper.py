@@ -263,7 +263,7 @@ def test_the_surface_alone_reads_no_volume(lambert, tmp_path: Path):
         ({"change": {"T": lambda v: v - 273.15}}, r"T spans -2\S+ to \S+; allowed -100 to 2000"),
         ({"change": {"T": lambda v: v + 5}}, r"PH\+PHB is \S+ m deep but T, P\+PB and QVAPOR give"),
         ({"change": {"P": lambda v: v / 100, "PB": lambda v: v / 100}}, r"P\+PB spans \S+ to 1\S+; allowed 100 to 1"),
-        ({"change": {"P": lambda v: v[::-1], "PB": lambda v: v[::-1]}}, r"PH\+PHB is .* m deep where"),
+        ({"change": {"P": lambda v: v[::-1], "PB": lambda v: v[::-1]}}, r"PH\+PHB is .* m deep but"),
         ({"change": {"QVAPOR": lambda v: v * 1000}}, r"QVAPOR spans \S+ to 18\S*; allowed -0.0001 to 0.05"),
         ({"fields": {"PSFC": np.full((110, 90), 1012.0)}}, r"sp spans 1012 to 1012 Pa; allowed 45000 to 108000"),
     ],

@@ -86,7 +86,7 @@ def test_artifacts_live_on_either(root: str, small_package):
     background = store.open(artifact, "background").load()
     assert float(background["t2m"].isel(lead_time=2).mean()) == pytest.approx(298.15)
     below = {p.removeprefix(f"{artifact.address}/").split("/")[0] for p in store.objects.files(str(artifact.address))}
-    assert below == {"manifest.json", "state.zarr", "background.zarr"}
+    assert below == {"checksums.json", "manifest.json", "state.zarr", "background.zarr"}
 
 
 def test_copies_between_disk_and_s3_are_identical(s3: S3Server, work: Store, small_package):

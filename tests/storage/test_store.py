@@ -35,7 +35,7 @@ def test_sealed_and_exists_are_one_question(work: Store):
     artifact = seal(draft)
     assert work.get(ADDRESS) == artifact
     xr.testing.assert_identical(work.open(artifact, "state").load(), dataset())
-    assert {p.name for p in Path(artifact.uri).iterdir()} == {"manifest.json", "state.zarr"}
+    assert {p.name for p in Path(artifact.uri).iterdir()} == {"checksums.json", "manifest.json", "state.zarr"}
 
 
 def test_sealed_artifacts_never_change(work: Store):
@@ -83,7 +83,7 @@ def test_forecast_layout_is_one_map_a_chunk_and_every_chunk_is_written(work: Sto
 
 def test_missing_dataset_of_a_sealed_artifact_is_named(work: Store):
     artifact = seal(work.begin(ADDRESS, PLAN))
-    with pytest.raises(BadInput, match=r"background\.zarr: sealed, but cannot be opened"):
+    with pytest.raises(BadInput, match=r"background\.zarr: there is no such dataset in prepared/demo"):
         work.open(artifact, "background")
 
 

@@ -9,8 +9,11 @@ import numpy as np
 
 from stormcast_tw.cycle import Cycle, datetime64, hours
 from stormcast_tw.grid import Grid
+from stormcast_tw.inputs.fetch import Fetched
+from stormcast_tw.inputs.readiness import Input
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import InputsPlan, Plan
+from stormcast_tw.publication.catalogue import Published
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.simulation.files import rwrp
 from stormcast_tw.simulation.on_grid import on_grid
@@ -20,7 +23,7 @@ from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems.start import Start
 from tests.conftest import NOW, SMALL
 
-LEADS, MEMBERS = 3, 4
+LEADS, MEMBERS = 2, 4
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,26 @@ def publish(place: Place, cycle: Cycle, *, noise: float = 0.5, digest: str | Non
     about = {"name": "test", "version": "1", "digest": plan.inputs.package, "trained": False}
     return published.seal(
         grid=SMALL.describe(), variables=baselines.SURFACE, parents=(prepared,), simulated=True, trained=False, now=NOW,
-        details={"package": about},
+        details=Published(package=about),
     )  # fmt: skip
 
 
 def _inputs(place: Place, cycle: Cycle) -> Artifact:
-    row = {"name": "state", "source": "rwrp", "init_time": f"{cycle.init_time - hours(1):%Y-%m-%dT%H:%M:%S+00:00}"}
+    state = Input(
+        name="state",
+        source="rwrp",
+        required=True,
+        status="ready",
+        valid_times=(cycle.init_time,),
+        variables=baselines.SURFACE,
+        init_time=cycle.init_time - hours(1),
+        expected_age_hours=1,
+    )
+    details = Fetched(inputs=(state,), used={}, verdicts={})
     where = Address(kind="inputs", experiment="demo", cycle=str(cycle), run="0" * 12)
 
     def fill(draft: Draft) -> Artifact:
-        return draft.seal(grid={}, variables=(), parents=(), simulated=True, now=NOW, details={"inputs": [row]})
+        return draft.seal(grid={}, variables=(), parents=(), simulated=True, now=NOW, details=details)
 
     return place.work.make(where, {"test": 1}, fill)
 

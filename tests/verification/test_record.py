@@ -141,17 +141,17 @@ def test_truth_that_is_late_in_part_or_damaged_is_scored_when_it_is_whole(
         assert place.published.list(KIND, "demo") == [], "never half-scored"
 
     attempt(NotReady, "no RWRP analysis of 2026-06-11T07:00Z")
-    files.deliver(root, place.world, CYCLE, (1, 2))
-    files.analysis(root, place.world, CYCLE, 3)
-    attempt(NotReady, r"qpesums/.*20260611\.0900\.gz: not there yet")
-    last = files.observed(root, place.world, CYCLE, 3)
+    files.deliver(root, place.world, CYCLE, (1,))
+    files.analysis(root, place.world, CYCLE, 2)
+    attempt(NotReady, r"qpesums/.*20260611\.0800\.gz: not there yet")
+    last = files.observed(root, place.world, CYCLE, 2)
     attempt(NotReady, "truth is taken from", SETTLED_NOW - timedelta(seconds=1))
     whole = last.read_bytes()
     last.write_bytes(whole[: len(whole) // 2])
     attempt(BadInput, last.name)
     last.write_bytes(whole)
     made = score(operational, run, SCORING, SETTLED_NOW)
-    assert len(made.details["truth_files"]) == 6
+    assert len(made.details["truth_files"]) == 4
     assert set(made.details["absent"]) >= {"rwrp", "extrapolation", "persistence_dressed"}
     last.write_bytes(whole[:100])
     assert score(operational, run, SCORING, SETTLED_NOW) == made, "what is scored stays, whatever becomes of its files"
@@ -162,7 +162,7 @@ def test_records_of_two_truths_and_two_packages_stand_apart(
 ):
     run = publish(place, CYCLE)
     other = publish(place, CYCLE, digest="f" * 64)
-    files.deliver(tmp_path / "inputs", place.world, CYCLE, (1, 2, 3))
+    files.deliver(tmp_path / "inputs", place.world, CYCLE, (1, 2))
     sides = ((operational, run), (operational, other), (simulated, run))
     made = [score(bench, one, SCORING, SETTLED_NOW) for bench, one in sides]
     assert len({record.address for record in made}) == 3
@@ -193,9 +193,9 @@ def test_operational_baselines_are_dressed_from_what_was_scored(place: Place, op
     """Sixteen scored cycles of the training span make the archive of the seventeenth."""
     training = [Cycle(datetime(2025, 6, 1, 6, tzinfo=UTC) + timedelta(days=day)) for day in range(16)]
     for cycle in training:
-        files.deliver(tmp_path / "inputs", place.world, cycle, (1, 2, 3))
+        files.deliver(tmp_path / "inputs", place.world, cycle, (1, 2))
         _seal_a_record(operational, publish(place, cycle))
-    files.deliver(tmp_path / "inputs", place.world, CYCLE, (1, 2, 3))
+    files.deliver(tmp_path / "inputs", place.world, CYCLE, (1, 2))
     run = publish(place, CYCLE)
     other = Scoring(training=TRAINING, seed=1)
     gone = files.analysis(tmp_path / "inputs", place.world, training[3], 1)

@@ -37,38 +37,38 @@ def sections(head: bytes, where: str) -> tuple[Section, ...] | None:
     Raises BadInput, beginning with `where`, unless the sections follow each other in the order of the standard, one of
     each (messages of several fields are not read), and end where the message does.
     """
-    found = _edition_2(head, where) if head[7] == 2 else _edition_1(head, where)
-    if found is None:
+    parsed = _edition_2(head, where) if head[7] == 2 else _edition_1(head, where)
+    if parsed is None:
         return None
-    end, allowed = found[-1].start + found[-1].length, length_of(head) - 4
-    if end + 5 <= min(allowed, len(head)) and found[-1].number == 7 and head[end + 4] in (2, 3, 4):
+    end, allowed = parsed[-1].start + parsed[-1].length, length_of(head) - 4
+    if end + 5 <= min(allowed, len(head)) and parsed[-1].number == 7 and head[end + 4] in (2, 3, 4):
         raise BadInput(f"{where}: holds several fields, which is not supported; split it, one field a message")
     if end != allowed:
         raise BadInput(f"{where}: its sections end at byte {end}; allowed {allowed}")
-    return found
+    return parsed
 
 
 def _edition_2(head: bytes, where: str) -> tuple[Section, ...] | None:
-    found: list[Section] = []
+    parsed: list[Section] = []
     at = 16
-    while not found or found[-1].number != 7:
+    while not parsed or parsed[-1].number != 7:
         if at + 5 > len(head):
             _require_more(head, where, at)
             return None
         section = Section(head[at + 4], at, int.from_bytes(head[at : at + 4], "big"))
-        follows = _FOLLOWS[found[-1].number if found else 0]
+        follows = _FOLLOWS[parsed[-1].number if parsed else 0]
         if section.number not in follows or section.length < _SHORTEST[section.number]:
             allowed = " or ".join(f"{number} of {_SHORTEST[number]} or more" for number in follows)
             raise BadInput(
                 f"{where}: section {section.number} of {section.length} bytes at byte {at}; allowed {allowed}"
             )
-        found.append(section)
+        parsed.append(section)
         at += section.length
-    return tuple(found)
+    return tuple(parsed)
 
 
 def _edition_1(head: bytes, where: str) -> tuple[Section, ...] | None:
-    found: list[Section] = []
+    parsed: list[Section] = []
     at = 8
     flags = head[15]
     for number, present in ((1, True), (2, bool(flags & 128)), (3, bool(flags & 64)), (4, True)):
@@ -80,9 +80,9 @@ def _edition_1(head: bytes, where: str) -> tuple[Section, ...] | None:
         length = int.from_bytes(head[at : at + 3], "big")
         if length < (least := _SHORTEST_1[number]):
             raise BadInput(f"{where}: section {number} of {length} bytes at byte {at}; allowed {least} or more")
-        found.append(Section(number, at, length))
+        parsed.append(Section(number, at, length))
         at += length
-    return tuple(found)
+    return tuple(parsed)
 
 
 def _require_more(head: bytes, where: str, at: int) -> None:
