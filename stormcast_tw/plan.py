@@ -76,6 +76,8 @@ class InputsPlan(_AnyPlan):
     package: str
     """Digest of the package that chose the grid and the variables."""
     lead_hours: LeadHours
+    interpretation: dict[str, dict[str, str]] | None = None
+    """By input, the settings by which its source reads it: a datum, a clock. None before 0.2."""
     code_version: str
     """Version of the code that prepares them: `version.code_version("prepared")`."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from stormcast_tw.forecast.job import Progress, RolloutJob
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import Progress, RolloutJob
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact

@@ -21,7 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.forecast.rollout import RolloutJob
+from stormcast_tw.forecast.job import RolloutJob
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage

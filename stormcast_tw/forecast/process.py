@@ -19,7 +19,7 @@ from rich.progress import Progress as ProgressBar
 
 from stormcast_tw import errors
 from stormcast_tw.errors import Refused, StormcastError
-from stormcast_tw.forecast.rollout import Progress, RolloutJob, address, carry_out
+from stormcast_tw.forecast.job import Progress, RolloutJob, address
 from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Artifact, Store
@@ -106,6 +106,8 @@ def main() -> None:
         def report(progress: Progress) -> None:
             bar.update(task, completed=progress.done, total=progress.total)
             _send(messages, progress)
+
+        from stormcast_tw.forecast.rollout import carry_out  # torch: only the child needs it
 
         try:
             carry_out(job, report)

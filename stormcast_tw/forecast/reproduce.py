@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
+from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.objects import objects

@@ -10,36 +10,26 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import AwareDatetime, Field
 
 from stormcast_tw import __version__
 from stormcast_tw.cycle import hours
 from stormcast_tw.errors import BadPackage
+from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob, address
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
-from stormcast_tw.plan import Frozen, Plan
+from stormcast_tw.plan import Plan
 from stormcast_tw.schema import DatasetSpec, forecast_spec, global_attributes
-from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store, array_of
+from stormcast_tw.storage.store import Artifact, Draft, Store, array_of
 from stormcast_tw.variables import VariableSet
 
-FORECAST = "forecast"
 Noise = Callable[[int], npt.NDArray[np.float32]]
-
-
-class Progress(Frozen):
-    """The progress of a rollout: member-hours stored, their total, and seconds the last took each (0 if none yet)."""
-
-    done: int
-    total: int
-    seconds_each: float = 0.0
 
 
 def rollout(
@@ -52,32 +42,6 @@ def rollout(
     for lead in lead_hours:
         state = model.step(state, background[lead - 1], background[lead], noise(lead))
         yield lead, state
-
-
-class Rolled(Details):
-    """The manifest details of a forecast: the package, the machine, and the cost of a member-hour on it."""
-
-    package: dict[str, Any] = Field(default_factory=dict)
-    machine: dict[str, Any] = Field(default_factory=dict)
-    seconds_per_member_hour: float | None = None
-
-
-class RolloutJob(Frozen):
-    """What the child process is asked to do."""
-
-    plan: Plan
-    prepared: Address
-    prepared_root: str
-    work_root: str
-    package: Path
-    device: str
-    threads: int
-    now: AwareDatetime
-
-
-def address(plan: Plan) -> Address:
-    """Return where the forecast of a plan is kept."""
-    return Address(kind="forecast", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.run)
 
 
 def carry_out(job: RolloutJob, report: Callable[[Progress], None]) -> Artifact:

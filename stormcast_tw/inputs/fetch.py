@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import xarray as xr
+from pydantic import Field
 
 from stormcast_tw import quality
 from stormcast_tw.cycle import datetime64, hours
@@ -22,7 +23,7 @@ from stormcast_tw.names import is_operational
 from stormcast_tw.plan import digest_of
 from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear
-from stormcast_tw.sources.base import Reading, Source
+from stormcast_tw.sources.base import Reading, Source, interpretation
 from stormcast_tw.storage.provider_files import Used
 from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store
 from stormcast_tw.variables import VARIABLES
@@ -35,6 +36,8 @@ class Fetched(Details):
     inputs: tuple[Input, ...]
     used: dict[str, tuple[Used, ...]]
     verdicts: dict[str, tuple[str, ...]]
+    interpretation: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """By input, the settings by which its source read it. Empty before 0.2."""
 
 
 class UnusableInput(BadInput):
@@ -55,8 +58,11 @@ def fetch(
     Raises UnusableInput for an input that cannot be read or fails a check, Refused for anything simulated in `oper`.
     """
     wanted = [served for name in names if (served := inputs.get(name)) is not None and served.files]
-    versions = {i.name: [version_of(file) for file in i.files] for i in wanted}
-    plan = {"inputs": versions, "package": request.description.digest, "code_version": code_version("inputs")}
+    plan = {
+        "inputs": {served.name: _plan_of(served, sources[served.source]) for served in wanted},
+        "package": request.description.digest,
+        "code_version": code_version("inputs"),
+    }
     address = Address(kind="inputs", experiment=request.experiment, cycle=inputs.cycle, run=digest_of(plan)[:12])
 
     def fill(draft: Draft) -> Artifact:
@@ -79,11 +85,26 @@ def fetch(
             simulated=simulated,
             now=request.now,
             details=Fetched(
-                inputs=tuple(wanted), used={name: r.used for name, r in readings.items()}, verdicts=verdicts
+                inputs=tuple(wanted),
+                used={name: reading.used for name, reading in readings.items()},
+                verdicts=verdicts,
+                interpretation={served.name: interpretation(sources[served.source]) for served in wanted},
             ),
         )
 
     return store.make(address, plan, fill)
+
+
+def _plan_of(served: Input, source: Source) -> dict[str, Any]:
+    """Return all that shapes what is kept of an input."""
+    return {
+        "source": served.source,
+        "files": [version_of(file) for file in served.files],
+        "valid_times": [time.isoformat() for time in served.valid_times],
+        "variables": list(served.variables),
+        "init_time": None if served.init_time is None else served.init_time.isoformat(),
+        "interpretation": interpretation(source),
+    }
 
 
 def _read(served: Input, source: Source) -> Reading:

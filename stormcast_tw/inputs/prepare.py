@@ -35,15 +35,13 @@ class Prepared(Details):
 
 def plan_inputs(request: Request, fetched: Sequence[Artifact]) -> InputsPlan:
     """Return the plan of the prepared inputs."""
+    details = [Fetched.of(artifact) for artifact in fetched]
+    used = {name: files for one in details for name, files in one.used.items() if name in PREDICTED_FROM}
     return InputsPlan(
         experiment=request.experiment,
         cycle=str(request.cycle),
-        inputs={
-            name: tuple(used.digest for used in files)
-            for artifact in fetched
-            for name, files in Fetched.of(artifact).used.items()
-            if name in PREDICTED_FROM
-        },
+        inputs={name: tuple(file.digest for file in files) for name, files in used.items()},
+        interpretation={name: how for one in details for name, how in one.interpretation.items() if name in used},
         package=request.description.digest,
         lead_hours=request.lead_hours,
         code_version=code_version("prepared"),

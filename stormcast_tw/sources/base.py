@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -62,6 +62,15 @@ class Source(Protocol):
     ) -> Located: ...
 
     def read(self, located: Located) -> Reading: ...  # noqa: D102
+
+
+def interpretation(source: object) -> dict[str, str]:
+    """Return the settings by which a source interprets its files, by name: a datum, a clock; not where they lie."""
+    inner = getattr(source, "source", source)
+    if not is_dataclass(inner) or isinstance(inner, type):
+        return {}
+    values = {field.name: getattr(inner, field.name) for field in fields(inner) if field.name != "name"}
+    return {name: str(value) for name, value in values.items() if isinstance(value, str | int | float | bool)}
 
 
 def require_times(source: str, valid_times: Iterable[datetime]) -> tuple[datetime, ...]:

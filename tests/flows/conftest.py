@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import tasks.rollout
-from stormcast_tw.forecast.rollout import Progress, RolloutJob, carry_out
+from stormcast_tw.forecast.job import Progress, RolloutJob
+from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.storage.store import Artifact

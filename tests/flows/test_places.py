@@ -13,7 +13,8 @@ import xarray as xr
 
 import tasks.rollout
 from flows.operations import operations
-from stormcast_tw.forecast.rollout import FORECAST, RolloutJob, address, carry_out
+from stormcast_tw.forecast.job import FORECAST, RolloutJob, address
+from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings

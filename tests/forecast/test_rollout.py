@@ -15,8 +15,9 @@ import torch
 import xarray as xr
 
 from stormcast_tw.errors import BadPackage, Refused
+from stormcast_tw.forecast.job import FORECAST, Progress, RolloutJob, address
 from stormcast_tw.forecast.process import run_in_child
-from stormcast_tw.forecast.rollout import FORECAST, Progress, RolloutJob, address, carry_out, rollout
+from stormcast_tw.forecast.rollout import carry_out, rollout
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM

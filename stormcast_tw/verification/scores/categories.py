@@ -43,15 +43,16 @@ class Event:
         return _HOLDS[self.side](values, values.dtype.type(self.threshold))
 
 
-_MORE = {"tp01": (0.1, 16.0, 32.0)}
-"""Thresholds that are scored beside those of the warnings: any rain at all, and two that other centres score."""
+_SCORED = {"tp01": (0.1, 1.0, 5.0, 10.0, 16.0, 32.0, 40.0)}
+"""Thresholds that are scored instead of those that are published: any rain at all, and steps that other centres score.
+Records hold these events; another list makes another FORMAT of records."""
 
 EVENTS = tuple(
     Event(hazard.quantity, threshold, hazard.side)
     for hazard in HOME.hazards
-    for threshold in sorted({*hazard.thresholds, *_MORE.get(hazard.name, ())}, reverse=hazard.side == "at or below")
+    for threshold in _SCORED.get(hazard.name, hazard.thresholds)
 )
-"""What the region warns of, and a few thresholds more."""
+"""What the region warns of; of hourly rain, `_SCORED`."""
 
 RAIN_EVENTS = tuple(event for event in EVENTS if event.quantity.startswith("tp"))
 """The events that are scored in neighbourhoods."""
