@@ -23,7 +23,7 @@ from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import BaseSeed, CycleText, InputsPlan, LeadHours, MemberCount
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Artifact
+from stormcast_tw.storage.artifact import Artifact
 from tasks.inputs import await_inputs, fetch_background, fetch_state, regrid_inputs
 from tasks.policy import emit
 from tasks.products import make_products

@@ -14,7 +14,8 @@ from stormcast_tw.errors import Refused
 from stormcast_tw.names import ExperimentName
 from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.settings import WORLD_SEED, settings
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from stormcast_tw.verification import TruthKind
 from stormcast_tw.verification.choice import Choice
 from stormcast_tw.verification.record import Scoring

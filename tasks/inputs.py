@@ -23,7 +23,8 @@ from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.sources.isolated import warm_up
 from stormcast_tw.sources.table import all_sources
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from tasks.policy import artifact_key, emit, task_under
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0

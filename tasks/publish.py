@@ -14,7 +14,8 @@ from stormcast_tw.operations.events import Event
 from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from tasks.policy import artifact_key, emit, task_under
 
 

@@ -8,7 +8,7 @@ from stormcast_tw.forecast.job import Progress, RolloutJob
 from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Artifact
+from stormcast_tw.storage.artifact import Artifact
 from tasks.policy import artifact_key, task_under
 from tasks.progress import ProgressPage
 

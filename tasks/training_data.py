@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Artifact
+from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.training_data.archives import archive_of
 from stormcast_tw.training_data.build import Account, DatasetJob, begin, days_to_make, make_run, plan, runs_of_days
 from stormcast_tw.training_data.day import Status

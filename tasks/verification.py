@@ -21,7 +21,8 @@ from stormcast_tw.publication.catalogue import plan_of
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.sources.table import all_sources
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from stormcast_tw.verification import TruthKind, choice, record, skill
 from stormcast_tw.verification.record import Bench, Scoring

@@ -31,8 +31,9 @@ from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.simulation.world import weather
+from stormcast_tw.storage.artifact import Address, Artifact
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.store import Address, Artifact, Store
+from stormcast_tw.storage.store import Store
 from stormcast_tw.variables import BACKGROUND_SETS
 from tests.servers import KEY, SECRET, S3Server, moto_server, rclone_server, require
 

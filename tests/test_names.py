@@ -20,9 +20,9 @@ from stormcast_tw.model.description import read_description
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.names import ExperimentName, KindName, PackageName, RunId, WeightsFile, is_operational, leads_out
 from stormcast_tw.plan import CycleText
+from stormcast_tw.storage.artifact import Address
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.provider_files import Folder
-from stormcast_tw.storage.store import Address
 from tests.conftest import CYCLE, NOW
 from tests.servers import S3Server
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AwareDatetime, Field
 
 from stormcast_tw.plan import Frozen, Plan
-from stormcast_tw.storage.store import Address, Details
+from stormcast_tw.storage.artifact import Address, Details
 
 FORECAST = "forecast"
 """The dataset of a forecast."""

@@ -22,7 +22,8 @@ from stormcast_tw.errors import Refused, StormcastError
 from stormcast_tw.forecast.job import Progress, RolloutJob, address
 from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 
 
 def run_in_child(job: RolloutJob, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:

@@ -15,8 +15,9 @@ from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.settings import Settings
+from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Store
+from stormcast_tw.storage.store import Store
 from stormcast_tw.variables import VARIABLES
 from stormcast_tw.version import code_version
 

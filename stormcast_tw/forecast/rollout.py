@@ -26,7 +26,9 @@ from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Plan
 from stormcast_tw.schema import DatasetSpec, forecast_spec, global_attributes
-from stormcast_tw.storage.store import Artifact, Draft, Store, array_of
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Draft, Store
+from stormcast_tw.storage.zarr_arrays import array_of
 from stormcast_tw.variables import VariableSet
 
 Noise = Callable[[int], npt.NDArray[np.float32]]

@@ -24,8 +24,9 @@ from stormcast_tw.plan import digest_of
 from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear
 from stormcast_tw.sources.base import Reading, Source, interpretation
+from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.provider_files import Used
-from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.variables import VARIABLES
 from stormcast_tw.version import code_version
 

@@ -18,7 +18,8 @@ from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import load_invariants
 from stormcast_tw.plan import InputsPlan
 from stormcast_tw.schema import global_attributes, time_coordinates
-from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store
+from stormcast_tw.storage.artifact import Address, Artifact, Details
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS
 from stormcast_tw.version import code_version
 

@@ -16,7 +16,8 @@ from stormcast_tw.errors import Conflict
 from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products import make_products as products_of
-from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Details, Draft, Store
+from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Details
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.version import code_version
 
 PUBLISHED = "published"

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 
 _MISSING = np.int16(-32768)
 

@@ -10,91 +10,25 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
-from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from zarr.abc.store import Store as ZarrStore
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
-from stormcast_tw.names import ExperimentName, KindName, RunId
-from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.schema import DatasetSpec, encoding
+from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Details, Pointer
 from stormcast_tw.storage.checksums import CHECKSUMS, VerifiedStore, checksums_of, damaged, read_checksums, require
 from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.zarr_arrays import zarr_store
 
-MANIFEST = "manifest.json"
 DRAFT = "draft.json"
 _MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
 _SCAFFOLDING = (DRAFT, "parts/")
-
-
-class Address(Frozen):
-    """Where an artifact is, below the root of its store: kind/experiment/cycle/run."""
-
-    kind: KindName
-    experiment: ExperimentName
-    cycle: CycleText
-    run: RunId
-
-    def __str__(self) -> str:
-        return f"{self.kind}/{self.experiment}/{self.cycle}/{self.run}"
-
-
-class Artifact(Frozen):
-    """The manifest of one sealed artifact. About a kilobyte; tasks pass it on instead of arrays."""
-
-    format: int = 1
-    address: Address
-    root: str
-    plan: dict[str, Any]
-    """What determined it; a different plan has a different address."""
-    grid: dict[str, Any]
-    variables: tuple[str, ...]
-    parents: tuple[str, ...]
-    simulated: bool
-    trained: bool | None
-    """None where no model was involved."""
-    written_at: AwareDatetime
-    details: dict[str, Any] = Field(default_factory=dict)
-    checksums: str | None = None
-    """sha256 of `checksums.json`, which lists that of every file. None before 0.2."""
-
-    @property
-    def uri(self) -> str:
-        """The folder that holds it."""
-        return f"{self.root}/{self.address}"
-
-
-class Details(Frozen):
-    """What the manifest of one kind of artifact holds beyond the fields of `Artifact`; each kind has its own subclass.
-
-    A field added later has a default, so that older manifests are still read, and an unknown one is ignored.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @classmethod
-    def of(cls, artifact: Artifact) -> Self:
-        """Return the details of an artifact of this kind; raises BadInput if they belong to another kind."""
-        try:
-            return cls.model_validate(artifact.details)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            where = ".".join(map(str, wrong["loc"]))
-            raise BadInput(f"{artifact.uri}/{MANIFEST}: details.{where}: {wrong['msg']}") from error
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """The current content of a small JSON file; `version` is None if there is none yet."""
-
-    value: dict[str, Any] | None
-    version: str | None
 
 
 class Store:
@@ -357,18 +291,3 @@ class Draft:
 
 def _is_scaffolding(path: str) -> bool:
     return path.startswith(_SCAFFOLDING) or path.endswith(".partial")
-
-
-def zarr_store(uri: str) -> ZarrStore:
-    """Return the zarr store of a local path or an fsspec URL."""
-    if "://" in uri and not uri.startswith("file://"):
-        return zarr.storage.FsspecStore.from_url(uri)
-    return zarr.storage.LocalStore(uri.removeprefix("file://"))
-
-
-def array_of(group: zarr.Group, variable: str) -> zarr.Array[Any]:
-    """Return the array of `variable`, set to store chunks of zeros too; raises BadInput if there is none."""
-    array = group.get(variable)
-    if not isinstance(array, zarr.Array):
-        raise BadInput(f"{group.store_path}: has no array {variable}")
-    return array.with_config({"write_empty_chunks": True})

@@ -21,7 +21,8 @@ from stormcast_tw.errors import Conflict, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Address, Artifact, Draft, Store
+from stormcast_tw.storage.artifact import Address, Artifact
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.training_data.archive import Archive, Remembering
 from stormcast_tw.training_data.day import Day, Reference, Status, find_reference, make_day, status_of
 from stormcast_tw.training_data.layout import NAME, objects_of_day

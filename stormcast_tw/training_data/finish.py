@@ -17,7 +17,9 @@ from stormcast_tw.errors import Refused
 from stormcast_tw.inputs.onto_grid import RAIN_QPESUMS
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.schema import array_attributes, encoding
-from stormcast_tw.storage.store import Artifact, Details, Draft, Store, array_of
+from stormcast_tw.storage.artifact import Artifact, Details
+from stormcast_tw.storage.store import Draft, Store
+from stormcast_tw.storage.zarr_arrays import array_of
 from stormcast_tw.training_data.build import Account, DatasetJob, accounts, reference_of
 from stormcast_tw.training_data.day import Status
 from stormcast_tw.training_data.layout import NAME, coordinates, empty_group

@@ -22,7 +22,7 @@ from stormcast_tw.cycle import datetime64
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import RAIN_MADE, RAIN_QPESUMS, RAIN_RWRP
 from stormcast_tw.schema import global_attributes
-from stormcast_tw.storage.store import array_of
+from stormcast_tw.storage.zarr_arrays import array_of
 from stormcast_tw.training_data.moments import MOMENTS
 from stormcast_tw.training_data.recipe import HOURS_A_DAY, DataRecipe
 from stormcast_tw.variables import BACKGROUND_SETS, STATE_SETS, VariableSet

@@ -21,8 +21,10 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.onto_grid import RAIN_QPESUMS
 from stormcast_tw.model.description import Scale, StateScale
 from stormcast_tw.regrid import bilinear
+from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.store import MANIFEST, Address, Artifact, Store, array_of, zarr_store
+from stormcast_tw.storage.store import Store
+from stormcast_tw.storage.zarr_arrays import array_of, zarr_store
 from stormcast_tw.training_data.build import KIND, Account
 from stormcast_tw.training_data.finish import SPLITS, Brief
 from stormcast_tw.training_data.layout import NAME

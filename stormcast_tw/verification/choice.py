@@ -19,7 +19,7 @@ from stormcast_tw.inputs.readiness import ROWS
 from stormcast_tw.plan import Frozen
 from stormcast_tw.publication.catalogue import Published
 from stormcast_tw.sources.base import Source
-from stormcast_tw.storage.store import Artifact
+from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.variables import VariableSet
 from stormcast_tw.verification.scores.categories import EVENTS
 from stormcast_tw.verification.scores.intervals import gain

@@ -19,8 +19,9 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.plan import Frozen, digest_of
 from stormcast_tw.publication.catalogue import Published, plan_of
+from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.packed import pack, unpack
-from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.verification.scores.sums import score_cycle
 from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems.dressing import (

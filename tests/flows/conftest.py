@@ -12,7 +12,7 @@ from stormcast_tw.forecast.job import Progress, RolloutJob
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.cycle import simulate_cycle
-from stormcast_tw.storage.store import Artifact
+from stormcast_tw.storage.artifact import Artifact
 from tests.conftest import CYCLE
 
 

@@ -16,7 +16,8 @@ from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
 from stormcast_tw.sources.table import all_sources
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
 
 

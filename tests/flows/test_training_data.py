@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from flows.training_data import training_data
 from stormcast_tw.cli.training_data import prepare, share_of
 from stormcast_tw.settings import settings
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from stormcast_tw.training_data import build
 from stormcast_tw.training_data import recipe as data_recipe
 from stormcast_tw.training_data.reader import TrainingData

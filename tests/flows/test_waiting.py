@@ -23,7 +23,8 @@ from stormcast_tw.settings import settings
 from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.sources.global_ai import path as global_ai_path
 from stormcast_tw.sources.qpesums import path as qpesums_path
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW, SMALL
 
 pytestmark = pytest.mark.usefixtures("rollout_here")

@@ -8,7 +8,8 @@ from stormcast_tw.cycle import datetime64
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW, rollout_job
 
 

@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.errors import BadInput
+from stormcast_tw.storage.artifact import Address, Artifact
 from stormcast_tw.storage.packed import pack, unpack
-from stormcast_tw.storage.store import Address, Artifact, Store
+from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
 
 ADDRESS = Address(kind="prepared", experiment="demo", cycle=str(CYCLE), run="0123456789ab")

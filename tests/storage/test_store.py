@@ -8,7 +8,9 @@ import xarray as xr
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
 from stormcast_tw.schema import forecast_spec, global_attributes
-from stormcast_tw.storage.store import Address, Artifact, Draft, Pointer, Store, array_of
+from stormcast_tw.storage.artifact import Address, Artifact, Pointer
+from stormcast_tw.storage.store import Draft, Store
+from stormcast_tw.storage.zarr_arrays import array_of
 from stormcast_tw.variables import STATE_SETS
 from tests.conftest import CYCLE, NOW, SMALL
 

@@ -16,8 +16,8 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.sources.era5_cds import Era5Cds
 from stormcast_tw.sources.qpepre import Qpepre
 from stormcast_tw.sources.rwrp_training import RwrpTraining
+from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.provider_files import Folder, Used
-from stormcast_tw.storage.store import Artifact
 from stormcast_tw.training_data.archive import KmScale, LargeScale
 from stormcast_tw.training_data.provider_archive import ProviderArchive
 from stormcast_tw.training_data.provider_hours import Feed

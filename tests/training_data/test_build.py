@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady, Refused
+from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.objects import LocalObjects
-from stormcast_tw.storage.store import Artifact
 from stormcast_tw.training_data import build
 from stormcast_tw.training_data.finish import finish, read_report
 from stormcast_tw.training_data.reader import TrainingData

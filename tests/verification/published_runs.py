@@ -18,7 +18,8 @@ from stormcast_tw.schema import time_coordinates
 from stormcast_tw.simulation.files import rwrp
 from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.storage.store import Address, Artifact, Draft, Store
+from stormcast_tw.storage.artifact import Address, Artifact
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems.start import Start
 from tests.conftest import NOW, SMALL

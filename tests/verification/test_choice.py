@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from stormcast_tw.errors import BadInput, NotReady, Refused
-from stormcast_tw.storage.store import Address, Artifact
+from stormcast_tw.storage.artifact import Address, Artifact
 from stormcast_tw.variables import BACKGROUND_SETS, VariableSet
 from stormcast_tw.verification import choice as document
 from stormcast_tw.verification.choice import (

@@ -14,7 +14,7 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady, Refused
 from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.storage.store import Artifact
+from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.verification import record
 from stormcast_tw.verification.record import ARCHIVE, KIND, Bench, Scoring, address, records, score, statistics_of
 from stormcast_tw.verification.scores.statistics import total

@@ -23,8 +23,9 @@ from stormcast_tw.cycle import Cycle, hours
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.plan import Frozen
 from stormcast_tw.schema import member_coordinate
+from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.packed import pack, unpack
-from stormcast_tw.storage.store import Address, Artifact, Details, Draft, Store
+from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.variables import VARIABLES
 
 Array = npt.NDArray[np.float32]

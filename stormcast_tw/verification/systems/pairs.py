@@ -12,7 +12,8 @@ import xarray as xr
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
 from stormcast_tw.publication.catalogue import PUBLISHED, plan_of
-from stormcast_tw.storage.store import Artifact, Store
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.store import Store
 from stormcast_tw.verification.scores.strata import Strata
 from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems.dressing import dress

@@ -14,7 +14,8 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.fetch import Fetched
 from stormcast_tw.publication.catalogue import plan_of
-from stormcast_tw.storage.store import Address, Artifact, Store
+from stormcast_tw.storage.artifact import Address, Artifact
+from stormcast_tw.storage.store import Store
 
 Invariants = Mapping[str, npt.NDArray[np.float32]]
 """A package's constant fields, each (y, x)."""

@@ -11,7 +11,8 @@ import xarray as xr
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, Refused
-from stormcast_tw.storage.store import Address, Store
+from stormcast_tw.storage.artifact import Address
+from stormcast_tw.storage.store import Store
 from stormcast_tw.verification.systems import dressing
 from stormcast_tw.verification.systems.baselines import system
 from stormcast_tw.verification.systems.dressing import TrainingSpan, dress, error_of, year_before
