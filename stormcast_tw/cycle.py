@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from stormcast_tw.errors import Refused
+
 HOURS_BETWEEN_CYCLES = 6
 _TEXT = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})Z")
 
@@ -61,6 +63,11 @@ class Cycle:
         time = as_utc(time)
         hour = time.hour - time.hour % HOURS_BETWEEN_CYCLES
         return cls(time.replace(hour=hour, minute=0, second=0, microsecond=0))
+
+    def require_not_after(self, now: datetime) -> None:
+        """Raise Refused for a cycle that begins more than six hours after `now`: it would pin what is latest."""
+        if self.init_time > (limit := as_utc(now) + hours(HOURS_BETWEEN_CYCLES)):
+            raise Refused(f"cycle {self} begins after {limit:%Y-%m-%dT%H:%MZ}, {HOURS_BETWEEN_CYCLES} h from now")
 
     def valid_time(self, lead_hours: int) -> datetime:
         """Return init_time + lead_hours."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stormcast_tw.cycle import Cycle, datetime64
+from stormcast_tw.errors import Refused
 
 TAIPEI = timezone(timedelta(hours=8))
 
@@ -38,3 +39,11 @@ def test_newest_cycle_at_or_before():
 def test_span_crosses_midnight():
     first, last = Cycle.parse("20261231T12Z"), Cycle.parse("20270101T06Z")
     assert [str(c) for c in first.until(last)] == ["20261231T12Z", "20261231T18Z", "20270101T00Z", "20270101T06Z"]
+
+
+def test_a_cycle_of_the_future_is_refused():
+    now = datetime(2026, 6, 11, 9, tzinfo=UTC)
+    Cycle.parse("20260611T12Z").require_not_after(now)
+    for text in ("20260611T18Z", "20990101T00Z"):
+        with pytest.raises(Refused, match=rf"cycle {text} begins after 2026-06-11T15:00Z, 6 h from now"):
+            Cycle.parse(text).require_not_after(now)

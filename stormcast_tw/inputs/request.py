@@ -24,7 +24,8 @@ SEEN = 0.999
 class Request:
     """One forecast: its cycle, how many hours, for which experiment, by which package, requested at `now`.
 
-    Raises ValueError for an experiment that is no name, Refused for an untrained or simulated package in `oper`.
+    Raises ValueError for an experiment that is no name, Refused for a cycle in the
+    future, and for an untrained or simulated package in `oper`.
     """
 
     cycle: Cycle
@@ -38,6 +39,7 @@ class Request:
     def __post_init__(self) -> None:
         described = self.description
         EXPERIMENT.require(self.experiment)
+        self.cycle.require_not_after(self.now)
         if is_operational(self.experiment) and (not described.trained or described.simulated):
             what = "simulated" if described.trained else "untrained"
             raise Refused(f"experiment {self.experiment}: package {described.name} {described.version} is {what}")

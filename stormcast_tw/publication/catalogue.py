@@ -104,6 +104,7 @@ def publish(
             details=Published.model_validate(forecast.details | {"inputs": inputs, "status": status}),
         )
 
+    Cycle.parse(products.address.cycle).require_not_after(now)
     artifact = store.make(published_address(products), products.plan, fill)
     point_at(store, artifact)
     return artifact

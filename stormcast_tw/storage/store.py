@@ -266,6 +266,7 @@ class Draft:
             checksums=hashlib.sha256(listed).hexdigest(),
         )
         manifest = artifact.model_dump_json(indent=1).encode()
+        self.store.objects.settle()
         if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
