@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from stormcast_tw.cli import operations, simulation
+from stormcast_tw.cli.catalogue import catalogue_app
 from stormcast_tw.cli.package import package_app
 from stormcast_tw.cli.training import train_app
 from stormcast_tw.cli.training_data import prepare
@@ -25,12 +26,12 @@ for _verb in (
     operations.forecast,
     operations.inputs,
     operations.backfill,
-    operations.catalogue,
     operations.reproduce,
     operations.doctor,
     prepare,
 ):
     app.command()(_verb)
+app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(package_app, name="package")
 app.add_typer(verify_app, name="verify")
 app.add_typer(train_app, name="train")

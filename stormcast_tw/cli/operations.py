@@ -145,38 +145,6 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def catalogue(
-    experiment: Experiment = "demo",
-    as_json: Json = False,
-) -> None:
-    """List the published runs, newest cycle last."""
-    from stormcast_tw.publication.catalogue import PUBLISHED, latest, plan_of
-    from stormcast_tw.schema import labels
-    from stormcast_tw.storage.store import Store
-
-    store = Store(settings().published_root)
-    newest = latest(store, experiment)
-    runs = store.list(PUBLISHED, experiment)
-    if as_json:
-        print_result("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in runs], True)
-        return
-    table = Table(
-        "cycle", "run", "members", "leads", "made (UTC)", "", title=f"published runs of experiment {experiment}"
-    )
-    for a in runs:
-        words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
-        plan = plan_of(a)
-        table.add_row(
-            a.address.cycle,
-            a.address.run,
-            str(plan.members),
-            f"1-{plan.lead_hours} h",
-            f"{a.written_at:%Y-%m-%d %H:%M}",
-            words,
-        )
-    print_table(table)
-
-
 def doctor(as_json: Json = False) -> None:
     """Check whether this machine is fit to forecast; exit code 1 if any check fails."""
     from stormcast_tw.operations.doctor import examine

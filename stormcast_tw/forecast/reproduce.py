@@ -70,6 +70,13 @@ def reproduce(
 
     Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's.
     """
+    return compare(published, carry_out_again(published, where, scratch, now, report))
+
+
+def carry_out_again(
+    published: Artifact, where: Settings, scratch: Path, now: datetime, report: Callable[[Progress], None]
+) -> Artifact:
+    """Carry the plan of a published run out again, below `scratch`; raises as `reproduce` does."""
     plan = _plan(published)
     prepared = Address(kind="prepared", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.inputs.run)
     if Store(where.work_root).find(prepared) is None:
@@ -86,7 +93,7 @@ def reproduce(
         threads=where.threads,
         now=now,
     )
-    return compare(published, run_in_child(job, where.rollout_deadline_seconds, report))
+    return run_in_child(job, where.rollout_deadline_seconds, report)
 
 
 def compare(published: Artifact, again: Artifact) -> Reproduction:

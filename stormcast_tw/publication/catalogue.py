@@ -12,7 +12,7 @@ import xarray as xr
 from pydantic import AwareDatetime, Field
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.errors import Conflict
+from stormcast_tw.errors import BadInput, Conflict
 from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products import make_products as products_of
@@ -105,6 +105,10 @@ def publish(
         )
 
     Cycle.parse(products.address.cycle).require_not_after(now)
+    before = store.find(published_address(products))
+    if before is not None and (damage := store.damage(before)):
+        name, wrong = next(iter(damage.items()))
+        raise BadInput(f"{before.uri}/{name}: {wrong}; `stormcast-tw catalogue check --repair` makes it again")
     artifact = store.make(published_address(products), products.plan, fill)
     point_at(store, artifact)
     return artifact
