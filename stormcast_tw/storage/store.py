@@ -1,7 +1,8 @@
 """Where artifacts live: drafts that become sealed in one step, and pointers that move by compare-and-swap.
 
 Data is written first, its `manifest.json` last and conditionally, so that *sealed* and *exists* are one question.
-A draft that a killed process left behind is continued by the same plan and discarded by any other.
+A draft that a killed process left behind is continued by the same plan. Nothing that another process has begun is
+deleted.
 """
 
 from __future__ import annotations
@@ -62,22 +63,26 @@ class Store:
         try:
             draft = self.begin(address, plan)
         except Conflict:
-            return self.get(address)
+            if (sealed := self.find(address)) is None:
+                raise
+            return sealed
         return fill(draft)
 
     def begin(self, address: Address, plan: dict[str, Any]) -> Draft:
-        """Return the draft of `plan` at `address`, continuing what the same plan left there.
+        """Return the draft of `plan` at `address`, continuing what the same plan left there. Nothing is deleted.
 
-        The draft of any other plan is discarded. Raises Conflict if the address is sealed.
+        Raises Conflict if the address is sealed, or holds the draft of another plan.
         """
-        wanted = json.dumps(plan, sort_keys=True, indent=1).encode()
-        # read before looking for the manifest: sealing writes the manifest first, then removes the draft
-        draft = self.objects.read(f"{address}/{DRAFT}")
+        wanted, path = json.dumps(plan, sort_keys=True, indent=1).encode(), f"{address}/{DRAFT}"
+        ours = self.objects.create(path, wanted)
+        draft = self.objects.read(path)
+        # after the draft: a seal writes the manifest first, then removes the draft
         if self.objects.exists(f"{address}/{MANIFEST}"):
+            if ours:
+                self.objects.remove(path)
             raise Conflict(f"{self.root}/{address}: is sealed already")
-        if draft is None or draft.data != wanted:
-            self.objects.remove(str(address))
-            self.objects.replace(f"{address}/{DRAFT}", wanted)
+        if draft is not None and draft.data != wanted:
+            raise Conflict(f"{self.root}/{path}: is the draft of another plan; remove that folder if nobody writes it")
         return Draft(self, address, plan)
 
     def open(self, artifact: Artifact, name: str) -> xr.Dataset:

@@ -14,7 +14,7 @@ import pytest
 import torch
 import xarray as xr
 
-from stormcast_tw.errors import BadPackage, Refused
+from stormcast_tw.errors import BadPackage, Conflict, Refused
 from stormcast_tw.forecast.job import FORECAST, Progress, RolloutJob, address
 from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.forecast.rollout import carry_out, rollout
@@ -127,12 +127,12 @@ def test_second_time_nothing_is_computed(job: RolloutJob):
     assert run_in_child(job, 1.0, lambda _: pytest.fail("the model ran again")) == first
 
 
-def test_draft_of_another_plan_is_discarded(job: RolloutJob, uninterrupted: xr.Dataset):
-    store = Store(job.work_root)
-    stranger = store.begin(address(job.plan), {"what": "another plan"})
+def test_draft_of_another_plan_is_named_and_left_alone(job: RolloutJob):
+    stranger = Store(job.work_root).begin(address(job.plan), {"what": "another plan"})
     stranger.mark("m0000-l01")
-    stranger.mark("m0001-l01")
-    xr.testing.assert_identical(store.open(carry_out(job, lambda _: None), FORECAST).load(), uninterrupted)
+    with pytest.raises(Conflict, match=r"draft\.json: is the draft of another plan"):
+        carry_out(job, lambda _: None)
+    assert stranger.parts() == {"m0000-l01"}
 
 
 def test_other_package_is_refused(job: RolloutJob):

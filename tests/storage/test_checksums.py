@@ -109,11 +109,11 @@ def test_one_truncated_manifest_hides_no_other_run(store: Store, sealed: Artifac
 
 def test_damage_does_not_travel(store: Store, sealed: Artifact, tmp_path):
     """A copy is made of sound files or not at all."""
-    target = Store(str(tmp_path / "target"))
     for what in ("a chunk", "a packed file"):
         before = store.objects.read(f"{ADDRESS}/{FILES[what]}")
         for how in DAMAGES:
             spoil(store, FILES[what], how)
+            target = Store(str(tmp_path / what / how))
             with pytest.raises(BadInput, match=FILES[what]):
                 target.begin(ADDRESS, {"copy": [what, how]}).copy_in(store, sealed)
             assert before is not None

@@ -49,17 +49,22 @@ def test_sealed_artifacts_never_change(work: Store):
         seal(Draft(work, ADDRESS, {"what": "that"}))
 
 
-def test_draft_is_continued_by_its_plan_and_discarded_by_another(work: Store):
+def test_draft_is_continued_by_its_plan_and_refused_to_another(work: Store):
     work.begin(ADDRESS, PLAN).mark("m0000-l01")
     assert work.begin(ADDRESS, PLAN).parts() == {"m0000-l01"}
-    assert work.begin(ADDRESS, {"what": "that"}).parts() == set()
+    with pytest.raises(Conflict, match=r"draft\.json: is the draft of another plan; remove that folder"):
+        work.begin(ADDRESS, {"what": "that"})
+    assert work.begin(ADDRESS, PLAN).parts() == {"m0000-l01"}
 
 
-def test_an_address_without_a_draft_file_is_discarded_too(work: Store):
+def test_late_beginner_deletes_nothing_of_what_was_sealed_meanwhile(work: Store):
     draft = work.begin(ADDRESS, PLAN)
-    draft.mark("m0000-l01")
-    Path(draft.uri, "draft.json").unlink()
-    assert work.begin(ADDRESS, PLAN).parts() == set()
+    draft.write("state", dataset())
+    artifact = seal(draft)
+    with pytest.raises(Conflict, match="is sealed already"):
+        work.begin(ADDRESS, PLAN)
+    xr.testing.assert_identical(work.open(artifact, "state").load(), dataset())
+    assert not Path(artifact.uri, "draft.json").exists()
 
 
 def test_forecast_layout_is_one_map_a_chunk_and_every_chunk_is_written(work: Store):
