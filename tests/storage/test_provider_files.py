@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,6 @@ from tests.servers import S3Server
 DATA = bytes(range(256)) * 4
 PATIENCE = 0.8
 """Seconds a stalling store is waited for in these tests."""
-LONGEST = 60.0
-"""A guard against waiting for ever: a stall of these tests lasts twice as long, a request and its repetition 1.6 s."""
 
 
 @dataclass(frozen=True)
@@ -216,30 +213,24 @@ FAULTS = {
 def test_a_failing_store_is_told_apart_when_a_file_is_looked_for(failing: Failing, fault):
     error, message = FAULTS[fault]
     failing.server.fault = fault
-    began = time.monotonic()
     with pytest.raises(error, match=message):
         failing.folder.find("a")
-    assert time.monotonic() - began < LONGEST
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failing_store_is_told_apart_when_a_file_is_read(failing: Failing, fault):
     error, message = FAULTS[fault]
     failing.server.fault = fault
-    began = time.monotonic()
     with pytest.raises(error, match=message):
         read(failing)
-    assert time.monotonic() - began < LONGEST
     assert failing.server.bytes_served < 2000
 
 
 @pytest.mark.parametrize(("fault", "message"), [("half", "payload"), ("stall in body", "[Tt]imeout")])
 def test_half_an_answer_is_no_answer(failing: Failing, fault, message: str):
     failing.server.fault = fault
-    began = time.monotonic()
     with pytest.raises(Unreachable, match=rf"{failing.found.address}: no whole answer \(.*{message}"):
         read(failing)
-    assert time.monotonic() - began < LONGEST
     assert failing.server.bytes_served == 100
 
 
