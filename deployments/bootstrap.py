@@ -37,6 +37,8 @@ def main() -> None:
     subprocess.run(
         [*command, "--prefect-file", "deployments/prefect.yaml"], cwd=HOME, env=environment, check=True, timeout=300
     )
+    with get_client(sync_client=True) as client:
+        refuse_unknown_parameters(client)
 
 
 def upsert_pool(client: SyncPrefectClient) -> None:
@@ -55,6 +57,14 @@ def upsert_queue(client: SyncPrefectClient, name: str, priority: int) -> None:
         client.create_work_queue(name, priority=priority, work_pool_name=POOL)
     else:
         client.update_work_queue(queue.id, priority=priority)
+
+
+def refuse_unknown_parameters(client: SyncPrefectClient) -> None:
+    """Have the server refuse a run with a parameter that its flow does not have; `prefect deploy` leaves that open."""
+    for deployment in client.read_deployments():
+        schema = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
+        body = {"parameter_openapi_schema": schema}
+        client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=body)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,36 @@ def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
     asked = {"parameters": size | parameters}
     run = ask(api, f"/deployments/{ids[name]}/create_flow_run", asked)["id"]
     return wait_for(name, lambda: _ended(api, run))
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("operations", {"members": 0}, "0 is less than the minimum of 1"),
+    ("operations", {"members": -3}, "-3 is less than the minimum of 1"),
+    ("operations", {"members": 100_000}, "100000 is greater than the maximum of 1024"),
+    ("operations", {"lead_hours": 999}, "999 is greater than the maximum of 48"),
+    ("operations", {"base_seed": -1}, "-1 is less than the minimum of 0"),
+    ("operations", {"cycle": "bad"}, "'bad' does not match"),
+    ("operations", {"cycle": "20260611T07Z"}, "'20260611T07Z' does not match"),
+    ("operations", {"experiment": "demo/../oper"}, "'demo/../oper' does not match"),
+    ("operations", {"member": 4}, "'member' was unexpected"),
+    ("backfill", {"start": EARLIER, "end": EARLIER, "parallel": 99}, "99 is greater than the maximum of 16"),
+    ("backfill", {"start": EARLIER, "end": EARLIER, "overwrite": True}, "'overwrite' was unexpected"),
+    ("verification", {"experiment": "../demo"}, "'../demo' does not match"),
+    ("training-data", {"recipe": "rehearsal", "day": 1}, "'day' was unexpected"),
+    ("training", {"recipie": "rehearsal"}, "'recipe' is a required property"),
+    ("observations", {"all": True}, "'all' was unexpected"),
+]
+
+
+def test_what_no_flow_takes_is_refused_at_creation(api: str):
+    ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
+    assert {name for name, _, _ in REFUSED} == set(ids)
+    said = {}
+    for name, parameters, bound in REFUSED:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(api, f"/deployments/{ids[name]}/create_flow_run", {"parameters": parameters})
+        said[name, str(parameters), bound] = (refused.value.code, json.load(refused.value)["detail"])
+    assert {key: value for key, value in said.items() if value[0] != 409 or key[2] not in value[1]} == {}
 
 
 def test_operations_and_backfill_run_by_a_worker(pysteps: None, api: str, environment: dict[str, str], folder: Path):
