@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 UPDATES = 40
 HANGING_SECONDS = 600.0
 """What is not there after so long never comes, even on a busy machine."""
+HOLD_SECONDS = 3
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -68,14 +71,20 @@ def wait_for(what, log: Path):
 def begun_again(environment: dict[str, str], job: str) -> bool:
     """SLURM holds a job that was queued again for two minutes, from when its last process has gone: ask until it runs.
 
-    A job whose processes are still going counts the restart already. Where it has begun, or has ended, the update is
-    refused.
+    A job whose processes are still going counts the restart already. In the second in which a job was queued again a
+    node refuses to start it (its credential counts as the revoked one) and SLURM drops the job: three seconds later is
+    soon enough. Where it has begun, or has ended, the update is refused.
     """
     shown = ask(environment, "scontrol", "show", "job", job)
-    if "JobState=PENDING" in shown:
-        hurry = ["scontrol", "update", f"jobid={job}", "starttime=now"]
+    held = re.search(r"EligibleTime=(\d\S+)", shown)
+    if "JobState=PENDING" in shown and held and _seconds_to(held[1]) > HOLD_SECONDS:
+        hurry = ["scontrol", "update", f"jobid={job}", f"starttime=now+{HOLD_SECONDS}seconds"]
         subprocess.run(hurry, env=environment, capture_output=True, timeout=HANGING_SECONDS, check=False)
     return "Restarts=1" in shown and any(f"JobState={state}" in shown for state in ("RUNNING", "COMPLETED"))
+
+
+def _seconds_to(text: str) -> float:
+    return (datetime.fromisoformat(text) - datetime.now()).total_seconds()
 
 
 @pytest.mark.timeout(6 * HANGING_SECONDS)
