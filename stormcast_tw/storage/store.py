@@ -252,11 +252,15 @@ class Draft:
     ) -> Artifact:
         """Consolidate the datasets and write the manifest: from here on the artifact exists and never changes.
 
-        If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict.
+        If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict. Raises
+        BadInput if an attempt that was interrupted listed other bytes.
         """
         self._consolidate()
         listed = checksums_of(self.store.objects, str(self.address), self._files())
         self.put(CHECKSUMS, listed)
+        before = self.store.objects.read(f"{self.address}/{CHECKSUMS}")
+        if before is not None and before.data != listed:
+            raise BadInput(f"{self.uri}/{CHECKSUMS}: lists other bytes than are there; remove that folder and try again")
         artifact = Artifact(
             address=self.address,
             root=self.store.root,
