@@ -14,8 +14,8 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.forecast.planning import plan_forecast
 from stormcast_tw.inputs.fetch import UnusableInput
+from stormcast_tw.inputs.input_set import InputSet
 from stormcast_tw.inputs.prepare import plan_inputs
-from stormcast_tw.inputs.readiness import InputSet
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import describe
 from stormcast_tw.names import ExperimentName

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from stormcast_tw.errors import Refused
+
 OPERATIONAL = "oper"
 """The one experiment that responders act on; it refuses everything simulated or untrained."""
 
@@ -59,3 +61,10 @@ def leads_out(path: str) -> bool:
     """True for a path that is not below the folder it is joined to: absolute, with a step up, or with a NUL."""
     parts = path.replace("\\", "/").split("/")
     return path.startswith(("/", "\\")) or ".." in parts or "\0" in path
+
+
+def require_inside(root: str, path: str) -> str:
+    """Return a path that is to be joined to a root; raises Refused where it would lead out of it."""
+    if leads_out(path):
+        raise Refused(f"{root}: path {path!r} leads out of it")
+    return path

@@ -12,8 +12,9 @@ from prefect.logging import get_run_logger
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput
 from stormcast_tw.inputs.fetch import Fetched, fetch
+from stormcast_tw.inputs.input_set import InputName, InputSet
 from stormcast_tw.inputs.prepare import Prepared, prepare
-from stormcast_tw.inputs.readiness import InputName, InputSet, look
+from stormcast_tw.inputs.readiness import look
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.operations import alarms
 from stormcast_tw.operations.events import Event

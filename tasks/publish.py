@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.inputs.fetch import input_table
-from stormcast_tw.inputs.readiness import InputSet
+from stormcast_tw.inputs.input_set import InputSet
 from stormcast_tw.operations.events import Event
 from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import labels

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,11 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.names import EXPERIMENT
 
 
-def one_of(names: Callable[[], Iterable[str]]) -> Callable[[str], str]:
-    """Return a parser that accepts the names of a table; the table is imported only when a name is parsed."""
+def one_of(module: str, table: str) -> Callable[[str], str]:
+    """Return a parser that accepts the names in a module's table; it is imported only when a name is parsed."""
 
     def parse(text: str) -> str:
-        allowed = tuple(names())
+        allowed = tuple(getattr(importlib.import_module(module), table))
         if text not in allowed:
             raise typer.BadParameter(f"{text!r} is not one of {', '.join(allowed)}")
         return text

@@ -17,17 +17,10 @@ from rich.table import Table
 from stormcast_tw.cli.options import Json, one_of, print_table
 from stormcast_tw.settings import settings
 
-
-def _recipes() -> tuple[str, ...]:
-    from stormcast_tw.training.recipes import RECIPES
-
-    return tuple(RECIPES)
-
-
 RecipeArgument = Annotated[
     str,
     typer.Argument(
-        parser=one_of(_recipes),
+        parser=one_of("stormcast_tw.training.recipes", "RECIPES"),
         metavar="RECIPE",
         help="How to train: rehearsal for a first try; demo_tuned continues demo, demo_driven continues demo_tuned.",
     ),

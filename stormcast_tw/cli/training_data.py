@@ -14,16 +14,10 @@ LISTED = 20
 """Unusable hours that are listed at most; report.json has them all."""
 
 
-def _recipes() -> tuple[str, ...]:
-    from stormcast_tw.training_data.recipe import RECIPES
-
-    return tuple(RECIPES)
-
-
 RecipeArgument = Annotated[
     str,
     typer.Argument(
-        parser=one_of(_recipes),
+        parser=one_of("stormcast_tw.training_data.recipe", "RECIPES"),
         metavar="RECIPE",
         help="rehearsal for a first try; see training_data/recipe.py.",
     ),

@@ -15,8 +15,9 @@ from stormcast_tw import quality
 from stormcast_tw.cycle import datetime64, hours
 from stormcast_tw.errors import BadInput, NotReady, Refused, StormcastError, Unreachable
 from stormcast_tw.grid import Grid
+from stormcast_tw.inputs.input_set import Input, InputName, InputSet
 from stormcast_tw.inputs.onto_grid import observed_weights, require_terrain
-from stormcast_tw.inputs.readiness import Input, InputName, InputSet, version_of
+from stormcast_tw.inputs.readiness import version_of
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import load_invariants
 from stormcast_tw.names import is_operational

@@ -12,8 +12,8 @@ import xarray as xr
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.fetch import Fetched, unusable
+from stormcast_tw.inputs.input_set import InputName, InputSet
 from stormcast_tw.inputs.onto_grid import NoRain, prepare_background, prepare_state, prepare_without_state
-from stormcast_tw.inputs.readiness import InputName, InputSet
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import load_invariants
 from stormcast_tw.plan import InputsPlan

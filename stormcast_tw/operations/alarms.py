@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Conflict
-from stormcast_tw.inputs.readiness import InputSet
+from stormcast_tw.inputs.input_set import InputSet
 from stormcast_tw.storage.store import Store
 
 _HEADS = {

@@ -23,23 +23,36 @@ _AT_ONCE = 32
 """Files that are read at once, to be checked: an object store answers each in tens of milliseconds."""
 
 
-def checksums_of(objects: Objects, folder: str, files: list[str]) -> bytes:
-    """Return the list of the sha256 of files (paths below a folder) as canonical JSON."""
+def write_checksums(objects: Objects, folder: str, files: list[str]) -> str:
+    """List the sha256 of files (paths below a folder) and return that of the list, which is canonical JSON.
+
+    Raises BadInput where a file has vanished, or where an attempt that was interrupted listed other bytes.
+    """
     digests = dict(_digests(objects, folder, files))
     if missing := [name for name, digest in digests.items() if digest is None]:
         raise BadInput(f"{objects.root}/{folder}/{missing[0]}: vanished before it was sealed")
-    return json.dumps(digests, sort_keys=True, indent=0).encode()
+    listed, path = json.dumps(digests, sort_keys=True, indent=0).encode(), f"{folder}/{CHECKSUMS}"
+    if not objects.create(path, listed):
+        before = objects.read(path)
+        if before is not None and before.data != listed:
+            raise BadInput(f"{objects.root}/{path}: lists other bytes than are there; remove that folder and try again")
+    return hashlib.sha256(listed).hexdigest()
 
 
 def read_checksums(objects: Objects, folder: str, sha256: str) -> Mapping[str, str]:
     """Return the sha256 of every file of a sealed folder; raises BadInput where the list is not the sealed one."""
-    path = f"{folder}/{CHECKSUMS}"
-    listed = objects.read(path)
-    if listed is None:
-        raise BadInput(f"{objects.root}/{path}: sealed, but not there")
-    require(listed.data, sha256, f"{objects.root}/{path}")
-    digests: dict[str, str] = json.loads(listed.data)
+    digests: dict[str, str] = json.loads(read_sealed(objects, f"{folder}/{CHECKSUMS}", sha256))
     return digests
+
+
+def read_sealed(objects: Objects, path: str, sha256: str | None) -> bytes:
+    """Return a sealed file; raises BadInput where it is missing or, unless `sha256` is None, damaged."""
+    stored = objects.read(path)
+    if stored is None:
+        raise BadInput(f"{objects.root}/{path}: sealed, but not there")
+    if sha256 is not None:
+        require(stored.data, sha256, f"{objects.root}/{path}")
+    return stored.data
 
 
 def damaged(objects: Objects, folder: str, checksums: Mapping[str, str]) -> dict[str, str]:

@@ -20,8 +20,7 @@ from uuid import uuid4
 
 import fsspec
 
-from stormcast_tw.errors import Refused
-from stormcast_tw.names import leads_out
+from stormcast_tw.names import require_inside
 from stormcast_tw.storage import s3
 
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
@@ -65,13 +64,6 @@ class Objects(Protocol):
 
     def settle(self) -> None:
         """Return when everything written before is where a power failure does not reach it."""
-
-
-def require_inside(root: str, path: str) -> str:
-    """Return a path that is to be joined to a root; raises Refused where it would lead out of it."""
-    if leads_out(path):
-        raise Refused(f"{root}: path {path!r} leads out of it")
-    return path
 
 
 @lru_cache(maxsize=32)

@@ -22,8 +22,8 @@ import fsspec
 from botocore.exceptions import BotoCoreError
 
 from stormcast_tw.errors import BadInput, NotReady, Refused, Unreachable
+from stormcast_tw.names import require_inside
 from stormcast_tw.storage import s3
-from stormcast_tw.storage.objects import require_inside
 
 _CHANGED = ("PreconditionFailed", "412")
 _GOOGLE = "https://storage.googleapis.com"

@@ -8,8 +8,7 @@ from typing import Any
 
 from fsspec.asyn import sync
 
-from stormcast_tw.errors import Refused
-from stormcast_tw.names import leads_out
+from stormcast_tw.names import require_inside
 
 _DELETED_AT_ONCE = 1000
 
@@ -66,9 +65,7 @@ class Prefix:
         return [str(entry["name"]).rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"]
 
     def _full(self, path: str) -> str:
-        if leads_out(path):
-            raise Refused(f"s3://{self.base}: path {path!r} leads out of it")
-        return f"{self.base}/{path}"
+        return f"{self.base}/{require_inside(f's3://{self.base}', path)}"
 
     def _key(self, path: str) -> dict[str, str]:
         bucket, _, key = self._full(path).partition("/")

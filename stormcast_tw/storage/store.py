@@ -7,7 +7,6 @@ deleted.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,7 +22,14 @@ from zarr.abc.store import Store as ZarrStore
 from stormcast_tw.errors import BadInput, Conflict, NotReady
 from stormcast_tw.schema import DatasetSpec, encoding
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Details, Pointer
-from stormcast_tw.storage.checksums import CHECKSUMS, VerifiedStore, checksums_of, damaged, read_checksums, require
+from stormcast_tw.storage.checksums import (
+    CHECKSUMS,
+    VerifiedStore,
+    damaged,
+    read_checksums,
+    read_sealed,
+    write_checksums,
+)
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.zarr_arrays import zarr_store
 
@@ -75,7 +81,7 @@ class Store:
         """
         wanted, path = json.dumps(plan, sort_keys=True, indent=1).encode(), f"{address}/{DRAFT}"
         ours = self.objects.create(path, wanted)
-        draft = self.objects.read(path)
+        draft = None if ours else self.objects.read(path)
         # after the draft: a seal writes the manifest first, then removes the draft
         if self.objects.exists(f"{address}/{MANIFEST}"):
             if ours:
@@ -114,13 +120,13 @@ class Store:
 
     def read(self, artifact: Artifact, name: str) -> bytes:
         """Return a file of a sealed artifact; raises BadInput where it is missing or damaged."""
-        path, files = f"{artifact.address}/{name}", self.files(artifact)
-        stored = self.objects.read(path)
-        if stored is None:
-            raise BadInput(f"{self.root}/{path}: sealed, but not there")
-        if files is not None:
-            require(stored.data, files.get(name, "nothing"), f"{self.root}/{path}")
-        return stored.data
+        files = self.files(artifact)
+        sha256 = None if files is None else files.get(name, "nothing")
+        return read_sealed(self.objects, f"{artifact.address}/{name}", sha256)
+
+    def below(self, address: Address) -> list[str]:
+        """Return the paths of all files of an artifact or draft, below its folder."""
+        return [path.removeprefix(f"{address}/") for path in self.objects.files(str(address))]
 
     def damage(self, artifact: Artifact) -> dict[str, str]:
         """Return what is wrong with each damaged file of a sealed artifact; reads all of them."""
@@ -219,17 +225,11 @@ class Draft:
 
     def copy_in(self, source: Store, artifact: Artifact) -> None:
         """Copy every file of a sealed artifact; raises BadInput where one is missing or damaged."""
-        sealed = source.files(artifact)
-        paths = source.objects.files(str(artifact.address)) if sealed is None else sealed
-        for path in sorted(path.removeprefix(f"{artifact.address}/") for path in paths):
-            if path in (MANIFEST, CHECKSUMS):
-                continue
-            copied = source.objects.read(f"{artifact.address}/{path}")
-            if copied is None:
-                raise BadInput(f"{artifact.uri}/{path}: sealed, but not there")
-            if sealed is not None:
-                require(copied.data, sealed[path], f"{artifact.uri}/{path}")
-            self.put(path, copied.data)
+        sealed: Mapping[str, str | None] | None = source.files(artifact)
+        if sealed is None:
+            sealed = dict.fromkeys(source.below(artifact.address))
+        for path in sorted(set(sealed) - {MANIFEST, CHECKSUMS}):
+            self.put(path, read_sealed(source.objects, f"{artifact.address}/{path}", sealed[path]))
 
     def mark(self, part: str) -> None:
         """Record that everything of `part` has been written."""
@@ -255,12 +255,10 @@ class Draft:
         If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict. Raises
         BadInput if an attempt that was interrupted listed other bytes.
         """
-        self._consolidate()
-        listed = checksums_of(self.store.objects, str(self.address), self._files())
-        self.put(CHECKSUMS, listed)
-        before = self.store.objects.read(f"{self.address}/{CHECKSUMS}")
-        if before is not None and before.data != listed:
-            raise BadInput(f"{self.uri}/{CHECKSUMS}: lists other bytes than are there; remove that folder and try again")
+        files = [path for path in self.store.below(self.address) if path not in (MANIFEST, CHECKSUMS)]
+        files = [path for path in files if not _is_scaffolding(path)]
+        self._consolidate({path.split("/")[0] for path in files if ".zarr/" in path})
+        checksums = write_checksums(self.store.objects, str(self.address), files)
         artifact = Artifact(
             address=self.address,
             root=self.store.root,
@@ -272,7 +270,7 @@ class Draft:
             trained=trained,
             written_at=now,
             details=details.model_dump(mode="json", exclude_none=True) if details else {},
-            checksums=hashlib.sha256(listed).hexdigest(),
+            checksums=checksums,
         )
         manifest = artifact.model_dump_json(indent=1).encode()
         self.store.objects.settle()
@@ -280,20 +278,12 @@ class Draft:
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")
-        for path in self.store.objects.files(str(self.address)):
-            if _is_scaffolding(path.removeprefix(f"{self.address}/")):
-                self.store.objects.remove(path)
+        for path in filter(_is_scaffolding, self.store.below(self.address)):
+            self.store.objects.remove(f"{self.address}/{path}")
         return artifact
 
-    def _files(self) -> list[str]:
-        """Return what is sealed of the draft, below it: all but the scaffolding."""
-        below = (path.removeprefix(f"{self.address}/") for path in self.store.objects.files(str(self.address)))
-        apart = (MANIFEST, CHECKSUMS)
-        return [path for path in below if path not in apart and not _is_scaffolding(path)]
-
-    def _consolidate(self) -> None:
-        below = (path.removeprefix(f"{self.address}/") for path in self.store.objects.files(str(self.address)))
-        for name in sorted({path.split("/")[0] for path in below if ".zarr/" in path}):
+    def _consolidate(self, names: set[str]) -> None:
+        for name in sorted(names):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
                 zarr.consolidate_metadata(zarr_store(f"{self.uri}/{name}"))

@@ -44,18 +44,22 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Day:
-    """24 hours as the dataset holds them, hour first; NaN where not usable, 0 in `rain_source` and moments.
-
-    `tendency_moments` are those of the change from the hour before, which for the first hour is in the day before.
-    """
-
+class _Hours:
     state: Array
     rain_source: npt.NDArray[np.int8]
     background: Array
     state_moments: FloatArray
     tendency_moments: FloatArray
     background_moments: FloatArray
+
+
+@dataclass(frozen=True)
+class Day(_Hours):
+    """24 hours as the dataset holds them, hour first; NaN where not usable, 0 in `rain_source` and moments.
+
+    `tendency_moments` are those of the change from the hour before, which for the first hour is in the day before.
+    """
+
     reasons: Mapping[datetime, Refusal]
     """Why hours are not usable: NotReady for missing ones, BadInput for refused ones."""
     used: tuple[Used, ...]
@@ -108,24 +112,14 @@ def make_day(archive: Archive, recipe: DataRecipe, reference: Reference, day: da
     )
 
 
-@dataclass(frozen=True)
-class _Made:
-    state: Array
-    rain_source: npt.NDArray[np.int8]
-    background: Array
-    state_moments: FloatArray
-    tendency_moments: FloatArray
-    background_moments: FloatArray
-
-
-def _empty(fine: tuple[int, int], coarse: tuple[int, int], variables: int, drivers: int) -> _Made:
+def _empty(fine: tuple[int, int], coarse: tuple[int, int], variables: int, drivers: int) -> _Hours:
     def nothing(*shape: int) -> Array:
         return np.full((HOURS_A_DAY, *shape), np.nan, np.float32)
 
     def zeros(count: int) -> FloatArray:
         return np.zeros((HOURS_A_DAY, count, len(MOMENTS)))
 
-    return _Made(
+    return _Hours(
         nothing(variables, *fine),
         np.zeros((HOURS_A_DAY, *fine), np.int8),
         nothing(drivers, *coarse),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from stormcast_tw.inputs.fetch import fetch
+from stormcast_tw.inputs.input_set import Input, InputSet
 from stormcast_tw.inputs.prepare import plan_inputs
-from stormcast_tw.inputs.readiness import Input, InputSet
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM

@@ -9,7 +9,8 @@ import pytest
 
 from stormcast_tw.cycle import Cycle, hours
 from stormcast_tw.errors import NotReady, Refused
-from stormcast_tw.inputs.readiness import ALONE, ROWS, InputName, InputSet, Need, look
+from stormcast_tw.inputs.input_set import InputName, InputSet
+from stormcast_tw.inputs.readiness import ALONE, ROWS, Need, look
 from stormcast_tw.sources.base import Located, Reading
 from stormcast_tw.sources.table import NAMES
 from stormcast_tw.storage.provider_files import SourceFile

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.inputs.readiness import InputSet, Need, look
+from stormcast_tw.inputs.input_set import InputSet
+from stormcast_tw.inputs.readiness import Need, look
 from stormcast_tw.operations.alarms import is_news, text
 from stormcast_tw.storage.store import Store
 from stormcast_tw.variables import BACKGROUND_SETS

@@ -10,7 +10,7 @@ import numpy as np
 from stormcast_tw.cycle import Cycle, datetime64, hours
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.fetch import Fetched
-from stormcast_tw.inputs.readiness import Input
+from stormcast_tw.inputs.input_set import Input
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import InputsPlan, Plan
 from stormcast_tw.publication.catalogue import Published
