@@ -24,7 +24,7 @@ from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import BaseSeed, CycleText, InputsPlan, LeadHours, MemberCount
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
-from tasks.inputs import await_inputs, fetch_background, fetch_state, regrid_inputs
+from tasks.inputs import await_inputs, examine_inputs, fetch_background, fetch_state, regrid_inputs
 from tasks.policy import emit
 from tasks.products import make_products
 from tasks.publish import publish
@@ -81,7 +81,8 @@ def _gather(request: Request, wait: bool) -> tuple[InputSet, tuple[Artifact, ...
         inputs = await_inputs(request, rejected, wait)
         try:
             fetched = (fetch_state(request, inputs), fetch_background(request, inputs))
-            plan = plan_inputs(request, fetched)
+            inputs = examine_inputs(request, inputs, fetched)
+            plan = plan_inputs(request, inputs, fetched)
             return inputs, fetched, plan, regrid_inputs(request, plan, inputs, fetched)
         except UnusableInput as error:
             rejected |= error.rejected

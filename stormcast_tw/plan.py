@@ -78,6 +78,8 @@ class InputsPlan(_AnyPlan):
     lead_hours: LeadHours
     interpretation: dict[str, dict[str, str]] | None = None
     """By input, the settings by which its source reads it: a datum, a clock. None before 0.2."""
+    doubts: tuple[str, ...] = ()
+    """What looked suspicious in them: it stands in everything made from them."""
     code_version: str
     """Version of the code that prepares them: `version.code_version("prepared")`."""
 

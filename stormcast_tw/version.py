@@ -1,8 +1,8 @@
 """Which code made a result: a digest of the modules that the result depends on, and of nothing else.
 
 A result depends on the modules that its step imports, directly or through others, except those that only carry it:
-where files are, how they are stored, what errors are called. Comments, docstrings and blank lines do not count. A step
-that imports the networks also depends on the releases of torch and physicsnemo.
+where files are, how they are stored, what errors are called, which inputs are refused. Comments, docstrings and blank
+lines do not count. A step that imports the networks also depends on the releases of torch and physicsnemo.
 """
 
 from __future__ import annotations
@@ -34,7 +34,13 @@ _ENTRY_MODULES: dict[Step, tuple[str, ...]] = {
 }
 """The modules from which each kind of result is made."""
 
-_CARRIERS = ("stormcast_tw.errors", "stormcast_tw.settings", "stormcast_tw.storage", "stormcast_tw.version")
+_CARRIERS = (
+    "stormcast_tw.errors",
+    "stormcast_tw.regions.taiwan.input_limits",
+    "stormcast_tw.settings",
+    "stormcast_tw.storage",
+    "stormcast_tw.version",
+)
 _NETWORKS = "stormcast_tw.model.network"
 _LIBRARIES = ("torch", "nvidia-physicsnemo")
 _PACKAGE = Path(__file__).parent

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from stormcast_tw.cycle import Cycle
+from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, Cycle, hours
 from stormcast_tw.errors import BadInput
+from stormcast_tw.inputs.examination import examine
 from stormcast_tw.inputs.fetch import Fetched, fetch
 from stormcast_tw.inputs.input_set import InputName, InputSet
 from stormcast_tw.inputs.prepare import Prepared, prepare
@@ -20,6 +21,7 @@ from stormcast_tw.operations import alarms
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import InputsPlan
+from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.sources.isolated import warm_up
@@ -48,7 +50,8 @@ def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = Tru
         if inputs.status == "ready" or last:
             break
         log.info("inputs of %s: %s; waiting for %s", cycle, inputs.status, "; ".join(inputs.missing or inputs.degraded))
-    _emit_status(inputs, request.experiment)
+    if inputs.missing:
+        _emit_status(inputs, request.experiment)
     if inputs.missing and (damage := [reason for reason in rejected.values() if reason in " ".join(inputs.missing)]):
         raise BadInput(damage[0])
     log.info("inputs of %s: %s", cycle, ", ".join(f"{i.name} {i.status}" for i in inputs.inputs))
@@ -94,6 +97,23 @@ def _fetch(request: Request, inputs: InputSet, names: tuple[InputName, ...]) -> 
     megabytes = sum(file.bytes_read for files in Fetched.of(artifact).used.values() for file in files) / 1e6
     get_run_logger().info("%s%s, %.1f MB read, kept as %s", words, sizes, megabytes, artifact.address)
     return artifact
+
+
+@task_under("examine")
+def examine_inputs(request: Request, inputs: InputSet, fetched: tuple[Artifact, ...]) -> InputSet:
+    """Return the inputs, suspicious ones marked, and emit their status; every measure stands on the run's page.
+
+    Raises UnusableInput for an input that no weather explains.
+    """
+    before = Cycle(request.cycle.init_time - hours(HOURS_BETWEEN_CYCLES))
+    forecast = catalogue.forecast_at(Store(settings().published_root), request.experiment, before, HOURS_BETWEEN_CYCLES)
+    examined, numbers = examine(Store(settings().work_root), inputs, fetched, forecast)
+    rows = [{"measure": name, "found": f"{value:.4g}"} for name, value in numbers.items()]
+    create_table_artifact(rows, artifact_key("second-opinion", request.cycle), f"What {request.cycle} was examined by")
+    for doubt in examined.doubts:
+        get_run_logger().warning("%s looks suspicious: %s", *doubt.split(": ", 1))
+    _emit_status(examined, request.experiment)
+    return examined
 
 
 @task_under("regrid")

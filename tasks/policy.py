@@ -42,6 +42,8 @@ POLICIES = {
     "fetch": Policy(timeout_seconds=600),
     # A cycle of a backfill is a flow of its own, whose tasks have retries of their own.
     "cycle": Policy(timeout_seconds=8 * 3600, retries=0, retry_delay_seconds=()),
+    # Reads what was fetched and one hour of the forecast before; with a slow store, a minute.
+    "examine": Policy(timeout_seconds=600),
     "regrid": Policy(timeout_seconds=600),
     # The rollout has a deadline of its own, in its child process; this one is only a safety net.
     "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),

@@ -12,7 +12,7 @@ import xarray as xr
 from pydantic import Field
 
 from stormcast_tw import quality
-from stormcast_tw.cycle import datetime64, hours
+from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, datetime64, hours
 from stormcast_tw.errors import BadInput, NotReady, Refused, StormcastError, Unreachable
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.input_set import Input, InputName, InputSet
@@ -24,11 +24,11 @@ from stormcast_tw.names import is_operational
 from stormcast_tw.plan import digest_of
 from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear
-from stormcast_tw.sources.base import Reading, Source, interpretation
+from stormcast_tw.sources.base import Located, Reading, Source, interpretation
 from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.provider_files import Used
 from stormcast_tw.storage.store import Draft, Store
-from stormcast_tw.variables import VARIABLES
+from stormcast_tw.variables import VARIABLES, variable_set
 from stormcast_tw.version import code_version
 
 
@@ -40,6 +40,14 @@ class Fetched(Details):
     verdicts: dict[str, tuple[str, ...]]
     interpretation: dict[str, dict[str, str]] = Field(default_factory=dict)
     """By input, the settings by which its source read it. Empty before 0.2."""
+    compared: tuple[str, ...] = ()
+    """Datasets beside the inputs that they are compared with: COMPARED."""
+
+
+COMPARED: Mapping[InputName, str] = {"state": "state_before", "background": "background_before"}
+"""What an input is compared with, if it is there: the state with the same run an hour earlier, the background with the
+provider's run six hours before."""
+COMPARED_BACKGROUND = variable_set("compared", "t2m", "msl", "u10m", "v10m", "t850", "q850", "z500", "u500", "v500")
 
 
 class UnusableInput(BadInput):
@@ -60,41 +68,48 @@ def fetch(
     Raises UnusableInput for an input that cannot be read or fails a check, Refused for anything simulated in `oper`.
     """
     wanted = [served for name in names if (served := inputs.get(name)) is not None and served.files]
+    compared = {served.name: before for served in wanted if (before := _before(served, sources[served.source]))}
     plan = {
         "inputs": {served.name: _plan_of(served, sources[served.source]) for served in wanted},
+        "compared": {COMPARED[name]: list(map(version_of, before.files)) for name, before in compared.items()},
         "package": request.description.digest,
         "code_version": code_version("inputs"),
     }
     address = Address(kind="inputs", experiment=request.experiment, cycle=inputs.cycle, run=digest_of(plan)[:12])
 
     def fill(draft: Draft) -> Artifact:
-        grid, orography = request.description.grid, load_invariants(request.package, request.description)["orog"]
-        readings: dict[InputName, Reading] = {}
-        verdicts: dict[str, tuple[str, ...]] = {}
-        for served in wanted:
-            reading = readings[served.name] = _read(served, sources[served.source])
-            before = _hour_before(served, sources, readings)
-            verdicts[served.name] = tuple(map(str, _examine(served, reading.dataset, before, grid, orography)))
-            draft.write(served.name, reading.dataset)
-        simulated = any(bool(r.dataset.attrs.get("simulated", 0)) for r in readings.values())
-        if simulated and is_operational(request.experiment):
-            addresses = ", ".join(file.address for served in wanted for file in served.files)
-            raise Refused(f"experiment {request.experiment}: {addresses} are simulated")
+        readings = {served.name: _read(served, sources[served.source]) for served in wanted}
+        before = {name: found for name, at in compared.items() if (found := _read_if_sound(at, sources)) is not None}
+        verdicts = _examine_all(wanted, readings, before, request)
+        for name, reading in readings.items():
+            draft.write(name, reading.dataset)
+        for name, dataset in before.items():
+            draft.write(COMPARED[name], dataset)
         return draft.seal(
             grid={name: Grid.of(reading.dataset).describe() for name, reading in readings.items()},
             variables=tuple(dict.fromkeys(v for i in wanted for v in i.variables)),
             parents=tuple(file.address for i in wanted for file in i.files),
-            simulated=simulated,
+            simulated=_simulated(wanted, readings, request),
             now=request.now,
             details=Fetched(
                 inputs=tuple(wanted),
                 used={name: reading.used for name, reading in readings.items()},
                 verdicts=verdicts,
                 interpretation={served.name: interpretation(sources[served.source]) for served in wanted},
+                compared=tuple(COMPARED[name] for name in before),
             ),
         )
 
     return store.make(address, plan, fill)
+
+
+def _simulated(wanted: Sequence[Input], readings: Mapping[InputName, Reading], request: Request) -> bool:
+    """Return True if anything is simulated; raises Refused where that must not be."""
+    simulated = any(bool(reading.dataset.attrs.get("simulated", 0)) for reading in readings.values())
+    if simulated and is_operational(request.experiment):
+        addresses = ", ".join(file.address for served in wanted for file in served.files)
+        raise Refused(f"experiment {request.experiment}: {addresses} are simulated")
+    return simulated
 
 
 def _plan_of(served: Input, source: Source) -> dict[str, Any]:
@@ -124,29 +139,59 @@ def unusable(served: Input, error: StormcastError) -> UnusableInput:
     return UnusableInput(str(error), {version_of(file): str(error) for file in named})
 
 
-def _hour_before(
-    served: Input, providers: Mapping[str, Source], readings: Mapping[InputName, Reading]
-) -> xr.Dataset | None:
-    """Return the previous hour of observed rain, or of the run that gave the state; None if there is none."""
-    before = served.valid_times[0] - hours(1)
-    if served.name == "rain" and "past_rain" in readings:
-        past = readings["past_rain"].dataset
-        fits = past.attrs["source"] == served.source and past["valid_time"].values[-1] == datetime64(before)
-        return past.isel(valid_time=[-1]) if fits else None
-    if served.name != "state" or served.init_time is None or served.init_time > before:
+def _before(served: Input, source: Source) -> Located | None:
+    """Find what an input is compared with; None if there is none, or it is not there."""
+    if served.init_time is None or served.name not in COMPARED:
         return None
-    located = served.located()
+    times, variables, init_time = served.valid_times[:1], served.located().variables, served.init_time
+    if served.name == "state":
+        times = (times[0] - hours(1),)
+    else:
+        variables, init_time = COMPARED_BACKGROUND, init_time - hours(HOURS_BETWEEN_CYCLES)
+    if init_time > times[0]:
+        return None
     try:
-        earlier = providers[served.source].find((before,), located.variables, served.init_time)
-        return providers[served.source].read(earlier).dataset
+        return source.find(times, variables, init_time)
     except StormcastError:
         return None
+
+
+def _read_if_sound(located: Located, sources: Mapping[str, Source]) -> xr.Dataset | None:
+    try:
+        return sources[located.source].read(located).dataset
+    except StormcastError:
+        return None
+
+
+def _examine_all(
+    wanted: Sequence[Input],
+    readings: Mapping[InputName, Reading],
+    before: Mapping[InputName, xr.Dataset],
+    request: Request,
+) -> dict[str, tuple[str, ...]]:
+    """Return the verdicts on every input; raises UnusableInput."""
+    grid, orography = request.description.grid, load_invariants(request.package, request.description)["orog"]
+    verdicts: dict[str, tuple[str, ...]] = {}
+    for served in wanted:
+        hour_before = {"rain": _past_hour(served, readings), "state": before.get("state")}.get(served.name)
+        found = _examine(served, readings[served.name].dataset, hour_before, grid, orography)
+        verdicts[served.name] = tuple(map(str, found))
+    return verdicts
+
+
+def _past_hour(rain: Input, readings: Mapping[InputName, Reading]) -> xr.Dataset | None:
+    """Return the past rain of the hour before, if it is from the same source."""
+    if "past_rain" not in readings:
+        return None
+    past, before = readings["past_rain"].dataset, datetime64(rain.valid_times[0] - hours(1))
+    fits = past.attrs["source"] == rain.source and past["valid_time"].values[-1] == before
+    return past.isel(valid_time=[-1]) if fits else None
 
 
 def _examine(
     served: Input, dataset: xr.Dataset, before: xr.Dataset | None, grid: Grid, orography: Any
 ) -> Iterator[Verdict]:
-    """Yield every verdict on an input; raises UnusableInput."""
+    """Yield every verdict on an input, which is compared with the hour before if there is one; raises UnusableInput."""
     try:
         yield from quality.ranges(dataset)
         yield from _examine_coverage(served, dataset, grid, orography)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator
@@ -41,6 +42,8 @@ class Input(Frozen):
     stand_in: bool = False
     reason: str = ""
     """Why it is degraded or missing."""
+    doubt: str = ""
+    """What looks suspicious in it."""
 
     def located(self) -> Located:
         """Return what the source's `read` takes."""
@@ -51,9 +54,14 @@ class Input(Frozen):
         """Return how long before the cycle the serving run began; None for observations."""
         return None if self.init_time is None else int((cycle.init_time - self.init_time).total_seconds() // 3600)
 
+    @property
+    def remark(self) -> str:
+        """Why it is degraded or missing, and what looks suspicious in it."""
+        return "; ".join(part for part in (self.reason, self.doubt and f"suspicious: {self.doubt}") if part)
+
     def __str__(self) -> str:
         run = "" if self.init_time is None else f" {self.init_time:%Y%m%dT%HZ}"
-        remark = f" ({self.reason})" if self.reason else ""
+        remark = f" ({self.remark})" if self.remark else ""
         return f"{self.name}: {self.source}{run} {self.status}{remark}"
 
 
@@ -76,12 +84,24 @@ class InputSet(Frozen):
     @property
     def degraded(self) -> tuple[str, ...]:
         """One line for each required input that is served by a stand-in or by something old."""
-        return tuple(f"{i.name}: {i.reason}" for i in self.inputs if i.required and i.status == "degraded")
+        return tuple(f"{i.name}: {i.remark}" for i in self.inputs if i.required and i.status == "degraded")
 
     @property
     def missing(self) -> tuple[str, ...]:
         """One line for each required input that nothing serves."""
         return tuple(f"{i.name} ({i.reason})" for i in self.inputs if i.required and i.status == "missing")
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """One line for each input in which something looks suspicious."""
+        return tuple(f"{i.name}: {i.doubt}" for i in self.inputs if i.doubt)
+
+    def doubted(self, doubts: Mapping[InputName, str]) -> InputSet:
+        """Return this set with the inputs of `doubts`, which look suspicious for these reasons, as degraded."""
+        update = {name: {"status": "degraded", "doubt": doubt} for name, doubt in doubts.items()}
+        return self.model_copy(
+            update={"inputs": tuple(i.model_copy(update=update.get(i.name, {})) for i in self.inputs)}
+        )
 
     def require_complete(self) -> InputSet:
         """Return this set; raises NotReady naming what is missing."""
@@ -110,5 +130,5 @@ def _row(cycle: Cycle, row: Input) -> dict[str, str]:
         "age": "" if age is None else f"{age} h",
         "expected": f"{row.expected_age_hours} h" if row.init_time else "",
         "files": files,
-        "remark": row.reason,
+        "remark": row.remark,
     }

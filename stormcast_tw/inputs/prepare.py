@@ -34,8 +34,8 @@ class Prepared(Details):
     rain: str
 
 
-def plan_inputs(request: Request, fetched: Sequence[Artifact]) -> InputsPlan:
-    """Return the plan of the prepared inputs."""
+def plan_inputs(request: Request, inputs: InputSet, fetched: Sequence[Artifact]) -> InputsPlan:
+    """Return the plan of the prepared inputs, which were examined."""
     details = [Fetched.of(artifact) for artifact in fetched]
     used = {name: files for one in details for name, files in one.used.items() if name in PREDICTED_FROM}
     return InputsPlan(
@@ -45,6 +45,7 @@ def plan_inputs(request: Request, fetched: Sequence[Artifact]) -> InputsPlan:
         interpretation={name: how for one in details for name, how in one.interpretation.items() if name in used},
         package=request.description.digest,
         lead_hours=request.lead_hours,
+        doubts=inputs.doubts,
         code_version=code_version("prepared"),
     )
 

@@ -12,7 +12,7 @@ import xarray as xr
 from pydantic import AwareDatetime, Field
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.errors import BadInput, Conflict
+from stormcast_tw.errors import BadInput, Conflict, StormcastError
 from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products import make_products as products_of
@@ -138,7 +138,26 @@ def point_at(store: Store, artifact: Artifact) -> None:
 
 def latest(store: Store, experiment: str) -> Artifact | None:
     """Return the published run that `latest.json` points at, or None."""
-    value = store.read_pointer(f"{PUBLISHED}/{experiment}/latest.json").value
+    return _pointed_at(store, experiment, "latest.json")
+
+
+def forecast_at(store: Store, experiment: str, cycle: Cycle, lead_hours: int) -> xr.Dataset | None:
+    """Return the mean of the members that the chosen run of a cycle forecast for a lead, (valid_time = 1, y, x).
+
+    None if there is no such run or lead, or if what is there cannot be read.
+    """
+    try:
+        run = _pointed_at(store, experiment, f"{cycle}/chosen.json")
+        if run is None or plan_of(run).lead_hours < lead_hours:
+            return None
+        members = store.open(run, "forecast").isel(lead_time=[lead_hours]).load()
+    except StormcastError:
+        return None
+    return members.mean("member", keep_attrs=True).swap_dims(lead_time="valid_time")
+
+
+def _pointed_at(store: Store, experiment: str, pointer: str) -> Artifact | None:
+    value = store.read_pointer(f"{PUBLISHED}/{experiment}/{pointer}").value
     if value is None:
         return None
     entry = Entry.model_validate(value)

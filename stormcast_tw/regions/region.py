@@ -26,6 +26,22 @@ class Hazard:
 
 
 @dataclass(frozen=True)
+class InputLimit:
+    """What a measure of the inputs may be (`inputs.second_opinion`), both ends included.
+
+    Beyond `usual` the input is used, but as suspicious: the forecast is degraded and says why. Beyond `refused` it does
+    not serve. `reason` says what the limit catches and where its numbers come from.
+    """
+
+    measure: str
+    unit: str
+    """With a space in front, for messages; empty for a number without a unit."""
+    usual: tuple[float, float]
+    refused: tuple[float, float]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Region:
     """A place that is forecast: the grid of its packages, the clock its people go by, and what they are warned of."""
 
@@ -33,3 +49,6 @@ class Region:
     grid: Grid
     clock: tzinfo
     hazards: tuple[Hazard, ...]
+    compared_at: Grid
+    """A coarse grid of points at which inputs from different grids are compared."""
+    input_limits: tuple[InputLimit, ...]

@@ -67,7 +67,7 @@ def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Datas
     found = look(request.need, sources)
     state = fetch(work, request, found, ("state", "rain", "model_rain"), sources)
     background = fetch(work, request, found, ("background",), sources)
-    plan = plan_inputs(request, (state, background))
+    plan = plan_inputs(request, found, (state, background))
     artifact = prepare(work, request, plan, found, (state, background))
     assert artifact.simulated
     assert artifact.parents == (state.uri, background.uri)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stormcast_tw.errors import NotReady
 from stormcast_tw.inputs.fetch import fetch
 from stormcast_tw.inputs.input_set import Input, InputSet
 from stormcast_tw.inputs.prepare import plan_inputs
@@ -31,7 +32,7 @@ class Shelf:
     name = "shelf"
 
     def find(self, valid_times, variables, init_time=None):
-        raise AssertionError("what serves is given")
+        raise NotReady("nothing to compare with")
 
     def read(self, located: Located) -> Reading:
         shape = (len(located.valid_times), *TAIWAN_2KM.shape)
@@ -90,7 +91,7 @@ def test_two_lengths_of_one_cycle_stand_beside_each_other(work: Store, request_:
         request = replace(request_, lead_hours=lead_hours)
         artifact = fetch(work, request, inputs, ("background",), {"shelf": Shelf()})
         assert work.open(artifact, "background").sizes["valid_time"] == lead_hours + 1
-        found.append(plan_inputs(request, (artifact,)).run)
+        found.append(plan_inputs(request, inputs, (artifact,)).run)
     assert found[0] != found[1]
 
 
@@ -106,5 +107,5 @@ def test_a_datum_is_another_run(work: Store, request_: Request, tmp_path: Path):
         source = Rain(Folder(str(tmp_path)), datum=datum)
         artifact = fetch(work, request_, inputs, ("background",), {"qpesums": source})
         runs.add(artifact.address.run)
-        plans.add(plan_inputs(request_, (artifact,)).run)
+        plans.add(plan_inputs(request_, inputs, (artifact,)).run)
     assert (len(runs), len(plans)) == (2, 2)

@@ -1,0 +1,18 @@
+"""The whole table of damages that no format shows: `make soak`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import *  # noqa: F403  one server and the simulated inputs
+from tests.flows.test_input_damages import require
+from tests.inputs.damages import DAMAGES
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_every_row(name: str, inputs: Path, record_property: Callable[[str, object], None]):
+    DAMAGES[name].do(inputs)
+    record_property("said", require(name))
