@@ -17,7 +17,8 @@ from stormcast_tw.plan import Frozen, first_problem
 MOST_POINTS = 2**22
 """Of a grid: 2048 x 2048; the 2 km grid of Taiwan has 28,672."""
 
-_Number = Annotated[float, Strict()]
+_Number = Annotated[float, Strict(), Field(ge=-1e8, le=1e8)]
+"""Degrees or metres; the earth's circumference is 4e7 m."""
 _Axis = tuple[_Number, _Number, Annotated[int, Strict(), Field(ge=2, le=4096)]]
 _Parameter = Literal[
     "proj", "R", "a", "b", "ellps", "datum", "units", "zone", "south", "lat_0", "lat_1", "lat_2", "lat_ts", "lon_0",

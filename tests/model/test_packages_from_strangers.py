@@ -119,6 +119,7 @@ DESCRIPTIONS: dict[str, tuple[str, Any, str]] = {
     "grid not halved": ("grid/y/2", 20, r"\(20, 16\) points; allowed are multiples of 8"),
     "grid of 1e9 points": ("grid/y/2", 10**9, "grid: .*y.2: .* 4096; found 1000000000"),
     "grid NaN": ("grid/y/0", NAN, "grid: .*y.0: .*finite number; found nan"),
+    "grid of huge numbers": ("grid/x/1", 10**25, r"grid: .*x.1: .*100000000; found 10{25} "),
     "grid beyond the pole": ("grid/y/1", 95.0, "latitudes 23 to 95 .*allowed are -90 to 90"),
     "grid of a file": ("grid/projection", {"nadgrids": "/etc/passwd"}, "projection.nadgrids"),
     "grid of no projection": ("grid/projection", {"proj": "nonsense"}, "grid: .*projection .*nonsense"),
