@@ -7,7 +7,7 @@
     ├── Unreachable    a store gives no complete answer: tasks retry, then a stand-in serves
     └── Refused        waiting will not help: stop and tell a human
         ├── BadInput       unreadable, truncated, NaN, out of range, wrong grid or time
-        ├── BadPackage     digest, variables, grid or version do not match
+        ├── BadPackage     unreadable, too large, or its digest, variables or grid do not match
         └── Conflict       a sealed artifact would be overwritten
 
 Every message names the file or address, the variable, the number found and the number allowed.
@@ -36,18 +36,19 @@ class Refused(StormcastError):
     """Waiting will not help: a human has to look."""
 
 
-class BadInput(Refused):
-    """A file or array that is unreadable, incomplete, out of range, or of the wrong grid or time.
-
-    Its message is one line of printable characters, whatever characters the names in a foreign file contain.
-    """
+class _OfForeignFile(Refused):
+    """Its message is one line of printable characters, whatever characters the names in a foreign file contain."""
 
     def __init__(self, message: str):
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
-class BadPackage(Refused):
-    """A model package whose digest, variables, grid or version do not match."""
+class BadInput(_OfForeignFile):
+    """A file or array that is unreadable, incomplete, out of range, or of the wrong grid or time."""
+
+
+class BadPackage(_OfForeignFile):
+    """A model package that is unreadable, asks for more than a machine can do, or whose parts do not match."""
 
 
 class Conflict(Refused):

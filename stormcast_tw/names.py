@@ -1,4 +1,7 @@
-"""Names that become part of a path. Each is matched whole, so that none can lead out of the folder it belongs to."""
+"""Names that become part of a path, and text that is printed.
+
+Each name is matched whole, so that none can lead out of the folder it belongs to.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from stormcast_tw.errors import Refused
 
@@ -44,12 +47,27 @@ WEIGHTS = NameRule(
     "weights file", r"[a-z0-9][a-z0-9_-]{0,63}\.safetensors", "lower-case letters, digits, _ and -, then .safetensors"
 )
 PACKAGE = NameRule("package name", "[a-z0-9][a-z0-9_.-]{0,63}", "lower-case letters, digits, _, . and -")
+VERSION = NameRule("version", "[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}", "letters, digits, ., +, _ and -, at most 64")
+SHA256 = NameRule("sha256", "[0-9a-f]{64}", "64 hexadecimal digits")
 
 ExperimentName = Annotated[str, AfterValidator(EXPERIMENT.require), WithJsonSchema(EXPERIMENT.json_schema)]
 KindName = Annotated[str, AfterValidator(KIND.require), WithJsonSchema(KIND.json_schema)]
 RunId = Annotated[str, AfterValidator(RUN.require), WithJsonSchema(RUN.json_schema)]
 WeightsFile = Annotated[str, AfterValidator(WEIGHTS.require), WithJsonSchema(WEIGHTS.json_schema)]
 PackageName = Annotated[str, AfterValidator(PACKAGE.require), WithJsonSchema(PACKAGE.json_schema)]
+VersionName = Annotated[str, AfterValidator(VERSION.require), WithJsonSchema(VERSION.json_schema)]
+Sha256 = Annotated[str, AfterValidator(SHA256.require), WithJsonSchema(SHA256.json_schema)]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        found = next(character for character in text if not character.isprintable())
+        raise ValueError(f"the character {found!r} cannot be printed; allowed: one line of printable characters")
+    return text
+
+
+Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+"""Free text of one line. Terminals obey what cannot be printed: escape codes, text that runs from right to left."""
 
 
 def is_operational(experiment: str) -> bool:

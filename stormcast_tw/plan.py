@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.names import ExperimentName
@@ -16,6 +16,18 @@ from stormcast_tw.names import ExperimentName
 def digest_of(value: Any) -> str:
     """Return the sha256 of `value` as canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+_SAYS_ITSELF = ("value_error", "missing", "json_invalid")
+"""Errors of pydantic whose input is in the message, or is all that was read."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation in one line: the field, what is allowed, what was found."""
+    first = error.errors()[0]
+    where, found = ".".join(str(part) for part in first["loc"]), repr(first["input"])
+    shown = "" if first["type"] in _SAYS_ITSELF else f"; found {found[:60]}{'...' if len(found) > 60 else ''}"
+    return f"{where[:200]}: {first['msg'][:500]}{shown}"
 
 
 def _cycle_text(text: str) -> str:
@@ -39,13 +51,18 @@ class Frozen(BaseModel):
 
 
 class Sampler(Frozen):
-    """How the diffusion stage is sampled: the algorithm and its noise levels (Karras et al. 2022, eq. 5)."""
+    """How the diffusion stage is sampled: the algorithm and its noise levels (Karras et al. 2022, eq. 5).
+
+    Noise is in units of the residual's standard deviation: below 1e-6 float32 does not show it, and 80 is usual.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     name: Literal["dpmpp_2m", "edm_heun"]
     steps: int = Field(ge=2, le=256)
-    sigma_min: float = Field(gt=0)
-    sigma_max: float = Field(gt=0)
-    rho: float = Field(gt=0)
+    sigma_min: float = Field(ge=1e-6, le=1e4)
+    sigma_max: float = Field(ge=1e-6, le=1e4)
+    rho: float = Field(ge=1, le=100)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -92,7 +109,7 @@ class Plan(_AnyPlan):
     base_seed: BaseSeed
     sampler: Sampler
     precision: Literal["float32"] = "float32"
-    members_per_batch: int = Field(ge=1)
+    members_per_batch: MemberCount
     code_version: str | None = None
     """Version of the code of model and rollout. None in plans made before 0.2: `inputs` then names all code."""
 

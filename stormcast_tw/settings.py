@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     """Holds `published/`, the only place readers look."""
     package: Path = Path("packages/demo")
     """The model package that forecasts."""
+    oper_packages: tuple[str, ...] = ()
+    """Digests of the packages that `oper` trusts without a signature, as `stormcast-tw package show` prints them, e.g.
+    `STORMCAST_TW_OPER_PACKAGES='["9f66def6..."]'`."""
+    oper_keys: tuple[Path, ...] = ()
+    """Public keys (PEM, Ed25519) of those who may sign packages for `oper`, e.g.
+    `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
     s3_endpoint: str | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False

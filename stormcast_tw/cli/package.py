@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from stormcast_tw.cli.options import Json, PackageFolder, print_result, print_table
 from stormcast_tw.settings import settings
@@ -21,7 +22,7 @@ def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
     from stormcast_tw.model.description import describe
 
     described = describe(folder or settings().package)
-    table = Table(show_header=False, title=f"{described.name} {described.version}")
+    table = Table(show_header=False, title=Text(f"{described.name} {described.version}"))
     rows = {
         "summary": described.summary,
         "trained": "yes" if described.trained else "NO",
@@ -36,7 +37,7 @@ def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
         "licence": described.licence,
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, Text(value))  # no markup: [link=...] stays what it is
     if as_json:
         print_result("", described.model_dump(mode="json") | {"digest": described.digest}, True)
     else:
@@ -49,18 +50,23 @@ def package_check(
     public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Load a package completely and check every digest, shape and name."""
-    from stormcast_tw.model import package as packages
+    """Load a package completely, in a process of bounded time and memory, and check every digest, shape and value."""
+    from stormcast_tw.model.bounded import within_limits
     from stormcast_tw.model.signature import verify
 
     where = folder or settings().package
-    loaded = packages.load(where)
+    digest, parameters = within_limits(where, _check, where)
     if public_key is not None:
         verify(where, public_key)
-    parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in loaded.networks.items()}
     sizes = ", ".join(f"{role} {count:,} parameters" for role, count in parameters.items())
-    outcome = {"digest": loaded.digest, "parameters": parameters, "signed": public_key is not None}
-    print_result(f"{where}: valid; digest {loaded.digest}; {sizes}", outcome, as_json)
+    outcome = {"digest": digest, "parameters": parameters, "signed": public_key is not None}
+    print_result(f"{where}: valid; digest {digest}; {sizes}", outcome, as_json)
+
+
+def _check(folder: Path) -> tuple[str, dict[Any, int]]:
+    from stormcast_tw.model.package import check  # torch: only the child needs it
+
+    return check(folder)
 
 
 @package_app.command("sign")
@@ -90,8 +96,13 @@ def package_import(
     source: Annotated[Path, typer.Argument(help="Folder of .mdlus files and package.json.")],
     target: Annotated[Path, typer.Argument(help="Folder of the package to write.")],
 ) -> None:
-    """Make a package from physicsnemo .mdlus checkpoints, loading weights only."""
-    from stormcast_tw.model import package as packages
-    from stormcast_tw.model.exchange import import_mdlus
+    """Make a package from physicsnemo .mdlus checkpoints, loading weights only, in bounded time and memory."""
+    from stormcast_tw.model.bounded import within_limits
 
-    typer.echo(f"{target}: digest {packages.save(import_mdlus(source), target).digest}")
+    typer.echo(f"{target}: digest {within_limits(source, _import, source, target)}")
+
+
+def _import(source: Path, target: Path) -> str:
+    from stormcast_tw.model.exchange import import_package  # torch: only the child needs it
+
+    return import_package(source, target)

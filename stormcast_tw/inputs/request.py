@@ -13,7 +13,9 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.inputs.readiness import Need
 from stormcast_tw.model.description import Description, load_invariants
+from stormcast_tw.model.signature import require_trusted
 from stormcast_tw.names import EXPERIMENT, is_operational
+from stormcast_tw.settings import settings
 from stormcast_tw.variables import BACKGROUND_SETS
 
 SEEN = 0.999
@@ -25,7 +27,7 @@ class Request:
     """One forecast: its cycle, how many hours, for which experiment, by which package, requested at `now`.
 
     Raises ValueError for an experiment that is no name, Refused for a cycle in the
-    future, and for an untrained or simulated package in `oper`.
+    future, and in `oper` for an untrained or simulated package, and for one that the settings do not trust.
     """
 
     cycle: Cycle
@@ -43,6 +45,9 @@ class Request:
         if is_operational(self.experiment) and (not described.trained or described.simulated):
             what = "simulated" if described.trained else "untrained"
             raise Refused(f"experiment {self.experiment}: package {described.name} {described.version} is {what}")
+        if is_operational(self.experiment):
+            trusted = settings()
+            require_trusted(self.package, described, trusted.oper_packages, trusted.oper_keys)
 
     @cached_property
     def need(self) -> Need:

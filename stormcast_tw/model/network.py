@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from stormcast_tw.model import physicsnemo_import
-from stormcast_tw.model.description import Architecture, Channels, Role
+from stormcast_tw.model.architecture import Architecture, Channels
+from stormcast_tw.model.description import Role
 
 
 def fold(fields: torch.Tensor, factor: int) -> torch.Tensor:

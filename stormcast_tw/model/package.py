@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -26,8 +26,9 @@ from stormcast_tw.model.description import (
     Role,
     describe,
     load_invariants,
-    read_verified,
+    read_file,
 )
+from stormcast_tw.model.files import Tensor, require_finite, require_float32, stored
 from stormcast_tw.model.network import build, for_inference
 from stormcast_tw.model.noise import Noise, hourly_noise
 from stormcast_tw.model.waves import WAVES
@@ -71,14 +72,20 @@ class ModelPackage:
 
 
 def load(folder: Path) -> ModelPackage:
-    """Load a package whole; raises BadPackage for any digest, shape or name that does not match."""
+    """Load a package whole; raises BadPackage for any digest, shape, type, value or name that is not allowed."""
     description = describe(folder)
-    grid, invariants = description.grid, load_invariants(folder, description)
-    networks = {network.role: _network(folder, description, network, grid) for network in description.networks}
-    missing = {"regression", "diffusion"} - set(networks)
+    invariants = load_invariants(folder, description)
+    missing = {"regression", "diffusion"} - {network.role for network in description.networks}
     if missing:
         raise BadPackage(f"{folder}: has no {' and no '.join(sorted(missing))} network")
-    return ModelPackage(description, grid, invariants, networks)
+    networks = {network.role: _network(folder, description, network) for network in description.networks}
+    return ModelPackage(description, description.grid, invariants, networks)
+
+
+def check(folder: Path) -> tuple[str, dict[Role, int]]:
+    """Load a package whole and return its digest and the parameters of each network; raises BadPackage."""
+    package = load(folder)
+    return package.digest, {role: sum(p.numel() for p in net.parameters()) for role, net in package.networks.items()}
 
 
 def save(package: ModelPackage, folder: Path) -> ModelPackage:
@@ -96,23 +103,43 @@ def save(package: ModelPackage, folder: Path) -> ModelPackage:
     return ModelPackage(description, package.grid, package.invariants, package.networks)
 
 
-def misfit(path: Path, role: Role, error: Exception) -> BadPackage:
-    """Return the error for weights that do not fit: the first of torch's complaints, of which there may be hundreds."""
-    listed = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
-    return BadPackage(f"{path}: weights do not fit the {role} network: {listed[0][:200]} ({len(listed)} such lines)")
-
-
 def new_network(description: Description, network: Network, grid: Grid) -> torch.nn.Module:
     """Build a network of the package with fresh weights."""
     channels = description.channels[network.role]
     return build(network.role, network.architecture, channels, grid.shape, description.fold)
 
 
-def _network(folder: Path, description: Description, network: Network, grid: Grid) -> torch.nn.Module:
-    path = folder / network.file
-    module = new_network(description, network, grid)
-    try:
-        module.load_state_dict(load_tensors(read_verified(path, description.files[network.file])), strict=True)
-    except (RuntimeError, SafetensorError) as error:
-        raise misfit(path, network.role, error) from error
+def require_size(path: Path, description: Description, network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Raise BadPackage unless tensors are float32 and as many numbers as the network: it then costs what they do."""
+    require_float32(path, tensors)
+    found, wanted = sum(prod(tensor.shape) for tensor in tensors.values()), description.parameters(network)
+    if found != wanted:
+        raise BadPackage(
+            f"{path}: weights do not fit the {network.role} network: {found:,} numbers; allowed are {wanted:,}"
+        )
+
+
+def with_weights(
+    path: Path, description: Description, network: Network, weights: Mapping[str, torch.Tensor]
+) -> torch.nn.Module:
+    """Return a network ready for inference with the weights of a file; raises BadPackage where one does not fit.
+
+    `weights` are float32; a value that is not finite is refused.
+    """
+    module = new_network(description, network, description.grid)
+    ours = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in (*ours, *theirs):
+        found, wanted = theirs.get(name, "missing"), ours.get(name, "no such tensor")
+        if found != wanted:
+            what = f"weights do not fit the {network.role} network: {name} is {found}"
+            raise BadPackage(f"{path}: {what}; allowed is {wanted}")
+    require_finite(path, {name: tensor.numpy() for name, tensor in weights.items()})
+    module.load_state_dict(weights, strict=True)
     return for_inference(module)
+
+
+def _network(folder: Path, description: Description, network: Network) -> torch.nn.Module:
+    path = folder / network.file
+    require_size(path, description, network, stored(path))
+    return with_weights(path, description, network, load_tensors(read_file(folder, description, network.file)))

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.description import Architecture, Description, Network, Role, Scale, StateScale
+from stormcast_tw.model.architecture import Architecture
+from stormcast_tw.model.description import Description, Network, Role, Scale, StateScale
 from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.package import ModelPackage, new_network
 from stormcast_tw.plan import Sampler

@@ -9,7 +9,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from stormcast_tw.model.description import Architecture, Role
+from stormcast_tw.model.architecture import Architecture
+from stormcast_tw.model.description import Role
 from stormcast_tw.model.sampler import noise_levels
 from stormcast_tw.names import ExperimentName
 from stormcast_tw.plan import Frozen, Sampler

@@ -1,6 +1,7 @@
 """The command line: words, JSON and exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stormcast_tw.cli.__main__ import main
+from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.settings import settings
 
 
@@ -41,6 +43,41 @@ def test_package_show_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_package_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     assert run(monkeypatch, "package", "check", "--json") == 0
     assert json.loads(capsys.readouterr().out)["parameters"]["diffusion"] > 100_000
+
+
+def test_package_check_refuses_a_strangers_package_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small_package_folder: Path, tmp_path: Path
+):
+    folder = Path(shutil.copytree(small_package_folder, tmp_path / "package"))
+    described = json.loads((folder / "package.json").read_text())
+    described["networks"][0]["architecture"]["model_channels"] = 100_000
+    (folder / "package.json").write_text(json.dumps(described))
+    assert run(monkeypatch, "package", "check", str(folder)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"BadPackage: {folder}/package.json: networks.0.architecture.model_channels: ")
+    assert said.count("\n") == 1
+
+
+def test_package_show_prints_markup_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small_package_folder: Path, tmp_path: Path
+):
+    folder = Path(shutil.copytree(small_package_folder, tmp_path / "package"))
+    described = json.loads((folder / "package.json").read_text())
+    (folder / "package.json").write_text(json.dumps(described | {"summary": "[link=x]a[/link] [/red]"}))
+    assert run(monkeypatch, "package", "show", str(folder)) == 0
+    assert "[link=x]a[/link] [/red]" in capsys.readouterr().out
+
+
+def test_package_export_and_import(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], small_package: ModelPackage, tmp_path: Path
+):
+    assert run(monkeypatch, "package", "export", str(tmp_path / "mdlus")) == 0
+    assert run(monkeypatch, "package", "import", str(tmp_path / "mdlus"), str(tmp_path / "back")) == 0
+    assert f"digest {small_package.digest}" in capsys.readouterr().out
+    (tmp_path / "mdlus" / "diffusion.mdlus").write_bytes(b"PK")
+    assert run(monkeypatch, "package", "import", str(tmp_path / "mdlus"), str(tmp_path / "not")) == 1
+    assert capsys.readouterr().err.startswith(f"BadPackage: {tmp_path}/mdlus/diffusion.mdlus: is not a physicsnemo")
+    assert not (tmp_path / "not").exists()
 
 
 def test_refusal_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -74,7 +74,7 @@ def test_weights_of_another_size_are_refused(exported: Path):
 def replace_member(path: Path, name: str, data: bytes) -> None:
     with zipfile.ZipFile(path) as archive:
         members = {member: archive.read(member) for member in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in (members | {name: data}).items():
             archive.writestr(member, content)
 

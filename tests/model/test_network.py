@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from stormcast_tw.model.description import Architecture, Channels
+from stormcast_tw.model.architecture import Architecture, Channels
 from stormcast_tw.model.network import build, for_inference
 
 SIZE = Architecture(model_channels=16, channel_mult=(1, 2), num_blocks=1)

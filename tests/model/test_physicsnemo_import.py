@@ -10,7 +10,7 @@ import hashlib, sys
 {first}
 import torch
 from stormcast_tw.model import physicsnemo_import
-from stormcast_tw.model.description import Architecture, Channels
+from stormcast_tw.model.architecture import Architecture, Channels
 from stormcast_tw.model.network import build, for_inference
 torch.manual_seed(3)
 torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.model.description import Architecture
+from stormcast_tw.model.architecture import Architecture
 from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import Sampler
