@@ -216,17 +216,17 @@ def demo_driven() -> Recipe:
 
 
 def rehearsal() -> Recipe:
-    """The demo cut down to minutes: for tests and for a first try of every command. Its forecasts are poor."""
+    """The demo cut down to a minute: for tests and for a first try of every command. Its forecasts are poor."""
     return demo().model_copy(
         update={
             "name": "rehearsal",
-            "summary": "rehearsal of a training, minutes long: forecasts are poor",
+            "summary": "rehearsal of a training, a minute long: forecasts are poor",
             "stages": {
-                name: stage.model_copy(update={"updates": 40, "warm_up": 10, "ema_half_life": 40})
+                name: stage.model_copy(update={"updates": 16, "warm_up": 4, "ema_half_life": 16})
                 for name, stage in demo().stages.items()
             },
             "residual_hours": 8,
-            "validation": Validation(every=40, cycles=2, members=2, lead_hours=2),
+            "validation": Validation(every=16, cycles=2, members=2, lead_hours=2),
         }
     )
 

@@ -154,11 +154,11 @@ def _years(first: date, last: date) -> tuple[Span, ...]:
 
 
 def rehearsal() -> DataRecipe:
-    """Six simulated days and one held out: for tests and for a first try of every command."""
+    """Two simulated days and one held out: for tests and for a first try of every command."""
     return DataRecipe(
         name="rehearsal",
         archive=Simulated(),
-        training=(Span(first=date(2023, 6, 1), last=date(2023, 6, 6)),),
+        training=(Span(first=date(2023, 6, 1), last=date(2023, 6, 2)),),
         held_out=(Span(first=date(2024, 6, 1), last=date(2024, 6, 1)),),
     )
 

@@ -127,8 +127,11 @@ def _client(engine: Local | Scheduler | Slurm) -> Iterator[Any]:
     from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.WARNING)  # its routine messages would fill a flow's log
+    nanny = logging.getLogger("distributed.nanny")
+    nanny.setLevel(logging.NOTSET)
     with ExitStack() as stack:
         where = _START[engine.kind](engine, stack)
+        stack.callback(nanny.setLevel, logging.ERROR)  # a busy machine's worker may be slow to end, and is killed
         client: Any = Client(where, timeout=START_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
         yield stack.enter_context(client)
 

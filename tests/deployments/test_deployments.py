@@ -183,7 +183,7 @@ def test_training_data_are_prepared_by_a_worker_from_the_name_of_a_recipe(api: s
     state = run_deployment(api, "training-data", recipe="rehearsal")
     assert state["type"] == "COMPLETED", state
     data = TrainingData.newest(str(folder / "work"), "rehearsal")
-    assert (len(data), len(data.of("held_out"))) == (143, 23), "six days on end, and one"
+    assert (len(data), len(data.of("held_out"))) == (47, 23), "two days on end, and one"
 
 
 def test_withheld_inputs_ring_the_alarm(

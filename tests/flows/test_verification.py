@@ -19,12 +19,12 @@ from stormcast_tw.model import package as packages
 from stormcast_tw.operations.events import Event
 from stormcast_tw.verification import skill
 from stormcast_tw.verification.record import ARCHIVE, KIND, Scoring
-from stormcast_tw.verification.systems import simulated
+from stormcast_tw.verification.systems import baselines, simulated
 from stormcast_tw.verification.systems.dressing import TrainingSpan
 from stormcast_tw.verification.systems.truth import SETTLED
 from tests.conftest import CYCLE
 from tests.verification import provider_files as files
-from tests.verification.published_runs import LEADS, Place, direct_start, publish
+from tests.verification.published_runs import LEADS, Place, direct_start, errors_of_still_rain, publish
 
 pytestmark = pytest.mark.usefixtures("pysteps")
 
@@ -47,8 +47,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick_archive(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch):
-    """Training cycles without files, and the archive of errors made once."""
+    """Training cycles without files, of rain that stands still; the archive of their errors is made once."""
     monkeypatch.setattr(simulated, "simulated_start", direct_start)
+    monkeypatch.setattr(baselines, "errors_at", errors_of_still_rain)
     if archive.exists():
         shutil.copytree(archive, tmp_path / "work" / ARCHIVE)
     yield

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
+import xarray as xr
 
 from stormcast_tw.cycle import Cycle, datetime64, hours
 from stormcast_tw.grid import Grid
@@ -20,11 +23,13 @@ from stormcast_tw.simulation.on_grid import on_grid
 from stormcast_tw.simulation.world.weather import World
 from stormcast_tw.storage.artifact import Address, Artifact
 from stormcast_tw.storage.store import Draft, Store
-from stormcast_tw.verification.systems import baselines
+from stormcast_tw.verification.systems import baselines, nowcast
 from stormcast_tw.verification.systems.start import Start
+from stormcast_tw.verification.systems.truth import Truth
 from tests.conftest import NOW, SMALL
 
 LEADS, MEMBERS = 2, 4
+_ERRORS_AT = baselines.errors_at
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,13 @@ def direct_start(world: World, cycle: Cycle, lead_hours: int, grid: Grid, invari
     state = grid.coordinates().assign({name: (grid.dims, values) for name, values in fields.items()})
     hourly = state[["t2m", "u10m", "v10m"]].expand_dims(lead_time=lead_hours + 1)
     return Start(cycle, lead_hours, grid, state, hourly, run)
+
+
+def errors_of_still_rain(start: Start, truth: Truth, now: datetime) -> dict[str, xr.Dataset]:
+    """As `errors_at`, of rain that does not move: the search for its motion takes most of the time of an archive."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nowcast, "motion", lambda past, km_per_cell: np.zeros((2, *past.shape[1:])))
+        return _ERRORS_AT(start, truth, now)
 
 
 def publish(place: Place, cycle: Cycle, *, noise: float = 0.5, digest: str | None = None) -> Artifact:

@@ -18,6 +18,7 @@ from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.verification import record
 from stormcast_tw.verification.record import ARCHIVE, KIND, Bench, Scoring, address, records, score, statistics_of
 from stormcast_tw.verification.scores.statistics import total
+from stormcast_tw.verification.systems import baselines
 from stormcast_tw.verification.systems import simulated as simulated_truth
 from stormcast_tw.verification.systems.baselines import DETERMINISTIC
 from stormcast_tw.verification.systems.dressing import TrainingSpan
@@ -25,7 +26,7 @@ from stormcast_tw.verification.systems.simulated import SimulatedTruth
 from stormcast_tw.verification.systems.truth import SETTLED, OperationalTruth
 from tests.conftest import CYCLE, NOW, SMALL
 from tests.verification import provider_files as files
-from tests.verification.published_runs import LEADS, MEMBERS, Place, direct_start, publish
+from tests.verification.published_runs import LEADS, MEMBERS, Place, direct_start, errors_of_still_rain, publish
 
 pytestmark = pytest.mark.usefixtures("pysteps")
 
@@ -54,6 +55,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, small_package) -> Scored:
     run = publish(place, CYCLE, noise=0.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulated_truth, "simulated_start", direct_start)
+        patch.setattr(baselines, "errors_at", errors_of_still_rain)
         made = score(bench, run, SCORING, NOW)
     return Scored(place, bench, run, made, tuple(said))
 

@@ -111,16 +111,20 @@ class Typhoon:
         )
 
 
-def _births(chance: Chance, hour: int, column: int, rate: float, centre_day: float, width_days: float,
-            lifetime: int) -> list[tuple[int, npt.NDArray[np.float32]]]:  # fmt: skip
+def drawn_at_births(chance: Chance, hour: int) -> npt.NDArray[np.float32]:
+    """Return the uniforms (HISTORY_HOURS, columns) that decide what was born in each hour, the newest first."""
+    return np.stack([chance.uniforms(UPSTREAM, hour - age, _UNIFORMS) for age in range(HISTORY_HOURS)])
+
+
+def _births(uniforms: npt.NDArray[np.float32], hour: int, column: int, rate: float, centre_day: float,
+            width_days: float, lifetime: int) -> list[tuple[int, npt.NDArray[np.float32]]]:  # fmt: skip
     """Return (age, uniforms of the birth) of every event born within the last `lifetime` hours, oldest last."""
-    born = []
-    for age in range(lifetime):
-        drawn = chance.uniforms(UPSTREAM, hour - age, _UNIFORMS)
-        chosen = drawn[column]
-        if chosen < rate and chosen < rate * season_window(hour - age, centre_day, width_days):
-            born.append((age, drawn[column + 1 : column + 9]))
-    return born
+    chosen = uniforms[:lifetime, column]
+    return [
+        (age, uniforms[age, column + 1 : column + 9])
+        for age in map(int, np.flatnonzero(chosen < rate))
+        if chosen[age] < rate * season_window(hour - age, centre_day, width_days)
+    ]
 
 
 def _wander(past: npt.NDArray[np.float32], column: int, age: int) -> float:
@@ -128,12 +132,12 @@ def _wander(past: npt.NDArray[np.float32], column: int, age: int) -> float:
     return float(np.sum(past[:age, column], dtype=np.float64))
 
 
-def fronts_at(chance: Chance, hour: int, past: npt.NDArray[np.float32]) -> tuple[Front, ...]:
-    """Return the fronts alive at `hour`; `past` (HISTORY_HOURS, columns) are the innovations, newest first."""
+def fronts_at(uniforms: npt.NDArray[np.float32], hour: int, past: npt.NDArray[np.float32]) -> tuple[Front, ...]:
+    """Return the fronts alive at `hour`, of `drawn_at_births`; `past` (HISTORY_HOURS, columns) are innovations."""
     fronts = []
-    for age, drawn in _births(chance, hour, 0, COLD_FRONTS_AN_HOUR, 18.0, 55.0, HISTORY_HOURS):
+    for age, drawn in _births(uniforms, hour, 0, COLD_FRONTS_AN_HOUR, 18.0, 55.0, HISTORY_HOURS):
         fronts.append(_cold_front(age, drawn, _wander(past, _FRONT_WANDER, age)))
-    for age, drawn in _births(chance, hour, 10, MEIYU_FRONTS_AN_HOUR, 153.0, 16.0, 96):
+    for age, drawn in _births(uniforms, hour, 10, MEIYU_FRONTS_AN_HOUR, 153.0, 16.0, 96):
         fronts.append(_meiyu_front(age, drawn, _wander(past, _FRONT_WANDER, age)))
     return tuple(fronts)
 
@@ -174,10 +178,10 @@ def _meiyu_front(age: int, drawn: npt.NDArray[np.float32], wander: float) -> Fro
     )
 
 
-def typhoons_at(chance: Chance, hour: int, past: npt.NDArray[np.float32]) -> tuple[Typhoon, ...]:
-    """Return the typhoons alive at `hour`; `past` (HISTORY_HOURS, columns) are the innovations, newest first."""
+def typhoons_at(uniforms: npt.NDArray[np.float32], hour: int, past: npt.NDArray[np.float32]) -> tuple[Typhoon, ...]:
+    """Return the typhoons alive at `hour`, of `drawn_at_births`; `past` (HISTORY_HOURS, columns) are innovations."""
     alive = []
-    for age, drawn in _births(chance, hour, 20, TYPHOONS_AN_HOUR, 238.0, 32.0, HISTORY_HOURS):
+    for age, drawn in _births(uniforms, hour, 20, TYPHOONS_AN_HOUR, 238.0, 32.0, HISTORY_HOURS):
         wander = tuple(_wander(past, _TYPHOON_WANDER + axis, age) for axis in (0, 1))
         typhoon = _typhoon(age, drawn, wander)
         if typhoon.vmax > 3.0:

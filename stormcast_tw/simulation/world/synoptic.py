@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from stormcast_tw.simulation.world.chance import LOCAL, UPSTREAM, Chance, moving_average_kernel
 from stormcast_tw.simulation.world.climate import summerness
-from stormcast_tw.simulation.world.events import HISTORY_HOURS, Front, Typhoon, fronts_at, typhoons_at
+from stormcast_tw.simulation.world.events import HISTORY_HOURS, Front, Typhoon, drawn_at_births, fronts_at, typhoons_at
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,6 +83,7 @@ def _upstream(chance: Chance, hour: int) -> Synopsis:
     past = np.stack([chance.normals(UPSTREAM, hour - lag, NORMALS) for lag in range(HISTORY_HOURS)])
     summer = summerness(hour)
     velocity = _steering_history(past, summer)
+    uniforms = drawn_at_births(chance, hour)
     drift = np.concatenate([np.zeros((1, 2)), np.cumsum(velocity[:-1], axis=0)])
     return Synopsis(
         hour=hour,
@@ -91,8 +92,8 @@ def _upstream(chance: Chance, hour: int) -> Synopsis:
         waves=_wave_amplitudes(past),
         steering=(float(velocity[0, 0]), float(velocity[0, 1])),
         drift_km=drift,
-        fronts=fronts_at(chance, hour, past),
-        typhoons=typhoons_at(chance, hour, past),
+        fronts=fronts_at(uniforms, hour, past),
+        typhoons=typhoons_at(uniforms, hour, past),
     )
 
 

@@ -12,6 +12,7 @@ import importlib
 import io
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,16 @@ def motion(past_rain: Array, km_per_cell: float) -> FloatArray:
 
     NaN is unobserved and not tracked. With hardly any rain the motion is zero. Raises Refused without pysteps.
     """
-    rain = np.ma.masked_invalid(past_rain.astype(np.float64))
+    return _motion(past_rain.tobytes(), past_rain.dtype.str, past_rain.shape, km_per_cell).copy()
+
+
+@lru_cache(maxsize=4)
+def _motion(past_rain: bytes, dtype: str, shape: tuple[int, ...], km_per_cell: float) -> FloatArray:
+    """Track the rain of a cycle once for all its systems."""
+    rain = np.ma.masked_invalid(np.frombuffer(past_rain, dtype).reshape(shape).astype(np.float64))
     wet = [float(np.mean(hour.filled(0.0) >= THRESHOLD_MM)) for hour in rain]
     if min(wet[-2:]) < WET_SHARE:
-        return np.zeros((2, *past_rain.shape[1:]))
+        return np.zeros((2, *shape[1:]))
     with _quiet():
         tracked = _pysteps("motion.vet").vet(np.log1p(rain), verbose=False)
     velocity = np.asarray(tracked, dtype=np.float64)

@@ -11,7 +11,7 @@ from stormcast_tw.simulation.world.box import INNER
 from stormcast_tw.simulation.world.weather import SURFACE_IDS, World
 from tests.simulation.yardsticks import ERRORS
 
-MEMBERS = 8
+MEMBERS = 4
 CYCLES = {"quiet": 8, "northeast_monsoon": 5, "cold_surge": 4, "thunderstorms": 4, "meiyu_front": 4,
           "typhoon_periphery": 4, "typhoon": 4}  # fmt: skip
 """Cycles drawn from each regime; means are weighted by how often the regime occurs."""

@@ -19,7 +19,7 @@ from tests.simulation.yardsticks import (
 )
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-EVERY_HOURS = 29
+EVERY_HOURS = 61
 """Coprime to 24: every hour of the day in turn."""
 
 
@@ -46,7 +46,7 @@ def test_rain_of_a_year(year: dict[str, np.ndarray]):
 def test_wind_and_temperature_have_energy_down_to_four_kilometres(year: dict[str, np.ndarray]):
     """Real 2-km fields fall off as wavenumber to about -3 (wind) and -4 (temperature over terrain), without a gap."""
     for name, steepest in (("u10m", -3.7), ("v10m", -3.7), ("t2m", -4.6)):
-        densities = [spectral_density(field, DY_KM, DX_KM) for field in year[name][::20]]
+        densities = [spectral_density(field, DY_KM, DX_KM) for field in year[name][::10]]
         wavelength, density = densities[0][0], np.mean([d for _, d in densities], axis=0)
         slope = np.polyfit(-np.log(wavelength), np.log(density), 1)[0]
         assert steepest < slope < -2.0, name
