@@ -1,7 +1,7 @@
 """Judge the inputs of a cycle by their measures: what no weather explains is refused, what is rare is suspicious.
 
-A background is judged by itself and by its run before. Where it and the state disagree, the one that something else
-speaks against is refused: see `_to_blame`. The limits are the region's.
+What is suspicious by itself and to another input as well is refused too. Where background and state disagree, the one
+is blamed that something else speaks against: see `_to_blame`. The limits are the region's.
 """
 
 from __future__ import annotations
@@ -35,6 +35,15 @@ GROUPS: Mapping[str, InputName] = {
     "model rain": "model_rain",
 }
 """The input that each group of measures speaks about; of the state and the background, see `_to_blame`."""
+BY_ITSELF = {
+    "background",
+    "background and its run before",
+    "state",
+    "state and the hour before",
+    "rain",
+    "rain and hours before",
+}
+"""The groups in which a provider is compared with itself alone."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +91,21 @@ def examine(
     fields = {name: dataset for artifact in fetched for name, dataset in _kept(store, artifact)}
     numbers = measure(fields | ({} if forecast is None else {"forecast": forecast}), HOME.compared_at)
     beyond = list(findings(numbers))
+    doubts: dict[InputName, list[Finding]] = {}
     for finding in beyond:
-        if finding.refused:
-            blamed = inputs.get(_to_blame(finding, beyond, numbers))
-            error = BadInput(f"{'' if blamed is None else blamed.files[0].address}: {finding}")
-            raise error if blamed is None else unusable(blamed, error)
-    doubts: dict[InputName, list[str]] = {}
-    for finding in beyond:
-        doubts.setdefault(_to_blame(finding, beyond, numbers), []).append(str(finding))
-    return inputs.doubted({name: "; ".join(found) for name, found in doubts.items()}), numbers
+        doubts.setdefault(_to_blame(finding, beyond, numbers), []).append(finding)
+    for name, found in doubts.items():
+        served = inputs.get(name)
+        if served is not None and served.files and (reasons := _reasons_to_refuse(found)):
+            raise unusable(served, BadInput(f"{served.files[0].address}: {'; '.join(map(str, reasons))}"))
+    return inputs.doubted({name: "; ".join(map(str, found)) for name, found in doubts.items()}), numbers
+
+
+def _reasons_to_refuse(found: Sequence[Finding]) -> Sequence[Finding]:
+    """Return the first that no weather explains; or all, if an input is suspicious by itself and to another one."""
+    impossible = [finding for finding in found if finding.refused]
+    by_itself = {finding.group in BY_ITSELF for finding in found}
+    return impossible[:1] or (found if by_itself == {True, False} else ())
 
 
 def _kept(store: Store, artifact: Artifact) -> Iterator[tuple[str, xr.Dataset]]:
@@ -108,10 +123,7 @@ def _to_blame(finding: Finding, beyond: Sequence[Finding], numbers: Mapping[str,
     if finding.group != "state and background":
         return GROUPS[finding.group]
     doubted = {other.group for other in beyond}
-    if GROUPS_OF_BACKGROUND & doubted:
+    if "background" in {GROUPS[group] for group in doubted}:
         return "background"
     agrees = any(name.startswith("state and forecast:") for name in numbers) and "state and forecast" not in doubted
     return "background" if agrees else "state"
-
-
-GROUPS_OF_BACKGROUND = {group for group, name in GROUPS.items() if name == "background"}

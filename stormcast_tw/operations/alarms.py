@@ -14,8 +14,8 @@ _HEADS = {
 }
 _WHAT_TO_DO = {
     "ready": "",
-    "degraded": "What to do: contact the provider that a stand-in replaces; `stormcast-tw inputs --cycle {cycle}`"
-    " shows what has arrived.",
+    "degraded": "What to do: contact the provider that a stand-in replaces, or whose files look suspicious;"
+    " `stormcast-tw inputs --cycle {cycle}` shows what has arrived.",
     "missing": "What to do: `stormcast-tw inputs --cycle {cycle} --follow` shows what arrives; once it is complete,"
     " run the deployment `operations` (or `stormcast-tw forecast`) with cycle {cycle}.",
 }

@@ -38,9 +38,13 @@ def outcome(inputs: InputSet | StormcastError) -> tuple[str, str]:
     return "right", ""
 
 
+def gathered() -> InputSet | StormcastError:
+    return gather(Request(CYCLE, 6, "demo", PACKAGE, describe(PACKAGE), NOW))
+
+
 def require(name: str) -> str:
     """Hold what the damaged inputs get to the table; `refused` is more than `noticed`."""
-    verdict, said = outcome(gather(Request(CYCLE, 6, "demo", PACKAGE, describe(PACKAGE), NOW)))
+    verdict, said = outcome(gathered())
     wanted = DAMAGES[name].verdict
     assert verdict == wanted or (verdict, wanted) == ("refused", "noticed"), said
     return f"{verdict}: {said}"

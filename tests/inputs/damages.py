@@ -296,6 +296,19 @@ DAMAGES = {
 }
 """Every damage by its name."""
 
+UNSEEN: dict[str, Do] = {
+    "state: fields one column aside, terrain not": wrf(each("T2 U10 V10", lambda a: np.roll(a, 1, -1))),
+    "state: T2 1.5 K too warm": wrf(each("T2", lambda a: a + 1.5)),
+    "state: winds a quarter too strong": wrf(each("U10 V10", lambda a: 1.25 * a)),
+    "rain: half as much again": radar(observed(lambda a: a * 3 // 2)),
+    "rain: one column aside": radar(lambda a: np.roll(a, 1, 1)),
+    "background: 10-m winds in knots": grib("10u 10v", lambda a: 1.94384 * a),
+    "background: t 5 K too warm at 850 hPa": grib("t", lambda a: a + 5, levels=(850,)),
+    "background: every field one column aside": grib(EVERY, lambda a: np.roll(a, 1, 1)),
+    "background: 2t 2 K too warm": grib("2t", lambda a: a + 2),
+}
+"""Damages that no check sees, because weather does as much: they are used, and nothing is said."""
+
 KINDS = (
     "state: nothing",
     "state: wind 0 everywhere",
