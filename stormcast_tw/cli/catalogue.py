@@ -47,14 +47,8 @@ def catalogue(
     for a in runs:
         words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
         plan = plan_of(a)
-        table.add_row(
-            a.address.cycle,
-            a.address.run,
-            str(plan.members),
-            f"1-{plan.lead_hours} h",
-            f"{a.written_at:%Y-%m-%d %H:%M}",
-            words,
-        )
+        size = (str(plan.members), f"1-{plan.lead_hours} h", f"{a.written_at:%Y-%m-%d %H:%M}")
+        table.add_row(a.address.cycle, a.address.run, *size, words)
     print_table(table)
     for text in unreadable:
         typer.echo(f"DAMAGED: {text}", err=True)

@@ -70,6 +70,7 @@ class Store:
         """
         sealed = self.sound(address)
         if sealed is not None:
+            self.tidy(address)
             return sealed
         try:
             draft = self.begin(address, plan)
@@ -132,6 +133,11 @@ class Store:
     def below(self, address: Address) -> list[str]:
         """Return the paths of all files of an artifact or draft, below its folder."""
         return [path.removeprefix(f"{address}/") for path in self.objects.files(str(address))]
+
+    def tidy(self, address: Address) -> None:
+        """Remove what is left of the draft of a sealed artifact, by this seal or by one that was killed after it."""
+        for path in filter(_is_scaffolding, self.below(address)):
+            self.objects.remove(f"{address}/{path}")
 
     def damage(self, artifact: Artifact) -> dict[str, str]:
         """Return what is wrong with each damaged file of a sealed artifact; reads all of them."""
@@ -263,8 +269,7 @@ class Draft:
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")
-        for path in filter(_is_scaffolding, self.store.below(self.address)):
-            self.store.objects.remove(f"{self.address}/{path}")
+        self.store.tidy(self.address)
         return artifact
 
 
