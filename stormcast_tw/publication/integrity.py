@@ -19,10 +19,10 @@ KINDS = {
     PUBLISHED: "",
     "forecast": "",
     "products": "",
-    "prepared": "remove that folder and forecast the cycle again",
-    "inputs": "remove that folder and forecast the cycle again",
-    "verification": "remove that folder and verify the cycle again",
-    "errors": "remove that folder and verify the cycle again",
+    "prepared": "remove the folder of its run and forecast the cycle again",
+    "inputs": "remove the folder of its run and forecast the cycle again",
+    "verification": "remove the folder of its run and verify the cycle again",
+    "errors": "remove the folder of its run and verify the cycle again",
 }
 """Every kind of artifact of a cycle, and what a person does where its files cannot be made again here."""
 _NO_MANIFEST = "remove that manifest and forecast the cycle again: files that are sound are taken up"

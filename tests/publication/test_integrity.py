@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from stormcast_tw.cli.__main__ import main
 from stormcast_tw.errors import BadInput
 from stormcast_tw.publication import catalogue, integrity
+from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
 from tests.conftest import NOW, Made
@@ -78,3 +81,41 @@ def test_what_cannot_be_made_again_is_said_and_left(made: Made, tmp_path: Path):
     (left,) = integrity.repair(store, work, "demo", pruned, tmp_path / "scratch")
     assert "nothing says what is right" in left.remark
     assert {path for path, data in contents(store).items() if data != before[path]} == {f"{run.address}/checksums.json"}
+
+
+def test_the_verb_names_repairs_and_says_what_is_left(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("STORMCAST_TW_PUBLISHED_ROOT", made.published.root)
+    monkeypatch.setenv("STORMCAST_TW_WORK_ROOT", made.work.root)
+    settings.cache_clear()
+
+    def verb(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["stormcast-tw", "catalogue", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    assert verb("check") == (0, "experiment demo: nothing is damaged\n")
+    spoil(made.published, made.run, "products.nc")
+    pointer = f"{made.published.root}/published/demo/latest.json"
+    Path(pointer).write_text("{")
+    code, said = verb("check")
+    assert code == 1
+    assert f"DAMAGED {made.run.uri}/products.nc: has other bytes than were sealed\n" in said
+    assert f"DAMAGED {pointer}: is no whole pointer: " in said
+    assert verb()[0] == 0, "a damaged pointer hides no run"
+    code, said = verb("check", "--repair")
+    assert (code, said.splitlines()) == (
+        0,
+        [
+            f"{made.run.uri}/products.nc: repaired",
+            f"{pointer}: repaired",
+            "experiment demo: nothing is damaged",
+        ],
+    )
+    state = Path(made.work.root, str(made.job.prepared), "state.zarr/t2m/c/0/0")
+    state.write_bytes(b"")
+    code, said = verb("check", "--repair")
+    assert code == 1
+    assert f"{state}: not repaired: remove the folder of its run and forecast the cycle again\n" in said
