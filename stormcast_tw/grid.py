@@ -7,13 +7,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 from pydantic import PlainSerializer, PlainValidator
-from pyproj import CRS, Proj
+
+from stormcast_tw.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import pyproj
+    import xarray as xr
+else:
+    pyproj = lazy_import("pyproj")
+    xr = lazy_import("xarray")
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -185,7 +192,7 @@ class Grid:
         return np.asarray(np.arctan2(-(x1 - x0), y1 - y0), dtype=np.float64)
 
     @property
-    def _proj(self) -> Proj:
+    def _proj(self) -> pyproj.Proj:
         return _proj(self.projection)
 
     def coordinates(self) -> xr.Dataset:
@@ -221,8 +228,8 @@ DescribedGrid = Annotated[Grid, PlainValidator(_parsed), PlainSerializer(Grid.de
 
 
 @lru_cache(maxsize=64)
-def _proj(projection: tuple[tuple[str, float | str], ...]) -> Proj:
-    return Proj(dict(projection))
+def _proj(projection: tuple[tuple[str, float | str], ...]) -> pyproj.Proj:
+    return pyproj.Proj(dict(projection))
 
 
 @lru_cache(maxsize=8)
@@ -245,7 +252,7 @@ def _coordinates(grid: Grid) -> xr.Dataset:
             "longitude": ("longitude", grid.x, _LONGITUDE),
         }
     else:
-        attributes |= {k: v for k, v in CRS.from_dict(dict(grid.projection)).to_cf().items() if k != "crs_wkt"}
+        attributes |= {k: v for k, v in pyproj.CRS.from_dict(dict(grid.projection)).to_cf().items() if k != "crs_wkt"}
         attributes |= {"projection": json.dumps(dict(grid.projection), sort_keys=True)}
         latitude, longitude = grid.latlon()
         horizontal = {k: v for k, v in _LATITUDE.items() if k != "axis"}

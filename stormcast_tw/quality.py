@@ -7,14 +7,16 @@ passes yields a `Verdict` with the same numbers, for the table of inputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.variables import VARIABLES, Variable
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 RAIN_NEGATIVE_LIMIT = 0.1
 """mm. Rain between minus this and 0 is rounding of accumulations and becomes 0; lower values mean a bad file."""

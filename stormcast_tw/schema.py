@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from stormcast_tw.cycle import Cycle, datetime64
 from stormcast_tw.grid import Grid
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.variables import VariableSet
+
+if TYPE_CHECKING:
+    import xarray as xr
+else:
+    xr = lazy_import("xarray")
 
 CONVENTIONS = "CF-1.11"
 INSTITUTION = "stormcast-tw"

@@ -36,6 +36,7 @@ _ENTRY_MODULES: dict[Step, tuple[str, ...]] = {
 
 _CARRIERS = (
     "stormcast_tw.errors",
+    "stormcast_tw.lazy",
     "stormcast_tw.regions.taiwan.input_limits",
     "stormcast_tw.settings",
     "stormcast_tw.storage",

@@ -13,7 +13,6 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
 from stormcast_tw.inputs.readiness import Need
 from stormcast_tw.model.description import Description, load_invariants
-from stormcast_tw.model.signature import require_trusted
 from stormcast_tw.names import EXPERIMENT, is_operational
 from stormcast_tw.settings import settings
 from stormcast_tw.variables import BACKGROUND_SETS
@@ -46,6 +45,8 @@ class Request:
             what = "simulated" if described.trained else "untrained"
             raise Refused(f"experiment {self.experiment}: package {described.name} {described.version} is {what}")
         if is_operational(self.experiment):
+            from stormcast_tw.model.signature import require_trusted
+
             trusted = settings()
             require_trusted(self.package, described, trusted.oper_packages, trusted.oper_keys)
 

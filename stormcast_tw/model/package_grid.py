@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, ValidationError
-from pyproj.exceptions import ProjError
 
 from stormcast_tw.grid import DescribedGrid, Grid
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.names import Text
 from stormcast_tw.plan import Frozen, first_problem
+
+if TYPE_CHECKING:
+    import pyproj
+else:
+    pyproj = lazy_import("pyproj")
 
 MOST_POINTS = 2**22
 """Of a grid: 2048 x 2048; the 2 km grid of Taiwan has 28,672."""
@@ -50,7 +55,7 @@ def _on_earth(value: Any) -> Any:
     grid = value if isinstance(value, Grid) else Grid.parse(value)
     try:
         latitude, longitude = replace(grid, ny=2, nx=2).latlon()
-    except ProjError as error:
+    except pyproj.exceptions.ProjError as error:
         raise ValueError(f"projection {dict(grid.projection)}: {error}") from error
     if not (np.all(np.abs(latitude) <= 90) and np.all(np.abs(longitude - 90) <= 270)):
         raise ValueError(

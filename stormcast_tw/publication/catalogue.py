@@ -6,20 +6,20 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 from pydantic import Field
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import StormcastError
-from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.plan import Plan, ProductsPlan
-from stormcast_tw.products import make_products as products_of
 from stormcast_tw.publication.pointers import PUBLISHED, Status, chosen, point_at
 from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.version import code_version
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PRODUCTS = "products"
 """The dataset of products."""
@@ -46,6 +46,8 @@ def make_products(store: Store, forecast: Artifact, now: datetime, into: Store |
 
     `forecast` may be a published run, which holds its forecast. Raises BadInput where either is damaged.
     """
+    from stormcast_tw.products import make_products as products_of
+
     plan = ProductsPlan(forecast=ProductsPlan.read(forecast.plan).forecast, code_version=code_version("products"))
 
     def fill(draft: Draft) -> Artifact:
@@ -105,6 +107,8 @@ def publish(
 
 
 def _netcdf(dataset: xr.Dataset) -> bytes:
+    from stormcast_tw.exports.netcdf import to_netcdf
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, NETCDF)
         to_netcdf(dataset, path)

@@ -6,17 +6,19 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from stormcast_tw.cycle import as_utc, datetime64
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.storage.provider_files import SourceFile, Used
 from stormcast_tw.variables import Variable, VariableSet
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import eccodes
 import numpy as np
 
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.sources.base import Located, Reading, on_grid, require_variables
 from stormcast_tw.sources.era5 import PROVIDED, in_our_units, require_hours
@@ -29,6 +29,8 @@ from stormcast_tw.sources.formats.netcdf import Array, NetCDF, open_netcdf
 from stormcast_tw.sources.translate.derive import FloatArray
 from stormcast_tw.storage.provider_files import Folder, Reader
 from stormcast_tw.variables import Variable, VariableSet
+
+eccodes = lazy_import("eccodes")
 
 LARGEST_ZIP = 512_000_000
 """Most bytes of a zip, and of one of its members unpacked; a global day should be requested as NetCDF or GRIB."""

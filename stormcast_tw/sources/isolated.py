@@ -35,7 +35,9 @@ START_SECONDS = 120.0
 READINGS_PER_CHILD = 2000
 """After so many readings a child is replaced, so that memory leaked by libraries stays bounded."""
 
-_WARM = [f"stormcast_tw.sources.{name}" for name in ("rwrp", "qpesums", "global_ai", "aifs", "gfs", "mlwp")]
+_SOURCES = tuple(f"stormcast_tw.sources.{name}" for name in ("rwrp", "qpesums", "global_ai", "aifs", "gfs", "mlwp"))
+_WARM = (*_SOURCES, "xarray", "pyproj", "eccodes", "h5netcdf", "numcodecs")
+"""What a child imports before its memory is limited; modules import these libraries at their first use only."""
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGKILL)
 """Signals that a file can cause: a memory overrun, a library's failed assertion, or the kernel refusing more memory. An
 exit code comes from the interpreter itself and says nothing about the file."""

@@ -11,18 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import Proj
-from pyproj.exceptions import ProjError
 
 from stormcast_tw.cycle import as_utc
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid, to_earth_relative
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.sources.formats.netcdf import NetCDF, open_netcdf
 from stormcast_tw.storage.provider_files import Reader
+
+if TYPE_CHECKING:
+    import pyproj
+else:
+    pyproj = lazy_import("pyproj")
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -127,7 +131,7 @@ class Wrfout:
         pairs = tuple(sorted(projection.items()))
         try:
             x0, dx, y0, dy, error = _lattice(pairs, shape, longitude.tobytes(), latitude.tobytes(), spacing)
-        except ProjError as wrong:
+        except pyproj.exceptions.ProjError as wrong:
             raise BadInput(f"{self.address}: there is no projection {projection} ({wrong})") from None
         if not (dx > 0 and dy > 0):
             raise BadInput(f"{self.address}: grid spacing is {dx:g} by {dy:g}; allowed above 0")
@@ -265,7 +269,7 @@ def _lattice(
     """
     x, y = (np.frombuffer(axis, np.float32).reshape(shape).astype(np.float64) for axis in (longitude, latitude))
     if projection:
-        x, y = Proj(dict(projection))(x, y)
+        x, y = pyproj.Proj(dict(projection))(x, y)
     (ny, nx), x0, y0 = shape, float(x[0, 0]), float(y[0, 0])
     dx, dy = spacing or (float(x[0, -1] - x0) / (nx - 1), float(y[-1, 0] - y0) / (ny - 1))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What is sealed stays what it was: the sha256 of every file, and a store that believes no other bytes.
+"""What is sealed stays what it was: the sha256 of every file.
 
 `checksums.json` lists the files of an artifact; the manifest holds the sha256 of that list. A file that is listed but
 missing is damage, never a fill value.
@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-
-from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import WrapperStore
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.storage.objects import Objects
@@ -90,46 +86,3 @@ def _digests(objects: Objects, folder: str, names: list[str]) -> Iterator[tuple[
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(digest, names)
-
-
-class VerifiedStore(WrapperStore[Store]):
-    """A zarr store that gives only sealed bytes. `checksums` are those of the keys of this store."""
-
-    def __init__(self, store: Store, checksums: Mapping[str, str] | None = None, address: str = "") -> None:
-        super().__init__(store)
-        self._checksums, self._address = checksums or {}, address
-
-    def _with_store(self, store: Store) -> VerifiedStore:
-        return VerifiedStore(store, self._checksums, self._address)
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        """Return a sealed file, or a part of it; None for one that was never sealed. Raises BadInput if damaged."""
-        sealed = self._checksums.get(key)
-        if sealed is None:
-            return None
-        whole = await super().get(key, prototype)
-        if whole is None:
-            raise BadInput(f"{self._address}/{key}: sealed, but not there")
-        require(whole.to_bytes(), sealed, f"{self._address}/{key}")
-        return whole if byte_range is None else whole[_slice(byte_range)]
-
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Return parts of files; raises as `get` does, which zarr's own way round it would not."""
-        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
-
-    async def _get_many(
-        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
-    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
-        for key, prototype, byte_range in requests:
-            yield key, await self.get(key, prototype, byte_range)
-
-
-def _slice(byte_range: ByteRequest) -> slice:
-    if isinstance(byte_range, RangeByteRequest):
-        return slice(byte_range.start, byte_range.end)
-    if isinstance(byte_range, OffsetByteRequest):
-        return slice(byte_range.offset, None)
-    assert isinstance(byte_range, SuffixByteRequest)
-    return slice(-byte_range.suffix, None)

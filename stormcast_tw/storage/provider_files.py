@@ -17,13 +17,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import fsspec
-from botocore.exceptions import BotoCoreError
 
-from stormcast_tw.errors import BadInput, NotReady, Refused, Unreachable
+from stormcast_tw.errors import BadInput, NotReady, Refused, StormcastError, Unreachable
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.names import require_inside
 from stormcast_tw.storage import s3
+
+aiohttp = lazy_import("aiohttp")
+botocore_errors = lazy_import("botocore.exceptions")
 
 _CHANGED = ("PreconditionFailed", "412")
 _GOOGLE = "https://storage.googleapis.com"
@@ -249,10 +251,12 @@ def translated_errors(address: str) -> Iterator[None]:
     """Translate a store's failures into our errors: absent, access denied, or no answer."""
     try:
         yield
+    except StormcastError:
+        raise
     except FileNotFoundError:
         raise NotReady(f"{address}: not there yet") from None
     except PermissionError as error:
         raise Refused(f"{address}: access denied ({error}); check the credentials of this provider") from error
-    except (BotoCoreError, aiohttp.ClientError, OSError) as error:
+    except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError) as error:
         what = " ".join(str(error).split()) or type(error).__name__
         raise Unreachable(f"{address}: no whole answer ({type(error).__name__}: {what})") from error

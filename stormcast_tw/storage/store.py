@@ -10,25 +10,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
-
-import xarray as xr
-import zarr
-from zarr.abc.store import Store as ZarrStore
+from typing import TYPE_CHECKING, Any
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.schema import DatasetSpec
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Details, Pointer
 from stormcast_tw.storage.checksums import (
     CHECKSUMS,
-    VerifiedStore,
     damaged,
     read_checksums,
     read_sealed,
     write_checksums,
 )
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.zarr_arrays import consolidate, laid_out, stored, zarr_store
+
+if TYPE_CHECKING:
+    import xarray as xr
+    import zarr
+    from zarr.abc.store import Store as ZarrStore
+
+    from stormcast_tw.storage import zarr_arrays
+else:
+    xr = lazy_import("xarray")
+    zarr = lazy_import("zarr")
+    zarr_arrays = lazy_import("stormcast_tw.storage.zarr_arrays")
 
 DRAFT = "draft.json"
 _MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
@@ -111,12 +117,12 @@ class Store:
         uri = f"{artifact.uri}/{name}.zarr"
         files = self.files(artifact)
         if files is None:
-            return zarr_store(uri)
+            return zarr_arrays.zarr_store(uri)
         below = {path.removeprefix(f"{name}.zarr/"): sha256 for path, sha256 in files.items()
                  if path.startswith(f"{name}.zarr/")}  # fmt: skip
         if not below:
             raise BadInput(f"{uri}: there is no such dataset in {artifact.address}")
-        return VerifiedStore(zarr_store(uri), below, uri)
+        return zarr_arrays.VerifiedStore(zarr_arrays.zarr_store(uri), below, uri)
 
     def files(self, artifact: Artifact) -> Mapping[str, str] | None:
         """Return the sha256 of every file of a sealed artifact, by its path below it; None for one made before 0.2."""
@@ -195,15 +201,15 @@ class Draft:
 
     def write(self, name: str, dataset: xr.Dataset) -> None:
         """Write a whole dataset; what the same plan wrote before is left as it is."""
-        self._create_all(name, stored(dataset))
+        self._create_all(name, zarr_arrays.stored(dataset))
 
     def create(self, name: str, spec: DatasetSpec) -> None:
         """Lay out a dataset to be filled piece by piece; what the same plan filled before is left as it is."""
-        self._create_all(name, laid_out(spec))
+        self._create_all(name, zarr_arrays.laid_out(spec))
 
     def arrays(self, name: str) -> zarr.Group:
         """Return the arrays of dataset `name` for reading and writing regions; empty chunks are written too."""
-        return zarr.open_group(zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
+        return zarr.open_group(zarr_arrays.zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
 
     def _create_all(self, name: str, files: Mapping[str, bytes]) -> None:
         for key, data in files.items():
@@ -248,7 +254,7 @@ class Draft:
         files = [path for path in self.store.below(self.address) if path not in (MANIFEST, CHECKSUMS)]
         files = [path for path in files if not _is_scaffolding(path)]
         for name in sorted({path.split("/")[0] for path in files if ".zarr/" in path}):
-            consolidate(f"{self.uri}/{name}")
+            zarr_arrays.consolidate(f"{self.uri}/{name}")
         checksums = write_checksums(self.store.objects, str(self.address), files)
         artifact = Artifact(
             address=self.address,

@@ -1,19 +1,23 @@
-"""Zarr stores and arrays at an address, and how a dataset is laid out in them."""
+"""Zarr stores and arrays at an address, how a dataset is laid out in them, and a store that gives only sealed bytes."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.abc.store import Store as ZarrStore
 from zarr.codecs import ZstdCodec
-from zarr.core.buffer import cpu
+from zarr.core.buffer import Buffer, BufferPrototype, cpu
+from zarr.storage import WrapperStore
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.schema import DatasetSpec, encoding
+from stormcast_tw.storage.checksums import require
 
 _ZSTD = ZstdCodec(level=0, checksum=True)
 """zstd's own checksum of what it packed, which whoever unpacks a chunk compares, in Python or on a page."""
@@ -67,3 +71,46 @@ def consolidate(uri: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
         zarr.consolidate_metadata(zarr_store(uri))
+
+
+class VerifiedStore(WrapperStore[ZarrStore]):
+    """A zarr store that gives only sealed bytes. `checksums` are those of the keys of this store."""
+
+    def __init__(self, store: ZarrStore, checksums: Mapping[str, str] | None = None, address: str = "") -> None:
+        super().__init__(store)
+        self._checksums, self._address = checksums or {}, address
+
+    def _with_store(self, store: ZarrStore) -> VerifiedStore:
+        return VerifiedStore(store, self._checksums, self._address)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Return a sealed file, or a part of it; None for one that was never sealed. Raises BadInput if damaged."""
+        sealed = self._checksums.get(key)
+        if sealed is None:
+            return None
+        whole = await super().get(key, prototype)
+        if whole is None:
+            raise BadInput(f"{self._address}/{key}: sealed, but not there")
+        require(whole.to_bytes(), sealed, f"{self._address}/{key}")
+        return whole if byte_range is None else whole[_slice(byte_range)]
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Return parts of files; raises as `get` does, which zarr's own way round it would not."""
+        return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
+
+    async def _get_many(
+        self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
+    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
+        for key, prototype, byte_range in requests:
+            yield key, await self.get(key, prototype, byte_range)
+
+
+def _slice(byte_range: ByteRequest) -> slice:
+    if isinstance(byte_range, RangeByteRequest):
+        return slice(byte_range.start, byte_range.end)
+    if isinstance(byte_range, OffsetByteRequest):
+        return slice(byte_range.offset, None)
+    assert isinstance(byte_range, SuffixByteRequest)
+    return slice(-byte_range.suffix, None)

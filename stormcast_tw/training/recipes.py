@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from stormcast_tw.model.architecture import Architecture
 from stormcast_tw.model.description import Role
-from stormcast_tw.model.sampler import noise_levels
 from stormcast_tw.names import ExperimentName
 from stormcast_tw.plan import Frozen, Sampler
 
@@ -119,6 +118,8 @@ class Recipe(Frozen):
     @property
     def covered(self) -> float:
         """The share of the sampler's noise levels within the 0.1 to 99.9 % range of those of the training."""
+        from stormcast_tw.model.sampler import noise_levels
+
         low, high = self.noise.quantile(0.001), self.noise.quantile(0.999)
         levels = [level for level in noise_levels(self.sampler) if level > 0]
         return sum(low <= level <= high for level in levels) / len(levels)

@@ -10,18 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import eccodes
 import numpy as np
 import numpy.typing as npt
-from pyproj import Proj
-from pyproj.exceptions import ProjError
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.sources.formats import grib_packing
 from stormcast_tw.sources.formats.grib_sections import sections
+
+if TYPE_CHECKING:
+    import pyproj
+else:
+    pyproj = lazy_import("pyproj")
+
+eccodes = lazy_import("eccodes")
 
 Key = tuple[str, int | None]
 """A message's shortName in eccodes, and its pressure level in hPa (None if it is on no pressure level)."""
@@ -104,8 +109,8 @@ class Lambert:
         projection: dict[str, float | str] = {"proj": "lcc", "R": radius, "lat_0": self.lat_0, "lon_0": self.lon_0}
         projection |= {"lat_1": self.lat_1, "lat_2": self.lat_2}
         try:
-            x, y = Proj(projection)(self.longitude, self.latitude)
-        except ProjError as error:
+            x, y = pyproj.Proj(projection)(self.longitude, self.latitude)
+        except pyproj.exceptions.ProjError as error:
             raise ValueError(f"projection {projection} is impossible ({error})") from error
         if not (np.isfinite([x, y]).all() and 1.0 <= self.dx <= 1e6 and 1.0 <= self.dy <= 1e6):
             raise ValueError(f"begins at (x, y) = ({x}, {y}) m in steps of {self.dx}, {self.dy} m; allowed 1 to 1e6")

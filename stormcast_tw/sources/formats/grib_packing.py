@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import eccodes
 import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.sources.formats.grib_sections import sections
+
+eccodes = lazy_import("eccodes")
 
 _DATA_BEGINS = {1: 11, 2: 5}
 """Octets before the values in the data section, by edition."""

@@ -16,13 +16,11 @@ from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
-import h5netcdf
-import h5py
-import numcodecs
 import numpy as np
 import numpy.typing as npt
 
 from stormcast_tw.errors import BadInput, StormcastError
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.sources.formats.arrays import (
     Array,
     Extent,
@@ -34,6 +32,10 @@ from stormcast_tw.sources.formats.arrays import (
     slab_of,
 )
 from stormcast_tw.storage.provider_files import Reader
+
+h5netcdf = lazy_import("h5netcdf")
+h5py = lazy_import("h5py")
+numcodecs = lazy_import("numcodecs")
 
 BLOCK = 1 << 16
 """Bytes that the HDF5 library is given at once."""
@@ -144,7 +146,7 @@ def _translate_errors(blocks: _Blocks, work: Callable[[], T]) -> T:
     return done  # type: ignore[return-value]
 
 
-def _described(blocks: _Blocks, raw: h5py.File) -> NetCDF:
+def _described(blocks: _Blocks, raw: Any) -> NetCDF:
     raw.attrs.get("_nc3_strict")  # h5netcdf reads it first; a failure there would make its clean-up complain on stderr
     file = h5netcdf.File(raw, "r", decode_vlen_strings=True)
     arrays = {str(name): _array(blocks, str(name), variable) for name, variable in file.variables.items()}

@@ -12,14 +12,16 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-import numcodecs
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field, PositiveInt, TypeAdapter, ValidationError, field_validator, model_validator
 
 from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.lazy import lazy_import
 from stormcast_tw.sources.formats.arrays import Array, Extent, chunk_starts, extents, overlap, slab_of
 from stormcast_tw.storage.provider_files import Folder, SourceFile, Used
+
+numcodecs = lazy_import("numcodecs")
 
 LARGEST_METADATA = 4_000_000
 """Most bytes of a metadata object; ARCO ERA5's root has some thousands."""

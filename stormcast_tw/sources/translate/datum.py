@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal
-
-from pyproj import Transformer
+from typing import TYPE_CHECKING, Literal
 
 from stormcast_tw.grid import Grid
+from stormcast_tw.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import pyproj
+else:
+    pyproj = lazy_import("pyproj")
 
 Datum = Literal["wgs84", "twd67"]
 
@@ -40,7 +44,7 @@ def to_wgs84(grid: Grid, datum: Datum) -> Grid:
 
 
 @lru_cache(maxsize=1)
-def _transformer() -> Transformer:
+def _transformer() -> pyproj.Transformer:
     x, y, z = _SHIFT_M
     rx, ry, rz = (math.degrees(angle) * 3600.0 for angle in _ROTATION_RAD)
     steps = (
@@ -51,4 +55,4 @@ def _transformer() -> Transformer:
         "+inv +proj=cart +ellps=WGS84",
         "+proj=unitconvert +xy_in=rad +xy_out=deg",
     )
-    return Transformer.from_pipeline("+proj=pipeline " + " ".join(f"+step {step}" for step in steps))
+    return pyproj.Transformer.from_pipeline("+proj=pipeline " + " ".join(f"+step {step}" for step in steps))
