@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from flows.backfill import backfill
 from flows.operations import operations
 from flows.verification import verification
-from stormcast_tw.cli.__main__ import main
+from stormcast_tw.cli.__main__ import run as main
 from stormcast_tw.errors import BadPackage, Refused
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import read_description

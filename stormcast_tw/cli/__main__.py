@@ -1,57 +1,96 @@
 """Kilometre-scale ensemble weather forecasts for Taiwan.
 
-Exit codes: 0 done or ready, 1 refused or failed, 2 usage error, 3 degraded inputs, 4 not ready or missing.
+Exit codes: 0 done or ready, 1 refused or failed, 2 usage error, 3 degraded inputs, 4 not ready or missing, 130 Ctrl-C.
 """
 
 # The docstring is the help text. Every verb calls a flow or a core function; there is no logic here.
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from stormcast_tw import __version__
 from stormcast_tw.cli import operations, simulation
 from stormcast_tw.cli.catalogue import catalogue_app
+from stormcast_tw.cli.interrupt import end_at_ctrl_c
 from stormcast_tw.cli.package import package_app
+from stormcast_tw.cli.shown import example
 from stormcast_tw.cli.training import train_app
 from stormcast_tw.cli.training_data import prepare
 from stormcast_tw.cli.verification import verify_app
 from stormcast_tw.errors import StormcastError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for _verb in (
-    simulation.simulate,
-    operations.forecast,
-    operations.inputs,
-    operations.backfill,
-    operations.reproduce,
-    operations.doctor,
-    prepare,
-):
-    app.command()(_verb)
-app.add_typer(catalogue_app, name="catalogue")
-app.add_typer(package_app, name="package")
-app.add_typer(verify_app, name="verify")
-app.add_typer(train_app, name="train")
+OPERATE, LOOK, TRAIN = "Operate", "Look", "Train and judge"
 
-err = Console(stderr=True)
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verb, _panel, _example in (
+    (operations.forecast, OPERATE, "stormcast-tw forecast --cycle 20260611T06Z --members 4"),
+    (operations.backfill, OPERATE, "stormcast-tw backfill --start 20260610T00Z --end 20260611T06Z"),
+    (operations.reproduce, OPERATE, "stormcast-tw reproduce var/published/demo/20260611T06Z/RUN"),
+    (simulation.simulate, OPERATE, "stormcast-tw simulate --cycle 20260611T06Z"),
+    (operations.inputs, LOOK, "stormcast-tw inputs --cycle 20260611T06Z --follow"),
+    (operations.doctor, LOOK, "stormcast-tw doctor"),
+    (prepare, TRAIN, "stormcast-tw prepare rehearsal"),
+):
+    app.command(rich_help_panel=_panel, epilog=example(_example))(_verb)
+app.add_typer(catalogue_app, name="catalogue", rich_help_panel=LOOK)
+app.add_typer(package_app, name="package", rich_help_panel=LOOK)
+app.add_typer(verify_app, name="verify", rich_help_panel=TRAIN)
+app.add_typer(train_app, name="train", rich_help_panel=TRAIN)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stormcast-tw {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=__doc__)
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:
+    """Be the program `stormcast-tw`."""
+    end_at_ctrl_c(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
+    if not sys.warnoptions:  # what libraries warn of, here and in children, is for those who ask: `python -W default`
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"
+    run()
+
+
+def run() -> None:
     """Run the command line; an expected error becomes one line on standard error and an exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except StormcastError as error:
-        err.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        _end(f"{type(error).__name__}: {error}", error.exit_code)
     except OSError as error:
-        err.print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end(f"{type(error).__name__}: {error}", 1)
+    except typer.Abort:
+        _end("Aborted.", 1)
+    except typer.TyperException as error:
+        _end(error.format_message(), error.exit_code)
     except ValueError as error:
-        err.print(f"{error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _end(str(error), 2)
+
+
+def _end(line: str, exit_code: int) -> None:
+    typer.secho(line, fg="red", err=True)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

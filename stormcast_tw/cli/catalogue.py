@@ -5,15 +5,19 @@ from __future__ import annotations
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from stormcast_tw.cli.options import Experiment, Json, parse_cycle, print_result, print_table
-from stormcast_tw.settings import settings
+from stormcast_tw.cli.options import Experiment, Json, parse_cycle
+from stormcast_tw.cli.shown import and_here, example, here, print_result, print_table
 
-catalogue_app = typer.Typer(help="List what is published; check and repair it.")
+if TYPE_CHECKING:
+    from stormcast_tw.storage.artifact import Artifact
+
+catalogue_app = typer.Typer(
+    help="List what is published; check and repair it.", epilog=example("stormcast-tw catalogue --experiment demo")
+)
 
 
 @catalogue_app.callback(invoke_without_command=True)
@@ -26,9 +30,8 @@ def catalogue(
     if context.invoked_subcommand is not None:
         return
     from stormcast_tw.errors import BadInput
-    from stormcast_tw.publication.catalogue import plan_of
     from stormcast_tw.publication.pointers import PUBLISHED, latest
-    from stormcast_tw.schema import labels
+    from stormcast_tw.settings import settings
     from stormcast_tw.storage.store import Store
 
     store = Store(settings().published_root)
@@ -41,20 +44,34 @@ def catalogue(
     if as_json:
         print_result("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in runs], True)
         return
-    table = Table(
-        "cycle", "run", "members", "leads", "made (UTC)", "", title=f"published runs of experiment {experiment}"
-    )
-    for a in runs:
-        words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
-        plan = plan_of(a)
-        size = (str(plan.members), f"1-{plan.lead_hours} h", f"{a.written_at:%Y-%m-%d %H:%M}")
-        table.add_row(a.address.cycle, a.address.run, *size, words)
-    print_table(table)
+    if runs:
+        print_table(_header(), map(_row, runs), f"published runs of experiment {experiment}")
+        typer.echo(f"latest: {'none' if newest is None else f'{newest.address.cycle}, run {newest.address.run}'}")
+    elif not unreadable:
+        typer.echo(f"experiment {experiment}: nothing is published yet; `stormcast-tw forecast` does that")
     for text in unreadable:
         typer.echo(f"DAMAGED: {text}", err=True)
 
 
-@catalogue_app.command("check")
+def _header() -> tuple[str, ...]:
+    from stormcast_tw.regions import HOME
+
+    place = HOME.name.capitalize()
+    return "cycle (UTC)", f"in {place}", "run", "members", "hours", f"made, {place}", ""
+
+
+def _row(run: Artifact) -> tuple[str, ...]:
+    from stormcast_tw.cycle import Cycle
+    from stormcast_tw.publication.catalogue import Published, plan_of
+    from stormcast_tw.schema import labels
+
+    plan, degraded = plan_of(run), Published.of(run).status == "degraded"
+    begins, made = (here(at, "%m-%d %H:%M") for at in (Cycle.parse(run.address.cycle).init_time, run.written_at))
+    words = labels(simulated=run.simulated, trained=run.trained) + ("DEGRADED" if degraded else "")
+    return run.address.cycle, begins, run.address.run, str(plan.members), f"{plan.lead_hours} h", made, words
+
+
+@catalogue_app.command("check", epilog=example("stormcast-tw catalogue check --repair"))
 def catalogue_check(
     experiment: Experiment = "demo",
     repair: Annotated[
@@ -65,6 +82,7 @@ def catalogue_check(
     """Read every byte that was sealed, in the work and the published root; exit code 1 if any is damaged."""
     from stormcast_tw.forecast.reproduce import carry_out_again
     from stormcast_tw.publication import integrity
+    from stormcast_tw.settings import settings
     from stormcast_tw.storage.store import Store
 
     published, work = Store(settings().published_root), Store(settings().work_root)
@@ -95,7 +113,9 @@ def catalogue_check(
         raise typer.Exit(1)
 
 
-@catalogue_app.command("latest")
+@catalogue_app.command(
+    "latest", epilog=example("stormcast-tw catalogue latest --cycle 20260611T06Z --why 'newer run is wrong'")
+)
 def catalogue_latest(
     experiment: Experiment = "demo",
     cycle: Annotated[
@@ -108,12 +128,15 @@ def catalogue_latest(
 ) -> None:
     """Say what `latest.json` names and who moved it; with --cycle and --why, move it, back too, and record that."""
     from stormcast_tw.publication import pointers
+    from stormcast_tw.settings import settings
     from stormcast_tw.storage.store import Store
 
     store = Store(settings().published_root)
     if cycle is not None:
         if not (why and who):
-            raise typer.BadParameter("a move is recorded: say --why, and --who where $USER is not set")
+            raise typer.BadParameter(
+                "a move is recorded: say --why, and --who where $USER is not set", param_hint="'--cycle'"
+            )
         pointers.move_latest(store, experiment, cycle, who, why, datetime.now(UTC))
     unreadable: list[str] = []
     recorded, run = pointers.moves(store, experiment, unreadable), pointers.latest(store, experiment)
@@ -121,6 +144,13 @@ def catalogue_latest(
     if as_json:
         print_result("", {"latest": named, "moves": [move.model_dump(mode="json") for move in recorded]}, True)
     else:
-        typer.echo("\n".join([f"experiment {experiment}: latest is {named or 'not there'}", *map(str, recorded)]))
+        typer.echo(
+            "\n".join(
+                [
+                    f"experiment {experiment}: latest is {named or 'not there'}",
+                    *(f"{move}  ({and_here(move.at)})" for move in recorded),
+                ]
+            )
+        )
     for text in unreadable:
         typer.echo(f"DAMAGED: {text}", err=True)

@@ -6,14 +6,14 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from stormcast_tw.cli.options import (
     DEMO_CYCLE,
     BaseSeed,
+    BegunCycle,
     CycleOption,
     End,
     Experiment,
@@ -21,17 +21,18 @@ from stormcast_tw.cli.options import (
     LeadHours,
     Members,
     Start,
-    print_result,
-    print_table,
+    require_span,
 )
-from stormcast_tw.cycle import Cycle
-from stormcast_tw.settings import settings
+from stormcast_tw.cli.shown import cycle_here, input_lines, print_result, print_table
+
+if TYPE_CHECKING:
+    from stormcast_tw.operations.doctor import Diagnosis
 
 SECONDS_BETWEEN_LOOKS = 30
 
 
 def forecast(
-    cycle: CycleOption = DEMO_CYCLE,
+    cycle: BegunCycle = DEMO_CYCLE,
     experiment: Experiment = "demo",
     lead_hours: LeadHours = 12,
     members: Members = None,
@@ -41,19 +42,18 @@ def forecast(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Forecast one cycle and publish the result. Exit code 3 if inputs were degraded (stand-ins or old runs)."""
-    settings().use_prefect_home()
+    """Forecast one cycle and publish the result. Exit code 3 if its inputs were degraded."""
+    _require_servable(cycle, experiment, lead_hours)
     from flows.operations import operations
     from stormcast_tw.publication.catalogue import Published
     from stormcast_tw.schema import labels
 
-    Cycle.parse(cycle)
     artifact = operations(
         cycle=cycle, experiment=experiment, lead_hours=lead_hours, members=members, base_seed=seed, wait=wait
     )
     words = labels(simulated=artifact.simulated, trained=artifact.trained)
     lines = [
-        f"{words}forecast of {cycle}, run {artifact.address.run}, is published at",
+        f"{words}forecast of {cycle_here(cycle)}, run {artifact.address.run}, is published at",
         f"  {artifact.uri}",
         "Next steps:",
         f"  .venv/bin/python -c \"import xarray; print(xarray.open_dataset('{artifact.uri}/products.zarr'))\"",
@@ -69,16 +69,32 @@ def forecast(
         raise typer.Exit(3)
 
 
+def _require_servable(cycle: str, experiment: str, lead_hours: int) -> None:
+    """Raise Refused for what no forecast may be made of, and prepare Prefect's home: all before Prefect is imported."""
+    from stormcast_tw.cycle import Cycle
+    from stormcast_tw.inputs.request import Request
+    from stormcast_tw.model.description import describe
+    from stormcast_tw.settings import settings
+
+    package = settings().package
+    Request(Cycle.parse(cycle), lead_hours, experiment, package, describe(package), datetime.now(UTC))
+    settings().use_prefect_home()
+
+
 def inputs(
     cycle: CycleOption,
     lead_hours: LeadHours = 12,
     follow: Annotated[bool, typer.Option("--follow", help="Look again every 30 s until all inputs are ready.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show which provider serves each input of a cycle now; fetch nothing. Exit code 0 ready, 3 degraded, 4 missing."""
+    """Show what serves each input of a cycle now, and why; fetch nothing. Exit code 0 ready, 3 degraded, 4 missing."""
+    from rich.console import Console
+
+    from stormcast_tw.cycle import Cycle
     from stormcast_tw.inputs.readiness import look
     from stormcast_tw.inputs.request import need_of
     from stormcast_tw.model.description import read_description
+    from stormcast_tw.settings import settings
     from stormcast_tw.sources.table import all_sources
 
     package = read_description(settings().package)
@@ -86,14 +102,8 @@ def inputs(
     need = need_of(Cycle.parse(cycle), lead_hours, settings().package, package)
     while True:
         input_set = look(need, sources)
-        rows = input_set.table()
-        if as_json:
-            print_result("", {"cycle": cycle, "status": input_set.status, "inputs": rows}, True)
-        else:
-            table = Table(*rows[0], title=f"inputs of {cycle}: {input_set.status}")
-            for row in rows:
-                table.add_row(*row.values())
-            print_table(table)
+        text = "" if as_json else "\n".join(input_lines(input_set, Console().width))
+        print_result(text, {"cycle": cycle, "status": input_set.status, "inputs": input_set.table()}, as_json)
         if not follow or input_set.status == "ready":
             break
         time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -112,7 +122,8 @@ def backfill(
     as_json: Json = False,
 ) -> None:
     """Forecast and publish a range of past cycles, skipping published ones. Run it again after a failure."""
-    settings().use_prefect_home()
+    require_span(start, end)
+    _require_servable(end, experiment, lead_hours)
     from flows.backfill import backfill as run
 
     outcomes = run(
@@ -125,7 +136,7 @@ def backfill(
         order="newest first" if newest_first else "oldest first",
         parallel=parallel,
     )
-    text = "\n".join(f"{o.cycle}  {o.outcome:9}  {o.text}" for o in outcomes)
+    text = "\n".join(f"{cycle_here(o.cycle)}  {o.outcome:9}  {o.text}" for o in outcomes)
     print_result(text, [o.model_dump() for o in outcomes], as_json)
 
 
@@ -136,6 +147,7 @@ def reproduce(
     """Run the plan of a published forecast again and compare every value; exit code 1 if the result is different."""
     from stormcast_tw.forecast.reproduce import read_manifest
     from stormcast_tw.forecast.reproduce import reproduce as compare
+    from stormcast_tw.settings import settings
 
     published = read_manifest(manifest)
     with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
@@ -148,14 +160,17 @@ def reproduce(
 def doctor(as_json: Json = False) -> None:
     """Check whether this machine is fit to forecast; exit code 1 if any check fails."""
     from stormcast_tw.operations.doctor import examine
+    from stormcast_tw.settings import settings
 
     findings = examine(settings())
     if as_json:
         print_result("", [vars(finding) for finding in findings], True)
     else:
-        table = Table("check", "", "found", "what to do")
-        for finding in findings:
-            table.add_row(finding.check, "ok" if finding.fine else "NOT OK", finding.found, finding.cure)
-        print_table(table)
+        print_table(("", "check", "found"), (_found(finding) for finding in findings))
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)
+
+
+def _found(finding: Diagnosis) -> tuple[str, str, str]:
+    cure = f"\nWhat to do: {finding.cure}." if finding.cure else ""
+    return "ok" if finding.fine else "NOT OK", finding.check, finding.found + cure

@@ -6,23 +6,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from stormcast_tw.cli.options import Json, PackageFolder, print_result, print_table
-from stormcast_tw.settings import settings
+from stormcast_tw.cli.options import Json, PackageFolder
+from stormcast_tw.cli.shown import example, print_result, print_table
+
+
+def _configured() -> Path:
+    from stormcast_tw.settings import settings
+
+    return settings().package
+
 
 package_app = typer.Typer(no_args_is_help=True, help="Show, check, sign and exchange model packages.")
 
 
-@package_app.command("show")
+@package_app.command("show", epilog=example("stormcast-tw package show packages/demo"))
 def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
     """Show what a package predicts, from what, and how."""
-
     from stormcast_tw.model.description import describe
 
-    described = describe(folder or settings().package)
-    table = Table(show_header=False, title=Text(f"{described.name} {described.version}"))
+    described = describe(folder or _configured())
     rows = {
         "summary": described.summary,
         "trained": "yes" if described.trained else "NO",
@@ -36,15 +39,13 @@ def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
         "members": str(described.members),
         "licence": described.licence,
     }
-    for name, value in rows.items():
-        table.add_row(name, Text(value))  # no markup: [link=...] stays what it is
     if as_json:
         print_result("", described.model_dump(mode="json") | {"digest": described.digest}, True)
     else:
-        print_table(table)
+        print_table((), rows.items(), f"{described.name} {described.version}")
 
 
-@package_app.command("check")
+@package_app.command("check", epilog=example("stormcast-tw package check packages/demo"))
 def package_check(
     folder: PackageFolder = None,
     public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
@@ -54,7 +55,7 @@ def package_check(
     from stormcast_tw.model.bounded import within_limits
     from stormcast_tw.model.signature import verify
 
-    where = folder or settings().package
+    where = folder or _configured()
     digest, parameters = within_limits(where, _check, where)
     if public_key is not None:
         verify(where, public_key)
@@ -69,17 +70,17 @@ def _check(folder: Path) -> tuple[str, dict[Any, int]]:
     return check(folder)
 
 
-@package_app.command("sign")
+@package_app.command("sign", epilog=example("stormcast-tw package sign trainer.pem packages/demo"))
 def package_sign(
     private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageFolder = None
 ) -> None:
     """Write a detached signature next to a package."""
     from stormcast_tw.model.signature import sign
 
-    typer.echo(f"{sign(folder or settings().package, private_key)}: written")
+    typer.echo(f"{sign(folder or _configured(), private_key)}: written")
 
 
-@package_app.command("export")
+@package_app.command("export", epilog=example("stormcast-tw package export mdlus packages/demo"))
 def package_export(
     target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageFolder = None
 ) -> None:
@@ -87,11 +88,11 @@ def package_export(
     from stormcast_tw.model import package as packages
     from stormcast_tw.model.exchange import export_mdlus
 
-    where = folder or settings().package
+    where = folder or _configured()
     typer.echo("\n".join(str(path) for path in export_mdlus(packages.load(where), where, target)))
 
 
-@package_app.command("import")
+@package_app.command("import", epilog=example("stormcast-tw package import mdlus packages/imported"))
 def package_import(
     source: Annotated[Path, typer.Argument(help="Folder of .mdlus files and package.json.")],
     target: Annotated[Path, typer.Argument(help="Folder of the package to write.")],

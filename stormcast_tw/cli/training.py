@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from stormcast_tw.cli.options import Json, one_of, print_table
-from stormcast_tw.settings import settings
+from stormcast_tw.cli.options import Json, device_name, one_of
+from stormcast_tw.cli.shown import example, print_table
 
 RecipeArgument = Annotated[
     str,
@@ -29,7 +27,7 @@ RecipeArgument = Annotated[
 train_app = typer.Typer(no_args_is_help=True, help="Train a package; compare two trainings.")
 
 
-@train_app.command("run")
+@train_app.command("run", epilog=example("stormcast-tw train run rehearsal --output runs/rehearsal"))
 def run(
     recipe: RecipeArgument,
     output: Annotated[Path, typer.Option(help="Folder of the run; give the same folder again to resume.")],
@@ -43,7 +41,7 @@ def run(
     channels: Annotated[
         int | None, typer.Option(min=16, help="Width of the networks, instead of the recipe's.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(parser=device_name, metavar="DEVICE", help="cpu, cuda or cuda:N.")] = "cpu",
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16, keep weights in float32.")] = False,
     tf32: Annotated[bool, typer.Option("--tf32", help="Allow TF32 multiplication on CUDA.")] = False,
     compile_: Annotated[bool, typer.Option("--compile", help="Compile the networks (takes minutes at start).")] = False,
@@ -55,15 +53,17 @@ def run(
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Updates between checkpoints.")] = 500,
 ) -> None:
     """Train RECIPE, or resume it. Exit code 1 if the training is ill, 4 if it was asked to stop and can be resumed."""
+    from stormcast_tw.training.recipes import DATA, NEED_A_BASE, RECIPES
+
+    if base is None and recipe in NEED_A_BASE:
+        raise typer.BadParameter(f"recipe {recipe} needs it: the package to continue from", param_hint="'--base'")
     from stormcast_tw.model import package as packages
     from stormcast_tw.model.description import describe
+    from stormcast_tw.settings import settings
     from stormcast_tw.training.learner import Switches
-    from stormcast_tw.training.recipes import DATA, NEED_A_BASE, RECIPES
     from stormcast_tw.training.run import carry_out
     from stormcast_tw.training_data.reader import TrainingData
 
-    if base is None and recipe in NEED_A_BASE:
-        raise ValueError(f"recipe {recipe}: needs --base, the package to continue from")
     chosen = RECIPES[recipe]().model_copy(update={"seed": seed})
     switches = Switches(
         device=device,
@@ -88,7 +88,7 @@ def run(
     typer.echo(f"{package}: digest {describe(package).digest}")
 
 
-@train_app.command("compare")
+@train_app.command("compare", epilog=example("stormcast-tw train compare runs/a runs/b --tolerance 0.02"))
 def compare(
     run_a: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     run_b: Annotated[Path, typer.Argument(help="Folder of the other run.")],
@@ -102,17 +102,13 @@ def compare(
     if as_json:
         typer.echo(agreement.model_dump_json(indent=1))
     else:
-        table = Table(
-            "", "a", "b", "", title=f"{'agree' if agreement.agree else 'DO NOT AGREE'} within {tolerance:.1%}"
-        )
-        for row in agreement.rows:
-            table.add_row(row.what, row.a, row.b, row.verdict)
-        print_table(table)
+        verdict = f"The two runs {'agree' if agreement.agree else 'DO NOT AGREE'} within {tolerance:.1%}."
+        print_table(("", "a", "b", ""), ((row.what, row.a, row.b, row.verdict) for row in agreement.rows), verdict)
     if not agreement.agree:
         raise typer.Exit(1)
 
 
-@train_app.command("accept")
+@train_app.command("accept", epilog=example("stormcast-tw train accept runs/demo/package --cycles 8"))
 def accept(
     package: Annotated[
         Path, typer.Argument(help="A trained package; the result becomes the section Acceptance of its card.")
@@ -126,8 +122,10 @@ def accept(
     import json
 
     import torch
+    from rich.console import Console
 
     from stormcast_tw.model import package as packages
+    from stormcast_tw.settings import settings
     from stormcast_tw.training.acceptance import accept as accepted
     from stormcast_tw.training.acceptance import table
     from stormcast_tw.training.model_card_record import put_section
@@ -148,7 +146,7 @@ def accept(
         raise typer.Exit(1)
 
 
-@train_app.command("record")
+@train_app.command("record", epilog=example("stormcast-tw train record runs/demo/package scorecard.json"))
 def record(
     package: Annotated[Path, typer.Argument(help="A trained package; its card gets one section per truth.")],
     scorecards: Annotated[list[Path], typer.Argument(help="scorecard.json of `stormcast-tw verify run`.")],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stormcast_tw.cli.options import Json, one_of
-from stormcast_tw.settings import settings
+from stormcast_tw.cli.options import Json, one_of, parse_share
+
+if TYPE_CHECKING:
+    from stormcast_tw.storage.artifact import Artifact
+    from stormcast_tw.training_data.finish import Report
 
 LISTED = 20
 """Unusable hours that are listed at most; report.json has them all."""
@@ -37,11 +40,20 @@ def prepare(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address at which SLURM jobs reach this machine.")] = None,
     share: Annotated[
-        str, typer.Option(help="K/N: make only every Nth day from the Kth; the last share to end finishes.")
+        str,
+        typer.Option(
+            parser=parse_share,
+            metavar="K/N",
+            help="Make only every Nth day from the Kth; the last share to end finishes.",
+        ),
     ] = "1/1",
     as_json: Json = False,
 ) -> None:
     """Make a training dataset below the work root. If interrupted, run it again to resume. Exit code 4: days remain."""
+    if scheduler is not None and slurm is not None:
+        raise typer.BadParameter("use either --scheduler or --slurm", param_hint="'--slurm'")
+    from stormcast_tw.settings import settings
+
     settings().use_prefect_home()
     from flows.training_data import training_data
     from stormcast_tw.training_data.finish import read_report
@@ -55,14 +67,18 @@ def prepare(
     elif slurm is not None:
         more = tuple(slurm_option or ())
         engine = Slurm(jobs=workers or 1, memory_gib=memory, partition=slurm, host=host, directives=more)
-    made = training_data(chosen, engine, share_of(share))
+    made = training_data(chosen, engine, (int(share.partition("/")[0]), int(share.partition("/")[2])))
     if made is None:
         typer.echo(f"share {share} of {recipe} is made; other days remain")
         raise typer.Exit(4)
     report = read_report(made)
     if as_json:
         typer.echo(json.dumps({"uri": made.uri, "report": report.model_dump(mode="json")}, indent=1))
-        return
+    else:
+        _show(recipe, made, report)
+
+
+def _show(recipe: str, made: Artifact, report: Report) -> None:
     words = "SIMULATED " if made.simulated else ""
     typer.echo(f"{words}training data of recipe {recipe}, run {made.address.run}:\n  {made.uri}/data.zarr")
     typer.echo(f"  {report.usable} of {report.hours} hours usable, {report.missing} missing, {report.refused} refused")
@@ -71,11 +87,3 @@ def prepare(
         typer.echo(f"  {hour.time} {hour.status}: {hour.reason}")
     if len(report.unusable) > LISTED:
         typer.echo(f"  and {len(report.unusable) - LISTED} more: {made.uri}/report.json")
-
-
-def share_of(text: str) -> tuple[int, int]:
-    """Read `2/5`; raises ValueError for anything else."""
-    number, _, shares = text.partition("/")
-    if not (number.isdecimal() and shares.isdecimal() and 1 <= int(number) <= int(shares)):
-        raise ValueError(f"share {text!r}: allowed K/N with K from 1 to N, e.g. 2/5")
-    return int(number), int(shares)

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from stormcast_tw.cli.options import End, Experiment, Json, Start, print_table
-from stormcast_tw.settings import WORLD_SEED, settings
-from stormcast_tw.verification import TruthKind
+from stormcast_tw.cli.options import (
+    End,
+    Experiment,
+    Json,
+    Start,
+    TruthOption,
+    WorldSeed,
+    parse_dates,
+    require_span,
+)
+from stormcast_tw.cli.shown import example, print_table
 
 if TYPE_CHECKING:
     from flows.verification import Verified
@@ -19,14 +26,28 @@ if TYPE_CHECKING:
 
 verify_app = typer.Typer(no_args_is_help=True, help="Score published forecasts; choose between packages.")
 
-TruthOption = Annotated[
-    TruthKind, typer.Option("--truth", help="Score against the simulated truth, or RWRP's analyses and QPESUMS.")
-]
-WorldSeed = Annotated[int, typer.Option(help="Seed of the simulated inputs; a wrong one is detected.")]
 Training = Annotated[
-    str, typer.Option("--training", help="FROM..TO: dates whose errors dress the baselines [the year before]")
+    str,
+    typer.Option(
+        "--training",
+        parser=parse_dates,
+        metavar="FROM..TO",
+        help="Dates whose errors dress the baselines; by default the year before.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed for breaking ties, dressing and STEPS.")]
+
+
+def _begin(start: str, end: str, training: str, seed: int, *packages: Path | None) -> Scoring:
+    """Refuse a wrong span and what is no package, and prepare Prefect's home: all before Prefect is imported."""
+    from stormcast_tw.model.description import describe
+    from stormcast_tw.settings import settings
+
+    require_span(start, end)
+    for package in packages:
+        describe(package or settings().package)
+    settings().use_prefect_home()
+    return _scoring(training, seed)
 
 
 def _scoring(training: str, seed: int) -> Scoring:
@@ -35,28 +56,27 @@ def _scoring(training: str, seed: int) -> Scoring:
 
     if not training:
         return Scoring(seed=seed)
-    parts = training.split("..")
-    if len(parts) != 2:
-        raise ValueError(f"--training {training}: write two dates, e.g. 2024-01-01..2024-12-29")
-    start, end = (datetime.fromisoformat(part).replace(tzinfo=UTC) for part in parts)
+    start, end = (datetime.fromisoformat(part).replace(tzinfo=UTC) for part in training.split(".."))
     return Scoring(training=TrainingSpan(start=start, end=end), seed=seed)
 
 
-@verify_app.command("run")
+@verify_app.command(
+    "run", epilog=example("stormcast-tw verify run --start 20260109T00Z --end 20260113T18Z --truth simulated")
+)
 def run(
     start: Start,
     end: End,
     experiment: Experiment = "demo",
     truth: TruthOption = "operational",
     package: Annotated[Path | None, typer.Option(help="Package to score; by default the configured one.")] = None,
-    world_seed: WorldSeed = WORLD_SEED,
     training: Training = "",
     seed: Seed = 0,
     as_json: Json = False,
+    *,
+    world_seed: WorldSeed,
 ) -> None:
     """Score every published cycle of a range once, against every baseline, and draw the scorecard."""
-    scoring = _scoring(training, seed)
-    settings().use_prefect_home()
+    scoring = _begin(start, end, training, seed, package)
     from flows.verification import verification
 
     verified = verification(
@@ -75,14 +95,17 @@ def run(
 
 
 def _show(verified: Verified) -> None:
-    table = Table("cycle", "", "record or reason", title="scores against the truth")
-    for outcome in verified.outcomes:
-        table.add_row(outcome.cycle, outcome.outcome, outcome.text)
-    print_table(table)
+    rows = ((outcome.cycle, outcome.outcome, outcome.text) for outcome in verified.outcomes)
+    print_table(("cycle", "", "record or reason"), rows, "scores against the truth")
     typer.echo(f"scorecard: {verified.scorecard or 'none: nothing has been scored yet'}")
 
 
-@verify_app.command("compare")
+@verify_app.command(
+    "compare",
+    epilog=example(
+        "stormcast-tw verify compare packages/demo runs/new/package --start 20260109T00Z --end 20260113T18Z"
+    ),
+)
 def compare(
     package_a: Annotated[Path, typer.Argument(help="Folder of the package in service.")],
     package_b: Annotated[Path, typer.Argument(help="Folder of the other package.")],
@@ -90,17 +113,16 @@ def compare(
     end: End,
     experiment: Experiment = "demo",
     truth: TruthOption = "operational",
-    world_seed: WorldSeed = WORLD_SEED,
     training: Training = "",
     seed: Seed = 0,
     as_json: Json = False,
+    *,
+    world_seed: WorldSeed,
 ) -> None:
     """Write the choice between two packages as a document: the rule, the verdict, the numbers."""
-    from stormcast_tw.verification.choice import markdown
-
-    scoring = _scoring(training, seed)
-    settings().use_prefect_home()
+    scoring = _begin(start, end, training, seed, package_a, package_b)
     from flows.verification import comparison
+    from stormcast_tw.verification.choice import markdown
 
     made, address = comparison(
         package_a, package_b, start, end, experiment=experiment, truth=truth, world_seed=world_seed, scoring=scoring

@@ -56,7 +56,8 @@ def _torch(settings: Settings) -> tuple[bool, str, str]:
     torch = importlib.import_module("torch")
     importlib.import_module("torchvision")
     torch.zeros(1, device=settings.device)
-    found = f"torch {torch.__version__} on {settings.device}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    found = f"torch {torch.__version__} on {settings.device}, {threads} thread{'s' if threads > 1 else ''}"
     return True, found, ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw.cli.__main__ import main
+from stormcast_tw.cli import __main__ as cli
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.settings import settings
 
@@ -16,7 +16,7 @@ from stormcast_tw.settings import settings
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["stormcast-tw", *arguments])
     with pytest.raises(SystemExit) as ended:
-        main()
+        cli.run()
     return int(ended.value.code or 0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw.cli.__main__ import main
+from stormcast_tw.cli.__main__ import run as main
 from tests.conftest import CYCLE
 from tests.flows.bad_inputs import KINDS, ROWS
 

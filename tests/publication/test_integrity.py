@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw.cli.__main__ import main
+from stormcast_tw.cli.__main__ import run as main
 from stormcast_tw.errors import BadInput
 from stormcast_tw.publication import catalogue, integrity
 from stormcast_tw.settings import settings

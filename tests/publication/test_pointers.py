@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stormcast_tw.cli.__main__ import main
+from stormcast_tw.cli.__main__ import run as main
 from stormcast_tw.errors import BadInput, Conflict, NotReady
 from stormcast_tw.publication import pointers
 from stormcast_tw.settings import settings
