@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field
 
 from stormcast_tw.cycle import Cycle
@@ -124,7 +125,7 @@ def forecast_at(store: Store, experiment: str, cycle: Cycle, lead_hours: int) ->
         run = chosen(store, experiment, cycle)
         if run is None or plan_of(run).lead_hours < lead_hours:
             return None
-        members = store.open(run, "forecast").isel(lead_time=[lead_hours]).load()
+        members = store.open(run, "forecast").sel(lead_time=[np.timedelta64(lead_hours, "h")]).load()
     except StormcastError:
         return None
     return members.mean("member", keep_attrs=True).swap_dims(lead_time="valid_time")

@@ -6,6 +6,7 @@ import xarray as xr
 
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.forecast.rollout import carry_out
+from stormcast_tw.grid import Grid
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.publication import catalogue, pointers
 from stormcast_tw.storage.artifact import Artifact
@@ -49,6 +50,22 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
         "manifest": f"{CYCLE}/{artifact.address.run}/manifest.json",
         "status": "complete",
     }
+
+
+def test_the_forecast_of_a_lead_is_the_mean_of_its_members(
+    work: Store, made: tuple[Artifact, Artifact], tmp_path: Path
+):
+    store = Store(str(tmp_path))
+    assert catalogue.forecast_at(store, "demo", CYCLE, 2) is None, "nothing is published"
+    artifact = catalogue.publish(store, work, *made, NOW)
+    found = catalogue.forecast_at(store, "demo", CYCLE, 2)
+    assert found is not None
+    np.testing.assert_allclose(
+        found["u10m"].values[0], store.open(artifact, "forecast")["u10m"].values[:, 1].mean(axis=0), rtol=1e-6
+    )
+    assert found["valid_time"].values.tolist() == [datetime64(CYCLE.valid_time(2)).astype("int64")]
+    assert Grid.of(found) == Grid.of(store.open(artifact, "forecast"))
+    assert catalogue.forecast_at(store, "demo", CYCLE, 3) is None, "it ends before"
 
 
 def test_publishing_twice_writes_nothing(work: Store, made: tuple[Artifact, Artifact], tmp_path: Path):
