@@ -102,7 +102,7 @@ def inputs(
     need = need_of(Cycle.parse(cycle), lead_hours, settings().package, package)
     while True:
         input_set = look(need, sources)
-        text = "" if as_json else "\n".join(input_lines(input_set, Console().width))
+        text = "" if as_json else "\n".join(input_lines(input_set, Console().width, settings().inputs_root))
         print_result(text, {"cycle": cycle, "status": input_set.status, "inputs": input_set.table()}, as_json)
         if not follow or input_set.status == "ready":
             break

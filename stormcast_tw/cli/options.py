@@ -26,7 +26,7 @@ def one_of(module: str, table: str) -> Callable[[str], str]:
     """Return a parser that accepts the names in a module's table."""
 
     def parse(text: str) -> str:
-        allowed = names_in(module, table)
+        allowed = _names(module, table)
         if text not in allowed:
             raise typer.BadParameter(f"{text!r}: allowed: {', '.join(allowed)}")
         return text
@@ -34,8 +34,12 @@ def one_of(module: str, table: str) -> Callable[[str], str]:
     return parse
 
 
-def names_in(module: str, table: str) -> tuple[str, ...]:
-    """Return the names in a module's table."""
+def completed_by(module: str, table: str) -> Callable[[str], list[str]]:
+    """Return what completes a word with the names in a module's table."""
+    return lambda incomplete: [name for name in _names(module, table) if name.startswith(incomplete)]
+
+
+def _names(module: str, table: str) -> tuple[str, ...]:
     return tuple(getattr(importlib.import_module(module), table))
 
 

@@ -77,8 +77,11 @@ _OUTCOMES = {
 _WHY = {"ready": "Note", "degraded": "It is degraded", "missing": "Nothing serves it"}
 
 
-def input_lines(found: InputSet, width: int) -> Iterator[str]:
-    """Yield one line an input, what is wrong with it below, and at the end what that means."""
+def input_lines(found: InputSet, width: int, root: str) -> Iterator[str]:
+    """Yield one line an input, what is wrong with it below, and at the end what that means.
+
+    Files are named by their paths below `root`, the inputs root.
+    """
     from stormcast_tw.cycle import Cycle
     from stormcast_tw.regions import HOME
 
@@ -96,7 +99,7 @@ def input_lines(found: InputSet, width: int) -> Iterator[str]:
         yield layout.format(one.name, one.status, served, *times).rstrip()
         for sentence in _sentences(one):
             yield from textwrap.wrap(
-                sentence,
+                sentence.replace(f"{root}/", ""),
                 width,
                 initial_indent="    ",
                 subsequent_indent="    ",
@@ -104,6 +107,8 @@ def input_lines(found: InputSet, width: int) -> Iterator[str]:
                 break_on_hyphens=False,
             )
     yield ""
+    if any(f"{root}/" in one.remark for one in found.inputs):
+        yield f"Paths are below {root}."
     yield _OUTCOMES[found.status]
 
 

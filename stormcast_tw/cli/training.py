@@ -12,13 +12,14 @@ from typing import Annotated
 
 import typer
 
-from stormcast_tw.cli.options import Json, device_name, one_of
+from stormcast_tw.cli.options import Json, completed_by, device_name, one_of
 from stormcast_tw.cli.shown import example, print_table
 
 RecipeArgument = Annotated[
     str,
     typer.Argument(
         parser=one_of("stormcast_tw.training.recipes", "RECIPES"),
+        autocompletion=completed_by("stormcast_tw.training.recipes", "RECIPES"),
         metavar="RECIPE",
         help="How to train: rehearsal for a first try; demo_tuned continues demo, demo_driven continues demo_tuned.",
     ),

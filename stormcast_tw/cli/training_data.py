@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stormcast_tw.cli.options import Json, one_of, parse_share
+from stormcast_tw.cli.options import Json, completed_by, one_of, parse_share
 
 if TYPE_CHECKING:
     from stormcast_tw.storage.artifact import Artifact
@@ -21,6 +21,7 @@ RecipeArgument = Annotated[
     str,
     typer.Argument(
         parser=one_of("stormcast_tw.training_data.recipe", "RECIPES"),
+        autocompletion=completed_by("stormcast_tw.training_data.recipe", "RECIPES"),
         metavar="RECIPE",
         help="rehearsal for a first try; see training_data/recipe.py.",
     ),

@@ -12,11 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from typer.main import get_command
 
 from stormcast_tw.cli import __main__ as cli
+from stormcast_tw.cli import options
 from stormcast_tw.cli.shown import input_lines
 from stormcast_tw.inputs.input_set import Input, InputSet
+from stormcast_tw.plan import BaseSeed, MemberCount
 from stormcast_tw.publication import pointers
 from stormcast_tw.settings import Settings, settings
 from stormcast_tw.storage.artifact import Address
@@ -80,6 +83,26 @@ def test_an_untrusted_package_is_refused_before_prefect_starts(
     assert capsys.readouterr().err.startswith("Refused: experiment oper: package")
 
 
+def test_the_command_line_allows_what_plans_allow():
+    members, seed = (TypeAdapter(kind).json_schema() for kind in (MemberCount, BaseSeed))
+    assert (members["maximum"], seed["exclusiveMaximum"]) == (options.MOST_MEMBERS, options.MOST_SEED + 1)
+
+
+def test_shells_complete_verbs_and_recipes():
+    asks = {"stormcast-tw fo": "forecast\n", "stormcast-tw train run reh": "rehearsal\n"}
+    for words, answer in asks.items():
+        environment = os.environ | {
+            "_STORMCAST_TW_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
+        script = "import sys; sys.argv = ['stormcast-tw']; from stormcast_tw.cli.__main__ import run; run()"
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout == answer
+
+
 def leaves(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
     below = getattr(command, "commands", {})
     if not below:
@@ -130,11 +153,12 @@ past_rain   missing   nothing
     Nothing serves it: 0 of 23 hours are there.
     The forecast does not wait for it.
 
+Paths are below /in.
 A forecast can start; it will say everywhere that its inputs are degraded."""
 
 
 def test_inputs_fit_80_columns():
-    because = "because global_ai/2026061018/EC-pangu.grb: not there yet (and 2 more)"
+    because = "because /in/global_ai/2026061018/EC-pangu.grb: not there yet (and 2 more)"
     doubt = "the wettest cell has 212 mm in an hour, the forecast of the cycle before had 3"
     begun = CYCLE.init_time
     inputs = (
@@ -144,7 +168,7 @@ def test_inputs_fit_80_columns():
                status="degraded", stand_in=True, reason=f"mlwp_fourcastnet stands in for global_ai {because}"),
         served("past_rain", "qpesums", status="missing", required=False, reason="0 of 23 hours are there"),
     )  # fmt: skip
-    assert "\n".join(input_lines(InputSet(cycle=str(CYCLE), inputs=inputs), 80)) == SHOWN
+    assert "\n".join(input_lines(InputSet(cycle=str(CYCLE), inputs=inputs), 80, "/in")) == SHOWN
 
 
 def test_the_catalogue_fits_80_columns(
