@@ -43,7 +43,7 @@ def forecast(
 ) -> None:
     """Forecast one cycle and publish the result. Exit code 3 if inputs were degraded (stand-ins or old runs)."""
     settings().use_prefect_home()
-    from flows.operations import operations
+    from stormcast_tw.flows.operations import operations
     from stormcast_tw.publication.catalogue import Published
     from stormcast_tw.schema import labels
 
@@ -113,7 +113,7 @@ def backfill(
 ) -> None:
     """Forecast and publish a range of past cycles, skipping published ones. Run it again after a failure."""
     settings().use_prefect_home()
-    from flows.backfill import backfill as run
+    from stormcast_tw.flows.backfill import backfill as run
 
     outcomes = run(
         start=start,

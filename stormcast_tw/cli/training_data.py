@@ -43,7 +43,7 @@ def prepare(
 ) -> None:
     """Make a training dataset below the work root. If interrupted, run it again to resume. Exit code 4: days remain."""
     settings().use_prefect_home()
-    from flows.training_data import training_data
+    from stormcast_tw.flows.training_data import training_data
     from stormcast_tw.training_data.finish import read_report
     from stormcast_tw.training_data.recipe import named
     from stormcast_tw.training_data.workers import Local, Scheduler, Slurm

@@ -14,7 +14,7 @@ from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.verification import TruthKind
 
 if TYPE_CHECKING:
-    from flows.verification import Verified
+    from stormcast_tw.flows.verification import Verified
     from stormcast_tw.verification.record import Scoring
 
 verify_app = typer.Typer(no_args_is_help=True, help="Score published forecasts; choose between packages.")
@@ -57,7 +57,7 @@ def run(
     """Score every published cycle of a range once, against every baseline, and draw the scorecard."""
     scoring = _scoring(training, seed)
     settings().use_prefect_home()
-    from flows.verification import verification
+    from stormcast_tw.flows.verification import verification
 
     verified = verification(
         start=start,
@@ -100,7 +100,7 @@ def compare(
 
     scoring = _scoring(training, seed)
     settings().use_prefect_home()
-    from flows.verification import comparison
+    from stormcast_tw.flows.verification import comparison
 
     made, address = comparison(
         package_a, package_b, start, end, experiment=experiment, truth=truth, world_seed=world_seed, scoring=scoring
