@@ -67,7 +67,7 @@ bench: $(VENV)/.test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 deploy: $(VENV)/.installed
-	$(BIN)/python deployments/bootstrap.py
+	$(BIN)/python -m stormcast_tw.deployments.bootstrap
 
 serve: $(VENV)/.installed
 	PREFECT_HOME=$(CURDIR)/var/prefect $(BIN)/prefect server start --host 127.0.0.1

@@ -1,9 +1,9 @@
 """Bring a Prefect server to the state this project needs: pool, queues, deployments, alarms. All upserts.
 
-    PREFECT_API_URL=http://127.0.0.1:4200/api .venv/bin/python deployments/bootstrap.py
+    PREFECT_API_URL=http://127.0.0.1:4200/api python -m stormcast_tw.deployments.bootstrap
 
-Environment: STORMCAST_TW_HOME (the checkout; by default this one), STORMCAST_TW_EXPERIMENT (by default demo), and where
-alarms go (automations.py).
+Environment: STORMCAST_TW_HOME, the folder that the flows run in, to which relative roots refer (by default this
+folder), STORMCAST_TW_EXPERIMENT (by default demo), and where alarms go (automations.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from automations import upsert_alarms
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
-HOME = Path(__file__).resolve().parent.parent
+from stormcast_tw.deployments.automations import upsert_alarms
+
+PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
 POOL = "stormcast"
 QUEUES = {"operations": 1, "backfill": 10, "training": 20}
 """Priority of each queue of the pool: lower is served first."""
@@ -32,11 +33,9 @@ def main() -> None:
             upsert_queue(client, name, priority)
         alarms = upsert_alarms(client, os.environ)
     print(f"alarms: {', '.join(alarms) or 'NONE: set STORMCAST_TW_ALARM_URL or STORMCAST_TW_ALARM_BLOCK'}")
-    environment = {"STORMCAST_TW_HOME": str(HOME), "STORMCAST_TW_EXPERIMENT": "demo"} | dict(os.environ)
-    command = [Path(sys.executable).parent / "prefect", "--no-prompt", "deploy", "--all"]
-    subprocess.run(
-        [*command, "--prefect-file", "deployments/prefect.yaml"], cwd=HOME, env=environment, check=True, timeout=300
-    )
+    environment = {"STORMCAST_TW_HOME": str(Path.cwd()), "STORMCAST_TW_EXPERIMENT": "demo"} | dict(os.environ)
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
+    subprocess.run(command, env=environment, check=True, timeout=300)
     with get_client(sync_client=True) as client:
         refuse_unknown_parameters(client)
 

@@ -11,16 +11,16 @@ from prefect.runtime import flow_run as this_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.operations import operations
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.model.description import describe
 from stormcast_tw.names import ExperimentName
 from stormcast_tw.plan import BaseSeed, CycleText, Frozen, LeadHours, MemberCount
 from stormcast_tw.publication.catalogue import find_published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Store
-from tasks.policy import task_under
+from stormcast_tw.tasks.policy import task_under
 
 
 class CycleOptions(Frozen):

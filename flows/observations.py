@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from tasks.observations import keep_open_data
+from stormcast_tw.tasks.observations import keep_open_data
 
 
 @flow(name="observations")

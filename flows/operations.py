@@ -24,11 +24,11 @@ from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import BaseSeed, CycleText, InputsPlan, LeadHours, MemberCount
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
-from tasks.inputs import await_inputs, examine_inputs, fetch_background, fetch_state, regrid_inputs
-from tasks.policy import emit
-from tasks.products import make_products
-from tasks.publish import publish
-from tasks.rollout import roll_out
+from stormcast_tw.tasks.inputs import await_inputs, examine_inputs, fetch_background, fetch_state, regrid_inputs
+from stormcast_tw.tasks.policy import emit
+from stormcast_tw.tasks.products import make_products
+from stormcast_tw.tasks.publish import publish
+from stormcast_tw.tasks.rollout import roll_out
 
 
 def _run_name() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run as this_run
 
-from tasks.training import train_package
+from stormcast_tw.tasks.training import train_package
 
 
 def _run_name() -> str:

@@ -8,9 +8,9 @@ from prefect import flow
 from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.tasks.training_data import begin_dataset, finish_dataset, make_days
 from stormcast_tw.training_data.recipe import DataRecipe, named
 from stormcast_tw.training_data.workers import Engine, Local
-from tasks.training_data import begin_dataset, finish_dataset, make_days
 
 
 def _run_name() -> str:

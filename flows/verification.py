@@ -16,11 +16,18 @@ from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.verification import (
+    Judging,
+    Outcome,
+    compare_packages,
+    publish_scorecard,
+    score_run,
+    watch_skill,
+)
 from stormcast_tw.verification import TruthKind
 from stormcast_tw.verification.choice import Choice
 from stormcast_tw.verification.record import Scoring
 from stormcast_tw.verification.systems.pairs import published_runs
-from tasks.verification import Judging, Outcome, compare_packages, publish_scorecard, score_run, watch_skill
 
 WINDOW = timedelta(days=35)
 """The span of the daily run: the week that is judged, and the four weeks that it is compared with."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.operations import operations
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.settings import settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
@@ -31,6 +31,15 @@ class Provider(BaseModel):
     anonymous: bool | None = None
     key: str | None = None
     secret: SecretStr | None = None
+
+
+SHIPPED_PACKAGES = Path(__file__).parent / "packages"
+
+
+def package_folder(folder: Path) -> Path:
+    """Return the folder of a model package; a mere name, such as `demo`, is that of one that is shipped."""
+    shipped = SHIPPED_PACKAGES / folder
+    return shipped if len(folder.parts) == 1 and shipped.is_dir() else folder
 
 
 class Settings(BaseSettings):
@@ -62,8 +71,8 @@ class Settings(BaseSettings):
     """Holds intermediate artifacts: inputs, prepared, forecast and products."""
     published_root: str = "var"
     """Holds `published/`, the only place readers look."""
-    package: Path = Path("packages/demo")
-    """The model package that forecasts."""
+    package: Annotated[Path, AfterValidator(package_folder)] = Field(default=Path("demo"), validate_default=True)
+    """The model package that forecasts: its folder, or the name of one that is shipped (`demo`)."""
     oper_packages: tuple[str, ...] = ()
     """Digests of the packages that `oper` trusts without a signature, as `stormcast-tw package show` prints them, e.g.
     `STORMCAST_TW_OPER_PACKAGES='["9f66def6..."]'`."""

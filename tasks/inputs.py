@@ -28,7 +28,7 @@ from stormcast_tw.sources.isolated import warm_up
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from tasks.policy import artifact_key, emit, task_under
+from stormcast_tw.tasks.policy import artifact_key, emit, task_under
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 """Pauses between two looks, doubled each time. Files arrive minutes apart; noticing one two minutes late is no harm."""

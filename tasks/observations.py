@@ -10,7 +10,7 @@ from stormcast_tw.sources.opendata_archive import archive_document
 from stormcast_tw.sources.table import KEPT, OPEN_DATA
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.provider_files import Folder
-from tasks.policy import task_under
+from stormcast_tw.tasks.policy import task_under
 
 
 @task_under("fetch")

@@ -13,7 +13,7 @@ from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from tasks.policy import artifact_key, task_under
+from stormcast_tw.tasks.policy import artifact_key, task_under
 
 
 @task_under("products")

@@ -9,8 +9,8 @@ from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
-from tasks.policy import artifact_key, task_under
-from tasks.progress import ProgressPage
+from stormcast_tw.tasks.policy import artifact_key, task_under
+from stormcast_tw.tasks.progress import ProgressPage
 
 
 @task_under("rollout")

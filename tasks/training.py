@@ -12,12 +12,12 @@ from typing import IO, Any
 
 from stormcast_tw.errors import Refused
 from stormcast_tw.operations.events import Event
+from stormcast_tw.tasks.policy import emit_training_event, task_under
+from stormcast_tw.tasks.progress import ProgressPage
 from stormcast_tw.training.health import RECORD
 from stormcast_tw.training.log import LOG, read
 from stormcast_tw.training.recipes import RECIPES
 from stormcast_tw.training.run import PACKAGE
-from tasks.policy import emit_training_event, task_under
-from tasks.progress import ProgressPage
 
 SECONDS_BETWEEN_LOOKS = 5.0
 END_SECONDS = 60.0

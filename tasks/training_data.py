@@ -15,14 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.tasks.policy import task_under
+from stormcast_tw.tasks.progress import ProgressPage
 from stormcast_tw.training_data.archives import archive_of
 from stormcast_tw.training_data.build import Account, DatasetJob, begin, days_to_make, make_run, plan, runs_of_days
 from stormcast_tw.training_data.day import Status
 from stormcast_tw.training_data.finish import finish, read_report
 from stormcast_tw.training_data.recipe import DataRecipe
 from stormcast_tw.training_data.workers import Local, Scheduler, Slurm, run_parts, workers_of
-from tasks.policy import task_under
-from tasks.progress import ProgressPage
 
 LONGEST_TABLE = 500
 """Rows of the page's table of unusable hours; report.json has them all."""

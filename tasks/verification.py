@@ -23,12 +23,12 @@ from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.policy import emit, task_under
 from stormcast_tw.variables import BACKGROUND_SETS
 from stormcast_tw.verification import TruthKind, choice, record, skill
 from stormcast_tw.verification.record import Bench, Scoring
 from stormcast_tw.verification.scorecard import publication
 from stormcast_tw.verification.systems.truth import OperationalTruth, Truth
-from tasks.policy import emit, task_under
 
 
 class Judging(Frozen):

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.backfill import backfill
-from flows.operations import operations
-from flows.verification import verification
 from stormcast_tw.cli.__main__ import run as main
 from stormcast_tw.errors import BadPackage, Refused
+from stormcast_tw.flows.backfill import backfill
+from stormcast_tw.flows.operations import operations
+from stormcast_tw.flows.verification import verification
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import read_description
 from stormcast_tw.model.package import ModelPackage

@@ -44,7 +44,7 @@ def forecast(
 ) -> None:
     """Forecast one cycle and publish the result. Exit code 3 if its inputs were degraded."""
     _require_servable(cycle, experiment, lead_hours)
-    from flows.operations import operations
+    from stormcast_tw.flows.operations import operations
     from stormcast_tw.publication.catalogue import Published
     from stormcast_tw.schema import labels
 
@@ -124,7 +124,7 @@ def backfill(
     """Forecast and publish a range of past cycles, skipping published ones. Run it again after a failure."""
     require_span(start, end)
     _require_servable(end, experiment, lead_hours)
-    from flows.backfill import backfill as run
+    from stormcast_tw.flows.backfill import backfill as run
 
     outcomes = run(
         start=start,

@@ -56,7 +56,7 @@ def prepare(
     from stormcast_tw.settings import settings
 
     settings().use_prefect_home()
-    from flows.training_data import training_data
+    from stormcast_tw.flows.training_data import training_data
     from stormcast_tw.training_data.finish import read_report
     from stormcast_tw.training_data.recipe import named
     from stormcast_tw.training_data.workers import Local, Scheduler, Slurm

@@ -21,7 +21,7 @@ from stormcast_tw.cli.options import (
 from stormcast_tw.cli.shown import example, print_table
 
 if TYPE_CHECKING:
-    from flows.verification import Verified
+    from stormcast_tw.flows.verification import Verified
     from stormcast_tw.verification.record import Scoring
 
 verify_app = typer.Typer(no_args_is_help=True, help="Score published forecasts; choose between packages.")
@@ -77,7 +77,7 @@ def run(
 ) -> None:
     """Score every published cycle of a range once, against every baseline, and draw the scorecard."""
     scoring = _begin(start, end, training, seed, package)
-    from flows.verification import verification
+    from stormcast_tw.flows.verification import verification
 
     verified = verification(
         start=start,
@@ -121,7 +121,7 @@ def compare(
 ) -> None:
     """Write the choice between two packages as a document: the rule, the verdict, the numbers."""
     scoring = _begin(start, end, training, seed, package_a, package_b)
-    from flows.verification import comparison
+    from stormcast_tw.flows.verification import comparison
     from stormcast_tw.verification.choice import markdown
 
     made, address = comparison(

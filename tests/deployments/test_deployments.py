@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from stormcast_tw.cycle import Cycle
+from stormcast_tw.deployments.automations import ALARMS
 from stormcast_tw.operations.events import Event
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.sources.qpesums import path as qpesums_path
@@ -33,14 +33,6 @@ HANGING_SECONDS = 900.0
 """What has not come after so long never comes, even on a busy machine."""
 
 pytestmark = pytest.mark.timeout(6 * HANGING_SECONDS)
-
-_spec = importlib.util.spec_from_file_location("automations", ROOT / "deployments" / "automations.py")
-assert _spec is not None
-assert _spec.loader is not None
-automations = importlib.util.module_from_spec(_spec)
-sys.modules["automations"] = automations
-_spec.loader.exec_module(automations)
-ALARMS = automations.ALARMS
 
 
 def ask(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -74,11 +66,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(folder: Path, small_package_folder: Path, alarms: tuple[str, list[dict[str, str]]]) -> dict[str, str]:
     roots = {f"STORMCAST_TW_{n.upper()}_ROOT": str(folder / n) for n in ("inputs", "work", "published")}
     return os.environ | roots | {
+        "STORMCAST_TW_HOME": str(folder),  # no checkout: what is deployed is the installed package
         "STORMCAST_TW_PACKAGE": str(small_package_folder),
         "STORMCAST_TW_THREADS": "1",
         "STORMCAST_TW_ALARM_URL": alarms[0],
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
+        # On a busy machine a query may wait longer than the ten seconds after which the server answers 500.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "300",
+        "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "120",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }  # fmt: skip
@@ -101,7 +97,11 @@ def api(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 def bootstrap(environment: dict[str, str]) -> None:
     subprocess.run(
-        [sys.executable, "deployments/bootstrap.py"], cwd=ROOT, env=environment, check=True, timeout=HANGING_SECONDS
+        [sys.executable, "-m", "stormcast_tw.deployments.bootstrap"],
+        cwd=environment["STORMCAST_TW_HOME"],
+        env=environment,
+        check=True,
+        timeout=HANGING_SECONDS,
     )
 
 
@@ -226,7 +226,7 @@ def test_a_drop_of_skill_rings_the_alarm(
     received.clear()
     emit = (
         "from stormcast_tw.cycle import Cycle; from stormcast_tw.operations.events import Event;"
-        "from tasks.policy import emit;"
+        "from stormcast_tw.tasks.policy import emit;"
         f"emit(Event.SKILL_DROPPED, Cycle.parse('{CYCLE}'), text='wind: below its band')"
     )
     subprocess.run([sys.executable, "-c", emit], cwd=ROOT, env=environment, check=True, timeout=HANGING_SECONDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import tasks.rollout
+import stormcast_tw.tasks.rollout
 from stormcast_tw.forecast.job import Progress, RolloutJob
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.settings import settings
@@ -28,7 +28,7 @@ def rollout_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_here(job: RolloutJob, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
         return carry_out(job, report)
 
-    monkeypatch.setattr(tasks.rollout, "run_in_child", run_here)
+    monkeypatch.setattr(stormcast_tw.tasks.rollout, "run_in_child", run_here)
 
 
 @pytest.fixture(scope="session")

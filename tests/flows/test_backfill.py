@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.backfill import backfill
-from flows.operations import operations
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
+from stormcast_tw.flows.backfill import backfill
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.publication import pointers
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.storage.store import Store

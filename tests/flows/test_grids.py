@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flows.operations import operations
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.grid import EARTH_RADIUS_WRF, Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.untrained import untrained_package

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from flows.operations import _gather
 from stormcast_tw.errors import StormcastError
+from stormcast_tw.flows.operations import _gather
 from stormcast_tw.inputs.input_set import InputSet
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import describe

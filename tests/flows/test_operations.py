@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flows.operations import operations
 from stormcast_tw.errors import NotReady, Refused
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.inputs.fetch import fetch
 from stormcast_tw.inputs.prepare import plan_inputs, prepare
 from stormcast_tw.inputs.readiness import look

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-import tasks.rollout
-from flows.operations import operations
+import stormcast_tw.tasks.rollout
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.forecast.job import FORECAST, RolloutJob, address
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.model.package import ModelPackage
@@ -32,7 +32,7 @@ def test_every_root_on_s3_gives_the_forecast_of_the_disk(
 ):
     request = {"cycle": str(CYCLE), "lead_hours": 1, "members": 2, "now": NOW}
     with monkeypatch.context() as patch:
-        patch.setattr(tasks.rollout, "run_in_child", lambda job, deadline, report: carry_out(job, report))
+        patch.setattr(stormcast_tw.tasks.rollout, "run_in_child", lambda job, deadline, report: carry_out(job, report))
         on_disk = operations(**request)
     bucket = s3.bucket()
     for path in objects(str(inputs)).files(""):

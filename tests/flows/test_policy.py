@@ -4,7 +4,7 @@ import pytest
 from prefect import flow
 
 from stormcast_tw.errors import BadInput, NotReady
-from tasks.policy import POLICIES, Policy, task_under
+from stormcast_tw.tasks.policy import POLICIES, Policy, task_under
 
 LONGEST = {"cycle": 8 * 3600, "training_data": 7 * 86400, "training": 30 * 86400}
 """A task of a forecast may take a part of a cycle, a cycle of a backfill all its tasks; what is trained takes days."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import tasks.training
-from flows.training import training
 from stormcast_tw.errors import Refused
+from stormcast_tw.flows.training import training
 from stormcast_tw.operations.events import Event
+from stormcast_tw.tasks import training as training_tasks
 
 TRAINER = """
 import json, pathlib, sys, time
@@ -30,10 +30,12 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def behave(more: str) -> None:
         program.write_text(TRAINER + textwrap.dedent(more))
-        popen = tasks.training.subprocess.Popen
-        monkeypatch.setattr(tasks.training, "SECONDS_BETWEEN_LOOKS", 0.2)
+        popen = training_tasks.subprocess.Popen
+        monkeypatch.setattr(training_tasks, "SECONDS_BETWEEN_LOOKS", 0.2)
         monkeypatch.setattr(
-            tasks.training.subprocess, "Popen", lambda command, **how: popen([sys.executable, program, *command], **how)
+            training_tasks.subprocess,
+            "Popen",
+            lambda command, **how: popen([sys.executable, program, *command], **how),
         )
 
     return behave
@@ -43,7 +45,9 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def emitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Event, str, dict]]:
     found: list[tuple[Event, str, dict]] = []
     monkeypatch.setattr(
-        tasks.training, "emit_training_event", lambda event, run, **payload: found.append((event, run, payload))
+        training_tasks,
+        "emit_training_event",
+        lambda event, run, **payload: found.append((event, run, payload)),
     )
     return found
 

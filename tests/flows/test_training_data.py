@@ -11,8 +11,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from typer import Typer
 from typer.testing import CliRunner
 
-from flows.training_data import training_data
 from stormcast_tw.cli.training_data import prepare
+from stormcast_tw.flows.training_data import training_data
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
@@ -46,7 +46,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         for part in parts:
             done(make(part))
 
-    monkeypatch.setattr("tasks.training_data.run_parts", run_here)
+    monkeypatch.setattr("stormcast_tw.tasks.training_data.run_parts", run_here)
 
 
 def test_days_progress_report_and_nothing_twice(here):

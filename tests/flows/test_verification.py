@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import tasks.verification
-from flows.verification import Verified, comparison, verification
+import stormcast_tw.tasks.verification
 from stormcast_tw.cli.verification import verify_app
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
+from stormcast_tw.flows.verification import Verified, comparison, verification
 from stormcast_tw.model import package as packages
 from stormcast_tw.operations.events import Event
 from stormcast_tw.verification import skill
@@ -124,7 +124,7 @@ def test_a_drop_of_skill_is_an_event_once(place: Place, tmp_path: Path, monkeypa
     files.deliver(tmp_path / "inputs", place.world, CYCLE, range(1, LEADS + 1))
     emitted: list[tuple[Event, Cycle, dict]] = []
     monkeypatch.setattr(
-        tasks.verification, "emit", lambda event, cycle, **payload: emitted.append((event, cycle, payload))
+        stormcast_tw.tasks.verification, "emit", lambda event, cycle, **payload: emitted.append((event, cycle, payload))
     )
     dropped = skill.Skill(variable="wind", until=CYCLE.init_time, recent=0.1, mean=0.5, std=0.05, cycles=(28, 112))
     fine = dropped.model_copy(update={"recent": 0.5})

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.operations import operations
 from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.flows.operations import operations
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.operations.timetable import OPERATIONS
