@@ -140,21 +140,15 @@ def test_the_command_trains_and_compares(
     assert "DO NOT AGREE" in other.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["background_only"], "recipe background_only: needs --base"),
-        (["demo_tuned"], "recipe demo_tuned: needs --base"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_before_anything_is_read(arguments: list[str], told: str, tmp_path: Path):
-    chosen = ["run", *arguments, "--data", "nowhere", "--output", str(tmp_path / "run")]
-    with pytest.raises(ValueError, match=told):
-        CliRunner().invoke(train_app, chosen, catch_exceptions=False)
+@pytest.mark.parametrize("recipe", ["background_only", "demo_tuned"])
+def test_what_makes_no_sense_is_refused_before_anything_is_read(recipe: str, tmp_path: Path):
+    refused = CliRunner().invoke(train_app, ["run", recipe, "--data", "nowhere", "--output", str(tmp_path / "run")])
+    assert refused.exit_code == 2
+    assert f"recipe {recipe} needs it" in refused.output
     assert not (tmp_path / "run").exists()
 
 
 def test_a_recipe_that_is_not_there_is_a_usage_error(tmp_path: Path):
     refused = CliRunner().invoke(train_app, ["run", "nonsense", "--output", str(tmp_path / "run")])
     assert refused.exit_code == 2
-    assert "'nonsense' is not one of rehearsal, demo" in refused.output
+    assert "'nonsense': allowed: rehearsal, demo" in refused.output
