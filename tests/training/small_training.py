@@ -11,6 +11,7 @@ from stormcast_tw.model.architecture import Architecture
 from stormcast_tw.model.network import for_inference, zero_output
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.plan import Sampler
+from stormcast_tw.training.health import Limits
 from stormcast_tw.training.learner import Switches
 from stormcast_tw.training.recipes import NoiseLaw, Recipe, Stage, Validation
 from stormcast_tw.training.starting_package import new_package, rescaled
@@ -25,6 +26,8 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NET = Architecture(model_channels=16, channel_mult=(1, 1), num_blocks=1)
 STAGE = Stage(updates=5, batch=4, learning_rate=1e-3, warm_up=2, ema_half_life=8)
 EVERY = Switches(log_every=1, checkpoint_every=2)
+UNHURRIED = Limits(throughput=0.0)
+"""How fast a training is, is no test's subject: on a busy machine it may be slow for a while."""
 
 
 def make_data(root: Path) -> TrainingData:

@@ -25,8 +25,9 @@ import torch
 torch.set_num_threads(1)
 from stormcast_tw.training_data.reader import TrainingData
 from stormcast_tw.training.run import carry_out
-from tests.training.small_training import EVERY, NOW, small
-carry_out(small(), TrainingData.open(sys.argv[1]), Path(sys.argv[2]), EVERY.model_copy(update={"at_once": 1}), NOW)
+from tests.training.small_training import EVERY, NOW, UNHURRIED, small
+one = EVERY.model_copy(update={"at_once": 1})
+carry_out(small(), TrainingData.open(sys.argv[1]), Path(sys.argv[2]), one, NOW, limits=UNHURRIED)
 """
 
 

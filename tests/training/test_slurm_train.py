@@ -32,7 +32,7 @@ import torch
 from stormcast_tw.errors import StormcastError
 from stormcast_tw.training_data.reader import TrainingData
 from stormcast_tw.training.run import carry_out
-from tests.training.small_training import EVERY, NOW
+from tests.training.small_training import EVERY, NOW, UNHURRIED
 from tests.training.test_slurm_train import recipe
 
 class Slow(TrainingData):
@@ -44,7 +44,8 @@ class Slow(TrainingData):
 
 torch.set_num_threads(1)
 try:
-    carry_out(recipe(), Slow(TrainingData.open(sys.argv[1]).artifact), Path(sys.argv[2]), EVERY, NOW)
+    slow = Slow(TrainingData.open(sys.argv[1]).artifact)
+    carry_out(recipe(), slow, Path(sys.argv[2]), EVERY, NOW, limits=UNHURRIED)
 except StormcastError as error:
     print(type(error).__name__, error, flush=True)
     sys.exit(error.exit_code)
