@@ -1,7 +1,23 @@
 """stormcast-tw: kilometre-scale generative weather forecasts for Taiwan.
 
-What a forecast cycle *means*: grids, variables, sources, the model, the rollout and its products.
-Nothing here knows Prefect; `flows` and `tasks` say when and how it runs.
+What a forecast cycle *means*: grids, variables, sources, the model, the rollout and its products. Only `flows`,
+`tasks` and `deployments` know Prefect: they say when and how it runs.
+
+In Python, `import stormcast_tw as st` gives `st.load`, `st.products` and `st.latest` (module `python`). Nothing heavy
+is imported until one of them is used.
 """
 
-__version__ = "0.1.0"
+import importlib
+from typing import Any
+
+__version__ = "0.2.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("load", "latest", "Model"):
+        from stormcast_tw import python
+
+        return getattr(python, name)
+    if name == "products":
+        return importlib.import_module("stormcast_tw.products")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

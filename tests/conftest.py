@@ -163,8 +163,9 @@ def write_prepared(store: Store, package: ModelPackage, lead_hours: int = 12) ->
     ones = np.ones((1, *grid.shape), np.float32)
     background = xr.Dataset(
         {
-            v.id: (("lead_time", *grid.dims), (package.description.background[v.id].mean + 0 * leads) * ones + leads)
+            v.id: (("lead_time", *grid.dims), (scale.mean + 0.01 * scale.std * leads) * ones)
             for v in BACKGROUND_SETS["background24"]
+            for scale in [package.description.background[v.id]]
         }
     ).assign_coords(time_coordinates(CYCLE, range(lead_hours + 1)).coords)
     draft.write("background", background)

@@ -1,4 +1,12 @@
-"""Products: what forecasters read, derived from a forecast; xarray in, xarray out."""
+"""Products: what forecasters read, derived from a forecast; xarray in, xarray out.
+
+The package can be called: `stormcast_tw.products(forecast)` is `make_products(forecast)`.
+"""
+
+import sys
+from types import ModuleType
+
+import xarray as xr
 
 from stormcast_tw.products.summary import summarise
 from stormcast_tw.products.table import PRODUCTS, QUANTITIES, Product, Quantity, make_products
@@ -11,3 +19,12 @@ __all__ = [
     "make_products",
     "summarise",
 ]
+
+
+class _Callable(ModuleType):
+    def __call__(self, forecast: xr.Dataset) -> xr.Dataset:
+        """Return all products of a forecast."""
+        return make_products(forecast)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,205 @@
+"""Forecasts in Python: xarray in, xarray out, nothing stored. `import stormcast_tw as st` gives these names.
+
+model = st.load("demo")
+forecast = model.forecast(state, background, members=4, hours=12, seed=0)
+products = st.products(forecast)
+latest = st.latest("var/published", "demo")
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from stormcast_tw import __version__
+from stormcast_tw.cycle import Cycle, datetime64
+from stormcast_tw.errors import BadInput, NotReady
+from stormcast_tw.forecast.rollout import rollout
+from stormcast_tw.grid import Grid
+from stormcast_tw.model import package as packages
+from stormcast_tw.model.description import DESCRIPTION, Description
+from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.model.state import State
+from stormcast_tw.model.stormcast import StormCast
+from stormcast_tw.publication import pointers
+from stormcast_tw.schema import forecast_spec, global_attributes
+from stormcast_tw.settings import package_folder
+from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.store import Store
+from stormcast_tw.variables import VariableSet
+
+AXIS_TOLERANCE = 1e-3
+"""Largest distance of a grid's axis from the model's, in grid points: axes are often float32."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model package in memory, on a device, ready to forecast. `load` makes one."""
+
+    package: ModelPackage
+    device: str = "cpu"
+
+    @property
+    def description(self) -> Description:
+        """What the package says of itself."""
+        return self.package.description
+
+    @property
+    def grid(self) -> Grid:
+        """The grid on which states and backgrounds must be: `inputs.onto_grid` brings them there."""
+        return self.package.grid
+
+    def forecast(
+        self, state: xr.Dataset, background: xr.Dataset, members: int | None = None, hours: int = 12, seed: int = 0
+    ) -> xr.Dataset:
+        """Return a forecast (member, lead_time, y, x): leads 1 to `hours`, CF attributes, float32, SI units.
+
+        `state` (y, x) holds the model's state variables at init_time, its coordinate `valid_time`, which must be a
+        cycle; `background` (valid_time, y, x) the background variables at every hour from init_time on. Names are the
+        project's (`variables.VARIABLES`), units SI, the grid the model's own. The same seed gives the same forecast,
+        and with the inputs of an operational run the values of that run.
+        Raises BadInput with the variable, what was found and what is allowed.
+        """
+        count = self.description.members if members is None else members
+        cycle = _cycle_of(state)
+        initial = self._fields(state, self.package.state_set, "state", [datetime64(cycle.init_time)])
+        times = [datetime64(cycle.valid_time(lead)) for lead in range(hours + 1)]
+        driving = self._fields(background, self.package.background_set, "background", times)
+        model, variables = StormCast(self.package, self.device), self.package.background_set
+        backgrounds = [
+            State.of(driving[lead][None], variables, cycle.valid_time(lead), model.device) for lead in range(hours + 1)
+        ]
+        noise = self.package.noise(seed, cycle.init_time, range(count))
+        begun = np.repeat(initial, count, axis=0)
+        if np.isnan(begun).any():
+            begun = np.where(np.isnan(begun), model.begin(backgrounds[0], noise(0)).numpy(), begun)
+        first = State.of(begun, self.package.state_set, cycle.init_time, model.device)
+        steps = rollout(model, first, backgrounds, noise, range(1, hours + 1))
+        return self._dataset(state, cycle, np.stack([later.numpy() for _, later in steps], axis=2))
+
+    def _dataset(self, state: xr.Dataset, cycle: Cycle, values: npt.NDArray[np.float32]) -> xr.Dataset:
+        """Return values (member, variable, lead_time, y, x) as a forecast."""
+        described, grid = self.description, self.grid
+        attributes = global_attributes(
+            "StormCast Taiwan ensemble forecast",
+            simulated=described.simulated or bool(state.attrs.get("simulated", 0)),
+            trained=described.trained,
+            source=f"stormcast-tw {__version__}, package {described.name} {described.version}",
+            history=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} forecast by stormcast_tw.Model.forecast",
+        )
+        spec = forecast_spec(cycle, grid, self.package.state_set, values.shape[0], values.shape[2], attributes)
+        arrays = {name: (a.dims, values[:, v], a.attributes) for v, (name, a) in enumerate(spec.arrays.items())}
+        forecast = spec.coordinates.assign(arrays)
+        for array in forecast.data_vars.values():  # where xarray itself keeps what it writes of its coordinates
+            array.encoding["coordinates"] = array.attrs.pop("coordinates")
+        return forecast
+
+    def _fields(
+        self, dataset: xr.Dataset, variables: VariableSet, what: str, times: Sequence[np.datetime64]
+    ) -> npt.NDArray[np.float32]:
+        """Return (valid_time, variable, y, x) at the wanted times; raises BadInput where something does not fit."""
+        if absent := [name for name in variables.ids if name not in dataset]:
+            raise BadInput(f"{what}: lacks {', '.join(absent)}; found {', '.join(map(str, dataset.data_vars))}")
+        self._require_grid(dataset, what)
+        for variable in variables:
+            if (units := dataset[variable.id].attrs.get("units", variable.units)) != variable.units:
+                raise BadInput(f"{what}: {variable.id} is in {units}; allowed {variable.units}")
+        found = np.atleast_1d(dataset["valid_time"].values).astype("datetime64[ns]")
+        if missing := [str(time)[:16] for time in times if time not in found]:
+            raise BadInput(f"{what}: has no field valid at {', '.join(missing[:3])} UTC; found {_span(found)}")
+        index = [int(np.flatnonzero(found == time)[0]) for time in times]
+        fields = [dataset[v].values.reshape(found.size, *self.grid.shape)[index] for v in variables.ids]
+        values = np.stack(fields, axis=1).astype(np.float32)
+        for v, variable in enumerate(variables):
+            _require_valid(values[:, v], variable.id, variable.units, variable.valid_range, what)
+        return values
+
+    def _require_grid(self, dataset: xr.Dataset, what: str) -> None:
+        for name, axis, count in zip(self.grid.dims, (self.grid.y, self.grid.x), self.grid.shape, strict=True):
+            if name not in dataset.coords:
+                raise BadInput(f"{what}: has no coordinate {name}; found {', '.join(map(str, dataset.coords))}")
+            found = dataset[name].values
+            step = abs(float(axis[1] - axis[0]))
+            if found.shape != axis.shape or np.max(np.abs(found - axis)) > AXIS_TOLERANCE * step:
+                raise BadInput(
+                    f"{what}: {name} has {found.size} points from {found[0]:g} to {found[-1]:g};"
+                    f" allowed {count} from {axis[0]:g} to {axis[-1]:g} ({self.grid.name})"
+                )
+
+
+def _cycle_of(state: xr.Dataset) -> Cycle:
+    if "valid_time" not in state.coords or state["valid_time"].size != 1:
+        raise BadInput("state: needs one valid_time, the start of the forecast; found none or several")
+    seconds = int(state["valid_time"].values.astype("datetime64[s]").astype(int).ravel()[0])
+    try:
+        return Cycle(datetime.fromtimestamp(seconds, UTC))
+    except ValueError as error:
+        raise BadInput(f"state: valid_time {error}") from error
+
+
+def _span(times: npt.NDArray[np.datetime64]) -> str:
+    return f"{times.size} times from {str(times.min())[:16]} to {str(times.max())[:16]}" if times.size else "none"
+
+
+def _require_valid(
+    values: npt.NDArray[np.float32], name: str, units: str, allowed: tuple[float, float], what: str
+) -> None:
+    bad = int(np.count_nonzero(np.isnan(values)))
+    if bad and (what == "background" or bad < values.size):
+        raise BadInput(f"{what}: {name} has {bad} of {values.size} values that are not a number; allowed 0")
+    if not bad and (values.min() < allowed[0] or values.max() > allowed[1]):
+        raise BadInput(
+            f"{what}: {name} spans {values.min():.6g} to {values.max():.6g} {units};"
+            f" allowed {allowed[0]:g} to {allowed[1]:g}"
+        )
+
+
+def load(package: str | Path, device: str = "cpu") -> Model:
+    """Load a model package: the name of a shipped one (`demo`), its folder, or its address on an object store.
+
+    Raises BadPackage for anything in it that does not match.
+    """
+    text = str(package)
+    if "://" not in text:
+        return Model(packages.load(package_folder(Path(package))), device)
+    with tempfile.TemporaryDirectory() as folder:
+        root = objects(text.rstrip("/"))
+        for name in root.files(""):
+            if PurePosixPath(name).suffix in (".json", ".safetensors") and (found := root.read(name)) is not None:
+                Path(folder, PurePosixPath(name).name).write_bytes(found.data)
+        if not Path(folder, DESCRIPTION).exists():
+            raise NotReady(f"{text}/{DESCRIPTION}: there is no model package here")
+        return Model(packages.load(Path(folder)), device)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published run, opened: `forecast` and `products` are read when their values are asked for."""
+
+    forecast: xr.Dataset
+    products: xr.Dataset
+    manifest: dict[str, Any]
+    """How it was made."""
+
+
+def latest(root: str | Path, experiment: str = "demo") -> Published:
+    """Open the newest published run of an experiment; `root` is the folder or address `.../published`.
+
+    Raises NotReady if nothing is published, BadInput where what is there is damaged.
+    """
+    text = str(root).rstrip("/")
+    store = Store("." if text == pointers.PUBLISHED else text.removesuffix(f"/{pointers.PUBLISHED}"))
+    run: Artifact | None = pointers.latest(store, experiment)
+    if run is None:
+        raise NotReady(f"{text}: nothing is published in experiment {experiment}")
+    manifest = run.model_dump(mode="json")
+    return Published(store.open(run, "forecast"), store.open(run, "products"), manifest)
