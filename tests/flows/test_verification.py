@@ -91,7 +91,8 @@ def test_a_span_is_scored_once_and_put_on_a_scorecard(place: Place, tmp_path: Pa
     assert str(CYCLE) in shown.stdout
     assert "scorecard.html" in shown.stdout.replace("\n", "")
     refused = CliRunner().invoke(verify_app, [*asked, "--training", "2025-06-01"])
-    assert "write two dates" in str(refused.exception)
+    assert refused.exit_code == 2
+    assert "write two dates" in refused.output
 
 
 def test_late_is_left_for_another_day_and_corrupt_is_told(place: Place, tmp_path: Path):

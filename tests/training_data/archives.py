@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -37,10 +38,11 @@ def days(count: int, first: date = FIRST) -> Span:
 
 
 def contents(artifact: Artifact) -> dict[str, bytes]:
-    """Every file of a dataset by its path; the manifest without where it lies."""
+    """Every file of a dataset by its path; the manifest without where it lies and what that makes its own sha256."""
     root = Path(artifact.uri)
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-    found["manifest.json"] = found["manifest.json"].replace(artifact.root.encode(), b"")
+    manifest = json.loads(found["manifest.json"].replace(artifact.root.encode(), b""))
+    found["manifest.json"] = json.dumps({name: value for name, value in manifest.items() if name != "sha256"}).encode()
     return found
 
 
