@@ -13,7 +13,7 @@ help:
 	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
 	@echo "make test     install what tests need (once), then the whole test suite"
 	@echo "make check    ruff, mypy --strict, import contracts"
-	@echo "make soak     the long tables: every bad input, every stand-in, fuzzing"
+	@echo "make soak     the long tables: every bad input, every stand-in, kill -9, fuzzing"
 	@echo "make bench    what is timed, against what was promised"
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
 	@echo "make demo-package  train the demo package again: four hours of two cores"

@@ -12,6 +12,7 @@ from stormcast_tw.inputs.fetch import input_table
 from stormcast_tw.inputs.input_set import InputSet
 from stormcast_tw.operations.events import Event
 from stormcast_tw.publication import catalogue
+from stormcast_tw.publication.pointers import Status
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
@@ -27,7 +28,7 @@ def publish(
     store, work, where = Store(settings().published_root), Store(settings().work_root), settings().published_root
     seen = store.find(catalogue.published_address(products)) is not None
     table = input_table(inputs, fetched)
-    status: catalogue.Status = "complete" if inputs.status == "ready" else "degraded"
+    status: Status = "complete" if inputs.status == "ready" else "degraded"
     artifact = catalogue.publish(store, work, forecast, products, now, inputs=table, status=status)
     cycle = Cycle.parse(artifact.address.cycle)
     create_table_artifact(

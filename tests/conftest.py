@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -24,11 +26,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.forecast.job import RolloutJob
+from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.plan import InputsPlan, Plan, Sampler
+from stormcast_tw.publication import catalogue
 from stormcast_tw.schema import time_coordinates
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.invariants import simulated_invariants
@@ -204,3 +208,39 @@ def rollout_job(package: ModelPackage, folder: Path, root: str, *, members: int 
         threads=1,
         now=NOW,
     )
+
+
+@dataclass(frozen=True)
+class Made:
+    """A forecast of 2 members x 2 h as the chain leaves it: prepared inputs, forecast, products, the published run."""
+
+    published: Store
+    work: Store
+    run: Artifact
+    job: RolloutJob
+
+    def roll_out(self, _: Artifact, folder: Path) -> Artifact:
+        """Carry the plan out again below a folder, in this process."""
+        return carry_out(self.job.model_copy(update={"work_root": str(folder)}), lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def made_once(
+    small_package: ModelPackage, small_package_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Made:
+    root = tmp_path_factory.mktemp("made")
+    published, work = Store(str(root / "published")), Store(str(root / "work"))
+    job = rollout_job(small_package, small_package_folder, work.root, members=2, lead_hours=2)
+    forecast = carry_out(job, lambda _: None)
+    run = catalogue.publish(published, work, forecast, catalogue.make_products(work, forecast, NOW), NOW)
+    return Made(published, work, run, job)
+
+
+@pytest.fixture
+def made(made_once: Made, tmp_path: Path) -> Made:
+    """A copy of that for one test, below the roots of its settings."""
+    for store in (made_once.published, made_once.work):
+        shutil.copytree(store.root, tmp_path / Path(store.root).name)
+    published, work = Store(str(tmp_path / "published")), Store(str(tmp_path / "work"))
+    job = made_once.job.model_copy(update={"work_root": work.root, "prepared_root": work.root})
+    return Made(published, work, published.get(made_once.run.address), job)

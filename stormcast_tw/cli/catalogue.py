@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from stormcast_tw.cli.options import Experiment, Json, print_result, print_table
+from stormcast_tw.cli.options import Experiment, Json, parse_cycle, print_result, print_table
 from stormcast_tw.settings import settings
 
 catalogue_app = typer.Typer(help="List what is published; check and repair it.")
@@ -25,14 +25,19 @@ def catalogue(
     """List the published runs, newest cycle last; `check` reads every byte of them."""
     if context.invoked_subcommand is not None:
         return
-    from stormcast_tw.publication.catalogue import PUBLISHED, latest, plan_of
+    from stormcast_tw.errors import BadInput
+    from stormcast_tw.publication.catalogue import plan_of
+    from stormcast_tw.publication.pointers import PUBLISHED, latest
     from stormcast_tw.schema import labels
     from stormcast_tw.storage.store import Store
 
     store = Store(settings().published_root)
-    newest = latest(store, experiment)
-    unreadable: list[str] = []
+    newest, unreadable = None, list[str]()
     runs = store.list(PUBLISHED, experiment, unreadable)
+    try:
+        newest = latest(store, experiment)
+    except BadInput as error:
+        unreadable.append(str(error))
     if as_json:
         print_result("", [a.model_dump(mode="json") | {"uri": a.uri, "latest": a == newest} for a in runs], True)
         return
@@ -42,14 +47,8 @@ def catalogue(
     for a in runs:
         words = labels(simulated=a.simulated, trained=a.trained) + ("<- latest" if a == newest else "")
         plan = plan_of(a)
-        table.add_row(
-            a.address.cycle,
-            a.address.run,
-            str(plan.members),
-            f"1-{plan.lead_hours} h",
-            f"{a.written_at:%Y-%m-%d %H:%M}",
-            words,
-        )
+        size = (str(plan.members), f"1-{plan.lead_hours} h", f"{a.written_at:%Y-%m-%d %H:%M}")
+        table.add_row(a.address.cycle, a.address.run, *size, words)
     print_table(table)
     for text in unreadable:
         typer.echo(f"DAMAGED: {text}", err=True)
@@ -59,7 +58,7 @@ def catalogue(
 def catalogue_check(
     experiment: Experiment = "demo",
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make damaged published files again from their plan.")
+        bool, typer.Option("--repair", help="Make damaged files again from their plan, and set damaged pointers.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -71,27 +70,57 @@ def catalogue_check(
     published, work = Store(settings().published_root), Store(settings().work_root)
     mended: list[integrity.Damage] = []
     if repair:
-        now = datetime.now(UTC)
         with tempfile.TemporaryDirectory(prefix="stormcast-tw-") as scratch:
             mended = integrity.repair(
                 published,
                 work,
                 experiment,
-                lambda run, folder: carry_out_again(run, settings(), folder, now, lambda _: None),
+                lambda run, folder: carry_out_again(run, settings(), folder, lambda _: None),
                 Path(scratch),
-                now,
             )
-    damaged = [*integrity.check(published, experiment), *integrity.check(work, experiment)]
+    reports = [integrity.check(store, experiment) for store in (published, work)]
+    damaged, old = [d for report in reports for d in report.damaged], sum(report.old for report in reports)
     if as_json:
         print_result("", {"damaged": [vars(d) for d in damaged], "repaired": [vars(d) for d in mended]}, True)
     else:
         for damage in mended:
-            typer.echo(f"{damage.where}: {'repaired' if damage.repaired else damage.remark}")
+            outcome = "repaired" if damage.repaired else f"not repaired: {damage.remark}"
+            typer.echo("\n".join(f"{damage.where}/{name}: {outcome}" for name in damage.files))
         for damage in damaged:
             typer.echo("\n".join(f"DAMAGED {damage.where}/{name}: {wrong}" for name, wrong in damage.files.items()))
-        old = sum(integrity.unverifiable(store, experiment) for store in (published, work))
         typer.echo(f"experiment {experiment}: {len(damaged) or 'nothing is'} damaged")
         if old:
             typer.echo(f"{old} artifacts were made before 0.2: without checksums nobody can tell")
     if damaged:
         raise typer.Exit(1)
+
+
+@catalogue_app.command("latest")
+def catalogue_latest(
+    experiment: Experiment = "demo",
+    cycle: Annotated[
+        str | None,
+        typer.Option("--cycle", parser=parse_cycle, metavar="CYCLE", help="Move it to the chosen run of this cycle."),
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="Why it is moved; kept beside the pointer.")] = None,
+    who: Annotated[str | None, typer.Option(envvar="USER", help="Who moves it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what `latest.json` names and who moved it; with --cycle and --why, move it, back too, and record that."""
+    from stormcast_tw.publication import pointers
+    from stormcast_tw.storage.store import Store
+
+    store = Store(settings().published_root)
+    if cycle is not None:
+        if not (why and who):
+            raise typer.BadParameter("a move is recorded: say --why, and --who where $USER is not set")
+        pointers.move_latest(store, experiment, cycle, who, why, datetime.now(UTC))
+    unreadable: list[str] = []
+    recorded, run = pointers.moves(store, experiment, unreadable), pointers.latest(store, experiment)
+    named = None if run is None else str(run.address)
+    if as_json:
+        print_result("", {"latest": named, "moves": [move.model_dump(mode="json") for move in recorded]}, True)
+    else:
+        typer.echo("\n".join([f"experiment {experiment}: latest is {named or 'not there'}", *map(str, recorded)]))
+    for text in unreadable:
+        typer.echo(f"DAMAGED: {text}", err=True)

@@ -41,17 +41,19 @@ def _checked(require: Callable[[str], object]) -> Callable[[str], str]:
     return parse
 
 
-_cycle = _checked(Cycle.parse)
+parse_cycle = _checked(Cycle.parse)
 _experiment = _checked(EXPERIMENT.require)
 
 CycleOption = Annotated[
-    str, typer.Option("--cycle", parser=_cycle, metavar="CYCLE", help="Init time of the cycle, e.g. 20260611T06Z.")
+    str, typer.Option("--cycle", parser=parse_cycle, metavar="CYCLE", help="Init time of the cycle, e.g. 20260611T06Z.")
 ]
 LeadHours = Annotated[int, typer.Option(min=1, max=48, help="Last lead time in hours.")]
 Members = Annotated[int | None, typer.Option(min=1, help="Ensemble size; by default that of the package.")]
 BaseSeed = Annotated[int, typer.Option("--seed", help="Base seed of the ensemble.")]
-Start = Annotated[str, typer.Option("--start", parser=_cycle, metavar="CYCLE", help="First cycle, e.g. 20260610T00Z.")]
-End = Annotated[str, typer.Option("--end", parser=_cycle, metavar="CYCLE", help="Last cycle (included).")]
+Start = Annotated[
+    str, typer.Option("--start", parser=parse_cycle, metavar="CYCLE", help="First cycle, e.g. 20260610T00Z.")
+]
+End = Annotated[str, typer.Option("--end", parser=parse_cycle, metavar="CYCLE", help="Last cycle (included).")]
 Experiment = Annotated[
     str,
     typer.Option(

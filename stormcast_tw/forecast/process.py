@@ -29,9 +29,10 @@ from stormcast_tw.storage.store import Store
 def run_in_child(job: RolloutJob, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
     """Carry a job out in a child process that is stopped at the deadline; what it stored stays for the next attempt.
 
-    Raises what the child raised, Refused at the deadline, StormcastError if the child died.
+    Raises what the child raised, Refused at the deadline, StormcastError if the child died, BadInput where the forecast
+    was sealed before and is damaged.
     """
-    sealed = Store(job.work_root).find(address(job.plan))
+    sealed = Store(job.work_root).sound(address(job.plan))
     if sealed is not None:
         return sealed
     command = [sys.executable, "-m", __name__]

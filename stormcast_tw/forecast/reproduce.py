@@ -1,50 +1,50 @@
-"""Run a published plan again, from the prepared inputs it started from, and compare every value."""
+"""Run a published plan again, from the prepared inputs it started from, and compare all that was published of it.
+
+The forecast is compared with its plan carried out again; products and their NetCDF file with those formed again of the
+forecast that was published, so that rounding of another machine does not reach them.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
+import h5py
+import xarray as xr
 from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
+from stormcast_tw.forecast.comparison import VERDICTS, Comparison, Verdict, compare_datasets
 from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
+from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, make_products
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Store
-from stormcast_tw.variables import VARIABLES
 from stormcast_tw.version import code_version
-
-TOLERANCE = {"K": 0.02, "m s-1": 0.02, "kg m-2": 0.1}
-"""Largest difference that counts as rounding, by units. Convolutions differ by about 1e-6 per call between machines,
-and hundreds of calls amplify that; anything larger is another forecast."""
-
-Verdict = Literal["identical", "equal within tolerance", "different"]
 
 
 class Reproduction(Frozen):
-    """The result: the verdict, the largest difference of each variable, and differences in code and machine."""
+    """The result: how forecast, products and NetCDF file compare, and what has changed in code and machine."""
 
-    verdict: Verdict
-    largest: dict[str, float]
+    parts: tuple[Comparison, ...]
     around: dict[str, tuple[str, str]]
     """Code, machine, threads, versions: then and now, where they differ."""
 
     @property
+    def verdict(self) -> Verdict:
+        """The worst of the parts."""
+        return max((part.verdict for part in self.parts), key=VERDICTS.index)
+
+    @property
     def text(self) -> str:
-        """The comparison in one line or a few."""
-        if self.verdict == "identical":
-            lines = ["identical"]
-        else:
-            sizes = ", ".join(f"{v} {d:.3g} {VARIABLES[v].units}" for v, d in self.largest.items())
-            lines = [f"{'equal within' if self.verdict != 'different' else 'different: largest difference'} {sizes}"]
-        return "\n".join([*lines, *(f"  {name}: then {a}, now {b}" for name, (a, b) in self.around.items())])
+        """The verdict, then a line a part, then what has changed around them."""
+        changed = (f"  {name}: then {a}, now {b}" for name, (a, b) in self.around.items())
+        return "\n".join([self.verdict, *(f"  {part.text}" for part in self.parts), *changed])
 
 
 def read_manifest(address: str) -> Artifact:
@@ -53,14 +53,7 @@ def read_manifest(address: str) -> Artifact:
     manifest = objects(folder).read(MANIFEST)
     if manifest is None:
         raise BadInput(f"{folder}/{MANIFEST}: there is no manifest here")
-    try:
-        artifact = Artifact.model_validate_json(manifest.data)
-    except ValidationError as error:
-        raise BadInput(f"{folder}/{MANIFEST}: is not a manifest: {error.errors()[0]['msg']}") from error
-    root, suffix = objects(folder).root, f"/{artifact.address}"
-    if not root.endswith(suffix):
-        raise BadInput(f"{root}: the manifest belongs to {artifact.address}; keep that path below any root")
-    return artifact.model_copy(update={"root": root.removesuffix(suffix)})
+    return Artifact.read(manifest.data, objects(folder).root)
 
 
 def reproduce(
@@ -68,20 +61,24 @@ def reproduce(
 ) -> Reproduction:
     """Run the plan of `published` again into `scratch` and compare every value.
 
-    Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's.
+    Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's, BadInput if what was
+    published is damaged.
     """
-    return compare(published, carry_out_again(published, where, scratch, now, report))
+    forecast = carry_out_again(published, where, scratch, report)
+    products = make_products(Store(published.root), published, now, into=Store(str(scratch)))
+    return compare(published, forecast, products)
 
 
-def carry_out_again(
-    published: Artifact, where: Settings, scratch: Path, now: datetime, report: Callable[[Progress], None]
-) -> Artifact:
-    """Carry the plan of a published run out again, below `scratch`; raises as `reproduce` does."""
-    plan = _plan(published)
+def carry_out_again(artifact: Artifact, where: Settings, scratch: Path, report: Callable[[Progress], None]) -> Artifact:
+    """Carry the plan of a published run, of products or of a forecast out again, below `scratch`, with its time.
+
+    Raises as `reproduce` does.
+    """
+    plan = _plan(artifact)
     prepared = Address(kind="prepared", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.inputs.run)
     if Store(where.work_root).find(prepared) is None:
         raise Refused(
-            f"{published.address}: its parent {where.work_root}/{prepared} was pruned; it cannot be reproduced"
+            f"{artifact.address}: its parent {where.work_root}/{prepared} was pruned; it cannot be reproduced"
         )
     job = RolloutJob(
         plan=plan,
@@ -91,36 +88,46 @@ def carry_out_again(
         package=where.package.absolute(),
         device=where.device,
         threads=where.threads,
-        now=now,
+        now=artifact.written_at,
     )
     return run_in_child(job, where.rollout_deadline_seconds, report)
 
 
-def compare(published: Artifact, again: Artifact) -> Reproduction:
-    """Compare every value of two forecasts of one plan."""
-    then = Store(published.root).open(published, FORECAST)
-    now = Store(again.root).open(again, FORECAST)
-    pairs = {v: (then[v].values, now[v].values) for v in again.variables}
-    largest = {v: float(np.max(np.abs(a.astype(np.float64) - b))) for v, (a, b) in pairs.items()}
-    return Reproduction(
-        verdict=_verdict(all(np.array_equal(a, b) for a, b in pairs.values()), largest),
-        largest=largest,
-        around=_around(published, _plan(published), again),
-    )
+def compare(published: Artifact, forecast: Artifact, products: Artifact) -> Reproduction:
+    """Compare what was published with a forecast and products made again.
+
+    A NetCDF file is compared by what is in it: the same content has other bytes where netCDF, HDF5 or zlib is of
+    another version. Where they differ, that is said.
+    """
+    then = Store(published.root)
+    parts = [
+        compare_datasets(name, then.open(published, name), Store(again.root).open(again, name))
+        for name, again in ((FORECAST, forecast), (PRODUCTS, products))
+    ]
+    files = then.read(published, NETCDF), Store(products.root).read(products, NETCDF)
+    parts.append(compare_datasets(NETCDF, *(_unpacked(file) for file in files)))
+    around = _around(published, _plan(published), forecast)
+    if files[0] != files[1]:
+        around[f"{NETCDF}, packed by"] = (_packed_by(files[0]), _packed_by(files[1]))
+    return Reproduction(parts=tuple(parts), around=around)
 
 
-def _plan(published: Artifact) -> Plan:
+def _unpacked(file: bytes) -> xr.Dataset:
+    """Return a NetCDF file's numbers as they are stored: not scaled, masked or made times."""
+    return xr.load_dataset(io.BytesIO(file), engine="h5netcdf", decode_cf=False)
+
+
+def _packed_by(file: bytes) -> str:
+    with h5py.File(io.BytesIO(file), "r") as netcdf:
+        said = netcdf.attrs.get("_NCProperties", b"an unknown library")
+    return f"{said.decode() if isinstance(said, bytes) else said}, {len(file)} bytes"
+
+
+def _plan(artifact: Artifact) -> Plan:
     try:
-        return ProductsPlan.read(published.plan).forecast
+        return ProductsPlan.read(artifact.plan).forecast
     except ValidationError as error:
-        raise BadInput(f"{published.address}: holds no forecast plan: {error.errors()[0]['msg']}") from error
-
-
-def _verdict(identical: bool, largest: dict[str, float]) -> Verdict:
-    if identical:
-        return "identical"
-    close = all(difference <= TOLERANCE[VARIABLES[v].units] for v, difference in largest.items())
-    return "equal within tolerance" if close else "different"
+        raise BadInput(f"{artifact.address}: holds no forecast plan: {error.errors()[0]['msg']}") from error
 
 
 def _around(published: Artifact, plan: Plan, again: Artifact) -> dict[str, tuple[str, str]]:

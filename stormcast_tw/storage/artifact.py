@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, ValidationError
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.names import ExperimentName, KindName, RunId
-from stormcast_tw.plan import CycleText, Frozen
+from stormcast_tw.plan import CycleText, Frozen, digest_of
 
 MANIFEST = "manifest.json"
 
@@ -44,11 +45,38 @@ class Artifact(Frozen):
     details: dict[str, Any] = Field(default_factory=dict)
     checksums: str | None = None
     """sha256 of `checksums.json`, which lists that of every file. None before 0.2."""
+    sha256: str | None = None
+    """That of the manifest's other lines, as canonical JSON: what a manifest says is checked too. None before 0.2."""
+
+    @classmethod
+    def read(cls, manifest: bytes, folder: str) -> Self:
+        """Return what the manifest in a folder says; its root is the folder's.
+
+        Raises BadInput for one that is not whole, not what was sealed, or of another folder.
+        """
+        where = f"{folder}/{MANIFEST}"
+        try:
+            artifact = cls.model_validate_json(manifest)
+        except ValidationError as error:
+            raise BadInput(f"{where}: is no whole manifest: {error.errors()[0]['msg']}") from error
+        if artifact.sha256 is not None and (digest := _digest(manifest)) != artifact.sha256:
+            raise BadInput(f"{where}: damaged: its sha256 is {digest[:12]}, sealed was {artifact.sha256[:12]}")
+        if not folder.endswith(suffix := f"/{artifact.address}"):
+            raise BadInput(f"{where}: belongs to {artifact.address}; keep that path below any root")
+        return artifact.model_copy(update={"root": folder.removesuffix(suffix)})
+
+    def with_sha256(self) -> Self:
+        """Return the same with its own sha256: what is written as a manifest."""
+        return self.model_copy(update={"sha256": _digest(self.model_dump_json().encode())})
 
     @property
     def uri(self) -> str:
         """The folder that holds it."""
         return f"{self.root}/{self.address}"
+
+
+def _digest(manifest: bytes) -> str:
+    return digest_of({name: value for name, value in json.loads(manifest).items() if name != "sha256"})
 
 
 class Details(Frozen):

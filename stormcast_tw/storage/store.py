@@ -8,19 +8,16 @@ deleted.
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import xarray as xr
 import zarr
-from pydantic import ValidationError
 from zarr.abc.store import Store as ZarrStore
 
 from stormcast_tw.errors import BadInput, Conflict, NotReady
-from stormcast_tw.schema import DatasetSpec, encoding
+from stormcast_tw.schema import DatasetSpec
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Details, Pointer
 from stormcast_tw.storage.checksums import (
     CHECKSUMS,
@@ -31,7 +28,7 @@ from stormcast_tw.storage.checksums import (
     write_checksums,
 )
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.zarr_arrays import zarr_store
+from stormcast_tw.storage.zarr_arrays import consolidate, laid_out, stored, zarr_store
 
 DRAFT = "draft.json"
 _MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
@@ -47,9 +44,16 @@ class Store:
 
     def find(self, address: Address) -> Artifact | None:
         """Return the sealed artifact at `address`, or None."""
-        path = f"{address}/{MANIFEST}"
-        manifest = self.objects.read(path)
-        return None if manifest is None else self._artifact(manifest.data, path)
+        manifest = self.objects.read(f"{address}/{MANIFEST}")
+        return None if manifest is None else Artifact.read(manifest.data, f"{self.root}/{address}")
+
+    def sound(self, address: Address) -> Artifact | None:
+        """Return the sealed artifact at `address`, every byte of it checked, or None; raises BadInput naming damage."""
+        artifact = self.find(address)
+        if artifact is not None and (damage := self.damage(artifact)):
+            name, wrong = next(iter(damage.items()))
+            raise BadInput(f"{artifact.uri}/{name}: {wrong}; see `stormcast-tw catalogue check --repair`")
+        return artifact
 
     def get(self, address: Address) -> Artifact:
         """Return the sealed artifact at `address`; raises NotReady where it is not sealed."""
@@ -61,10 +65,12 @@ class Store:
     def make(self, address: Address, plan: dict[str, Any], fill: Callable[[Draft], Artifact]) -> Artifact:
         """Return the sealed artifact at `address`, made by `fill` unless it exists: every artifact is made this way.
 
-        When another process seals the same plan first, its artifact is returned.
+        When another process seals the same plan first, its artifact is returned. One that was sealed before is checked,
+        every byte of it; raises BadInput if it is damaged.
         """
-        sealed = self.find(address)
+        sealed = self.sound(address)
         if sealed is not None:
+            self.tidy(address)
             return sealed
         try:
             draft = self.begin(address, plan)
@@ -128,46 +134,52 @@ class Store:
         """Return the paths of all files of an artifact or draft, below its folder."""
         return [path.removeprefix(f"{address}/") for path in self.objects.files(str(address))]
 
+    def tidy(self, address: Address) -> None:
+        """Remove what is left of the draft of a sealed artifact, by this seal or by one that was killed after it."""
+        for path in filter(_is_scaffolding, self.below(address)):
+            self.objects.remove(f"{address}/{path}")
+
     def damage(self, artifact: Artifact) -> dict[str, str]:
         """Return what is wrong with each damaged file of a sealed artifact; reads all of them."""
         try:
             files = self.files(artifact)
         except BadInput as error:
-            return {CHECKSUMS: str(error)}
+            return {CHECKSUMS: str(error).rpartition(f"{CHECKSUMS}: ")[2]}
         return {} if files is None else damaged(self.objects, str(artifact.address), files)
 
     def list(self, kind: str, below: str, unreadable: list[str] | None = None) -> list[Artifact]:
         """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first.
 
-        One whose manifest cannot be read is passed over, and added to `unreadable`, with the reason.
+        One whose manifest cannot be read, or was lost, is passed over, and added to `unreadable`, with the reason.
         """
-        paths = (path for path in self.objects.files(f"{kind}/{below}") if path.endswith(f"/{MANIFEST}"))
         artifacts: list[Artifact] = []
-        for path in paths:
-            if path.count("/") != _MANIFEST_DEPTH or (manifest := self.objects.read(path)) is None:
+        reasons = [] if unreadable is None else unreadable
+        paths = [path for path in self.objects.files(f"{kind}/{below}") if path.count("/") == _MANIFEST_DEPTH]
+        for folder in (path.removesuffix(f"/{MANIFEST}") for path in paths if path.endswith(f"/{MANIFEST}")):
+            if (manifest := self.objects.read(f"{folder}/{MANIFEST}")) is None:
                 continue
             try:
-                artifacts.append(self._artifact(manifest.data, path))
+                artifacts.append(Artifact.read(manifest.data, f"{self.root}/{folder}"))
             except BadInput as error:
-                if unreadable is not None:
-                    unreadable.append(str(error))
+                reasons.append(str(error))
+        for folder in (path.removesuffix(f"/{CHECKSUMS}") for path in paths if path.endswith(f"/{CHECKSUMS}")):
+            # after its checksums a seal writes the manifest, and only then removes the draft
+            if not any(self.objects.exists(f"{folder}/{name}") for name in (DRAFT, MANIFEST)):
+                reasons.append(f"{self.root}/{folder}/{MANIFEST}: sealed, but not there")
         return sorted(artifacts, key=lambda artifact: (artifact.address.cycle, artifact.written_at))
 
     def read_pointer(self, path: str) -> Pointer:
-        """Return what the pointer at `path` below the root says."""
+        """Return what the pointer at `path` below the root says; raises BadInput where that is not JSON."""
         pointer = self.objects.read(path)
-        return Pointer(None, None) if pointer is None else Pointer(json.loads(pointer.data), pointer.version)
+        try:
+            return Pointer(None, None) if pointer is None else Pointer(json.loads(pointer.data), pointer.version)
+        except ValueError as error:
+            raise BadInput(f"{self.root}/{path}: is no whole pointer: {error}") from error
 
     def move_pointer(self, path: str, seen: Pointer, value: dict[str, Any]) -> None:
         """Set the pointer to `value` if it is still as `seen`; raises Conflict otherwise."""
         if not self.objects.swap(path, seen.version, json.dumps(value, indent=1).encode()):
             raise Conflict(f"{self.root}/{path}: was moved by somebody else meanwhile")
-
-    def _artifact(self, manifest: bytes, path: str) -> Artifact:
-        try:
-            return Artifact.model_validate_json(manifest).model_copy(update={"root": self.root})
-        except ValidationError as error:
-            raise BadInput(f"{self.root}/{path}: is no whole manifest: {error.errors()[0]['msg']}") from error
 
 
 class Draft:
@@ -183,41 +195,19 @@ class Draft:
 
     def write(self, name: str, dataset: xr.Dataset) -> None:
         """Write a whole dataset; what the same plan wrote before is left as it is."""
-        contents: dict[str, Any] = {}
-        dataset.to_zarr(
-            zarr.storage.MemoryStore(contents),
-            zarr_format=3,
-            consolidated=False,
-            encoding=encoding(dataset),
-            write_empty_chunks=True,
-        )
-        self._create_all(name, contents)
+        self._create_all(name, stored(dataset))
 
     def create(self, name: str, spec: DatasetSpec) -> None:
         """Lay out a dataset to be filled piece by piece; what the same plan filled before is left as it is."""
-        contents: dict[str, Any] = {}
-        layout = zarr.storage.MemoryStore(contents)
-        spec.coordinates.to_zarr(layout, zarr_format=3, consolidated=False, encoding=encoding(spec.coordinates))
-        group = zarr.open_group(layout, mode="r+")
-        for variable, array in spec.arrays.items():
-            group.create_array(
-                variable,
-                shape=array.shape,
-                chunks=array.chunks,
-                dtype="float32",
-                fill_value=np.nan,
-                dimension_names=array.dims,
-                attributes=dict(array.attributes),
-            )
-        self._create_all(name, contents)
+        self._create_all(name, laid_out(spec))
 
     def arrays(self, name: str) -> zarr.Group:
         """Return the arrays of dataset `name` for reading and writing regions; empty chunks are written too."""
         return zarr.open_group(zarr_store(f"{self.uri}/{name}.zarr"), mode="r+")
 
-    def _create_all(self, name: str, contents: dict[str, Any]) -> None:
-        for key, buffer in contents.items():
-            self.put(f"{name}.zarr/{key}", buffer.to_bytes())
+    def _create_all(self, name: str, files: Mapping[str, bytes]) -> None:
+        for key, data in files.items():
+            self.put(f"{name}.zarr/{key}", data)
 
     def put(self, path: str, data: bytes) -> None:
         """Write one file; what the same plan wrote before is left as it is."""
@@ -257,7 +247,8 @@ class Draft:
         """
         files = [path for path in self.store.below(self.address) if path not in (MANIFEST, CHECKSUMS)]
         files = [path for path in files if not _is_scaffolding(path)]
-        self._consolidate({path.split("/")[0] for path in files if ".zarr/" in path})
+        for name in sorted({path.split("/")[0] for path in files if ".zarr/" in path}):
+            consolidate(f"{self.uri}/{name}")
         checksums = write_checksums(self.store.objects, str(self.address), files)
         artifact = Artifact(
             address=self.address,
@@ -271,22 +262,15 @@ class Draft:
             written_at=now,
             details=details.model_dump(mode="json", exclude_none=True) if details else {},
             checksums=checksums,
-        )
+        ).with_sha256()
         manifest = artifact.model_dump_json(indent=1).encode()
         self.store.objects.settle()
         if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")
-        for path in filter(_is_scaffolding, self.store.below(self.address)):
-            self.store.objects.remove(f"{self.address}/{path}")
+        self.store.tidy(self.address)
         return artifact
-
-    def _consolidate(self, names: set[str]) -> None:
-        for name in sorted(names):
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
-                zarr.consolidate_metadata(zarr_store(f"{self.uri}/{name}"))
 
 
 def _is_scaffolding(path: str) -> bool:

@@ -10,7 +10,7 @@ from flows.backfill import backfill
 from flows.operations import operations
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Refused
-from stormcast_tw.publication import catalogue
+from stormcast_tw.publication import pointers
 from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW
@@ -28,7 +28,7 @@ def test_each_cycle_once_and_latest_never_backwards(inputs: Path, tmp_path: Path
         backfill(**REQUEST, order="newest first")
     store = Store(str(tmp_path / "published"))
     assert [a.address.cycle for a in store.list("published", "demo")] == [FIRST, LAST]
-    assert catalogue.latest(store, "demo") == newest
+    assert pointers.latest(store, "demo") == newest
 
     simulate_cycle(Cycle.parse(MISSING), str(inputs), lead_hours=1)
     outcomes = backfill(**REQUEST, parallel=2)
@@ -38,7 +38,7 @@ def test_each_cycle_once_and_latest_never_backwards(inputs: Path, tmp_path: Path
         (LAST, "skipped"),
     ]
     assert [a.address.cycle for a in store.list("published", "demo")] == [FIRST, MISSING, LAST]
-    assert catalogue.latest(store, "demo") == newest
+    assert pointers.latest(store, "demo") == newest
 
 
 def test_empty_span_is_refused():

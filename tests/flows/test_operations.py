@@ -13,7 +13,7 @@ from stormcast_tw.inputs.prepare import plan_inputs, prepare
 from stormcast_tw.inputs.readiness import look
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.publication import catalogue
+from stormcast_tw.publication import pointers
 from stormcast_tw.settings import settings
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.artifact import Artifact
@@ -35,7 +35,7 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
     assert artifact.simulated
     assert not artifact.trained
     store = Store(str(tmp_path / "published"))
-    assert catalogue.latest(store, "demo") == artifact
+    assert pointers.latest(store, "demo") == artifact
     forecast = store.open(artifact, "forecast").load()
     assert dict(forecast["t2m"].sizes) == {"member": 2, "lead_time": 3, "latitude": 32, "longitude": 32}
     assert "SIMULATED" in forecast.attrs["title"]
@@ -56,7 +56,7 @@ def test_cycle_is_published_and_a_second_run_writes_nothing(inputs: Path, tmp_pa
 
     other = run(members=3)
     assert other.address.run != artifact.address.run
-    assert catalogue.latest(store, "demo") == other
+    assert pointers.latest(store, "demo") == other
     assert store.find(artifact.address) == artifact
 
 

@@ -16,7 +16,7 @@ from flows.operations import operations
 from stormcast_tw.forecast.job import FORECAST, RolloutJob, address
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.publication import catalogue
+from stormcast_tw.publication import catalogue, pointers
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Store
@@ -45,7 +45,7 @@ def test_every_root_on_s3_gives_the_forecast_of_the_disk(
     assert there.uri == f"{bucket}/published/{there.address}"
     assert there.address == on_disk.address, "same inputs, same plan, same run, wherever it is"
     store = Store(f"{bucket}/published")
-    assert catalogue.latest(store, "demo") == there
+    assert pointers.latest(store, "demo") == there
     local = Store(str(tmp_path / "published"))
     for name in ("forecast", "products"):
         found, expected = store.open(there, name).load(), local.open(on_disk, name).load()

@@ -18,7 +18,7 @@ from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.operations.timetable import OPERATIONS
-from stormcast_tw.publication import catalogue
+from stormcast_tw.publication import pointers
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.sources.global_ai import path as global_ai_path
@@ -132,7 +132,7 @@ def test_damaged_rain_is_replaced_by_rwrp_s_and_published_as_degraded(rain: Path
     entry = store.read_pointer("published/demo/latest.json").value
     assert entry is not None
     assert entry["status"] == "degraded"
-    assert catalogue.latest(store, "demo") == artifact
+    assert pointers.latest(store, "demo") == artifact
     assert events("cycle.degraded", started)
 
 

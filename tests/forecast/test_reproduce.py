@@ -2,75 +2,135 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.forecast.reproduce import Reproduction, compare, read_manifest, reproduce
-from stormcast_tw.forecast.rollout import carry_out
-from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from tests.conftest import NOW, rollout_job
+from tests.conftest import NOW, Made
 
 
 @pytest.fixture
-def published(
-    work: Store,
-    small_package: ModelPackage,
-    small_package_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Artifact:
-    monkeypatch.setenv("STORMCAST_TW_PACKAGE", str(small_package_folder))
+def published(made: Made, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    monkeypatch.setenv("STORMCAST_TW_PACKAGE", str(made.job.package))
     monkeypatch.setenv("STORMCAST_TW_THREADS", "1")
     settings.cache_clear()
-    job = rollout_job(small_package, small_package_folder, work.root, members=2, lead_hours=2)
-    forecast = carry_out(job, lambda _: None)
-    return catalogue.publish(Store(str(tmp_path)), work, forecast, catalogue.make_products(work, forecast, NOW), NOW)
+    return made.run
 
 
 def again(artifact: Artifact, scratch: Path) -> Reproduction:
     return reproduce(read_manifest(f"{artifact.uri}/manifest.json"), settings(), scratch, NOW, lambda _: None)
 
 
-def test_the_same_plan_gives_the_same_numbers(published: Artifact, tmp_path: Path):
+def test_the_same_plan_gives_the_same_bits(published: Artifact, tmp_path: Path):
     result = again(published, tmp_path / "scratch")
     assert result.verdict == "identical"
-    assert result.text.splitlines()[0] == "identical"
-    assert set(result.largest.values()) == {0.0}
+    assert result.text.splitlines()[:4] == [
+        "identical",
+        "  forecast: equal bit for bit",
+        "  products: equal bit for bit",
+        "  products.nc: equal bit for bit",
+    ]
     assert result.around["code"][0] == "test", "the plan of the fixture was made by another code"
+    assert "products.nc, packed by" not in result.around, "the same libraries give the same bytes"
 
 
-def test_differences_are_measured(published: Artifact, tmp_path: Path):
-    shutil.copytree(published.root, tmp_path / "copy", ignore=shutil.ignore_patterns("work", "copy"))
-    repeated = published.model_copy(
-        update={"root": str(tmp_path / "copy"), "variables": ("t2m", "u10m"), "checksums": None}
-    )
-    assert compare(published, repeated).verdict == "identical"
+class Repeated(NamedTuple):
+    """A copy of what was published, free to be changed, which stands for the same plan carried out elsewhere."""
 
-    spoil(repeated, "t2m", 0.001)
-    result = compare(published, repeated)
+    published: Artifact
+    copy: Artifact
+
+    def compared(self) -> Reproduction:
+        return compare(self.published, self.copy, self.copy)
+
+
+@pytest.fixture
+def repeated(published: Artifact, tmp_path: Path) -> Repeated:
+    shutil.copytree(published.root, tmp_path / "copy")
+    return Repeated(published, published.model_copy(update={"root": str(tmp_path / "copy"), "checksums": None}))
+
+
+def test_differences_are_measured(repeated: Repeated):
+    assert repeated.compared().verdict == "identical"
+
+    spoil(repeated.copy, "forecast", "t2m", 0.001)
+    result = repeated.compared()
     assert result.verdict == "equal within tolerance"
-    assert result.largest["t2m"] == pytest.approx(0.001, rel=0.05)
-    assert result.text.startswith("equal within t2m 0.00")
+    first = (
+        r"forecast: equal within tolerance: t2m\[member 1, lead_time 1, latitude 3, longitude 4\]: then \d+\.\d+, now "
+    )
+    assert re.search(first, result.text)
+    assert re.search(r"1 of 4096 values differ, by at most 0\.00\d+ K", result.text)
 
-    spoil(repeated, "u10m", 1.0)
-    result = compare(published, repeated)
+    spoil(repeated.copy, "forecast", "u10m", 1.0)
+    result = repeated.compared()
     assert result.verdict == "different"
-    assert "u10m 1 m s-1" in result.text
+    assert re.search(
+        r"forecast: different: u10m\[.*1 of 4096 values differ, by at most 1 m s-1 \(and 1 more\)", result.text
+    )
 
 
-def spoil(artifact: Artifact, variable: str, difference: float) -> None:
-    array = zarr.open_group(f"{artifact.uri}/forecast.zarr", mode="r+")[variable]
+def test_a_product_that_differs_is_named(repeated: Repeated):
+    spoil(repeated.copy, "products", "t2m_mean", 0.5)
+    result = repeated.compared()
+    assert result.verdict == "different"
+    named = r"products: different: t2m_mean\[lead_time 1, latitude 3, longitude 4\]: then .*by at most 0\.5 K"
+    assert re.search(named, result.text)
+    assert [part.verdict for part in result.parts] == ["identical", "different", "identical"]
+
+
+CHANGES: dict[str, tuple[Callable[[netCDF4.Dataset], None], str]] = {
+    "a value": (lambda file: set_value(file["t2m_mean"], 1.0), r"t2m_mean\[lead_time 1.*by at most 1 K"),
+    "a unit": (lambda file: file["t2m_mean"].setncattr("units", "C"), r"t2m_mean, attribute units: then 'K', now 'C'"),
+    "the title": (lambda file: file.setncattr("title", "x"), r"dataset, attribute title: then 'SIMULATED .*, now 'x'"),
+    "a variable": (lambda file: file.renameVariable("t2m_mean", "t"), r"t2m_mean is only then there \(and 1 more\)"),
+}
+
+
+def set_value(variable: netCDF4.Variable, difference: float) -> None:
+    variable[1, 3, 4] = variable[1, 3, 4] + np.float32(difference)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_netcdf_file_is_compared_by_what_is_in_it(repeated: Repeated, change: str):
+    spoil_netcdf, said = CHANGES[change]
+    with netCDF4.Dataset(f"{repeated.copy.uri}/products.nc", "r+") as file:
+        spoil_netcdf(file)
+    result = repeated.compared()
+    assert result.verdict == "different"
+    assert re.search(f"products.nc: different: {said}", result.text), result.text
+
+
+def test_other_bytes_of_the_same_content_are_said_and_no_difference(repeated: Repeated):
+    path = Path(repeated.copy.uri, "products.nc")
+    with xr.open_dataset(path, decode_cf=False) as packed:
+        content = packed.load()
+    unfilled = {name: {"_FillValue": None} for name, v in content.variables.items() if "_FillValue" not in v.attrs}
+    content.to_netcdf(path, engine="netcdf4", encoding=unfilled)  # nothing is compressed
+    result = repeated.compared()
+    assert result.verdict == "identical", result.text
+    then, now = result.around["products.nc, packed by"]
+    assert "hdf5=" in then
+    assert then != now
+
+
+def spoil(artifact: Artifact, dataset: str, variable: str, difference: float) -> None:
+    array = zarr.open_group(f"{artifact.uri}/{dataset}.zarr", mode="r+")[variable]
     values = np.asarray(array[:])
-    values[1, 1, 3, 4] += np.float32(difference)
+    values[..., 1, 3, 4][-1 if values.ndim == 4 else ...] += np.float32(difference)
     array[:] = values
 
 
@@ -84,7 +144,7 @@ def test_what_is_no_manifest_is_refused(published: Artifact, tmp_path: Path):
     with pytest.raises(BadInput, match=r"nowhere/manifest\.json: there is no manifest here"):
         read_manifest(str(tmp_path / "nowhere"))
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(BadInput, match=r"manifest\.json: is not a manifest: Field required"):
+    with pytest.raises(BadInput, match=r"manifest\.json: is no whole manifest: Field required"):
         read_manifest(str(tmp_path))
     moved = tmp_path / "moved"
     moved.mkdir()

@@ -7,7 +7,7 @@ import xarray as xr
 from stormcast_tw.cycle import datetime64
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.model.package import ModelPackage
-from stormcast_tw.publication import catalogue
+from stormcast_tw.publication import catalogue, pointers
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
 from tests.conftest import CYCLE, NOW, rollout_job
@@ -26,7 +26,7 @@ def at(artifact: Artifact, cycle: str, run: str) -> Artifact:
 
 def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact, Artifact], tmp_path: Path):
     store = Store(str(tmp_path))
-    assert catalogue.latest(store, "demo") is None
+    assert pointers.latest(store, "demo") is None
     artifact = catalogue.publish(store, work, *made, NOW)
     folder = tmp_path / "published/demo" / str(CYCLE) / artifact.address.run
     assert {p.name for p in folder.iterdir()} == {
@@ -36,7 +36,7 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
         "products.zarr",
         "products.nc",
     }
-    assert catalogue.latest(store, "demo") == artifact
+    assert pointers.latest(store, "demo") == artifact
     for name, source in zip(("forecast", "products"), made, strict=True):
         xr.testing.assert_identical(store.open(artifact, name).load(), work.open(source, name).load())
     with xr.open_dataset(folder / "products.nc") as netcdf:
@@ -63,8 +63,8 @@ def test_latest_never_moves_backwards(work: Store, made: tuple[Artifact, Artifac
     store = Store(str(tmp_path))
     published = catalogue.publish(store, work, *made, NOW)
     newer, older = at(published, "20260611T12Z", "a" * 12), at(published, "20260610T18Z", "b" * 12)
-    catalogue.point_at(store, newer)
-    catalogue.point_at(store, older)
+    pointers.point_at(store, newer)
+    pointers.point_at(store, older)
     latest = store.read_pointer("published/demo/latest.json").value
     assert latest is not None
     assert latest["run"] == "a" * 12

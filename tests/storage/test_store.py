@@ -57,6 +57,17 @@ def test_draft_is_continued_by_its_plan_and_refused_to_another(work: Store):
     assert work.begin(ADDRESS, PLAN).parts() == {"m0000-l01"}
 
 
+def test_what_a_seal_that_was_killed_left_of_its_draft_goes(work: Store, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as killed:
+        killed.setattr(work, "tidy", lambda _: None)
+        draft = work.begin(ADDRESS, PLAN)
+        draft.mark("m0000-l01")
+        artifact = seal(draft)
+    assert {"draft.json", "parts/m0000-l01"} <= set(work.below(ADDRESS))
+    assert work.make(ADDRESS, PLAN, lambda _: pytest.fail("made again")) == artifact
+    assert set(work.below(ADDRESS)) == {"checksums.json", "manifest.json"}
+
+
 def test_late_beginner_deletes_nothing_of_what_was_sealed_meanwhile(work: Store):
     draft = work.begin(ADDRESS, PLAN)
     draft.write("state", dataset())

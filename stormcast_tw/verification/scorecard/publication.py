@@ -17,7 +17,8 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.products.ensemble import probability_matched_mean
-from stormcast_tw.publication.catalogue import PUBLISHED, plan_of
+from stormcast_tw.publication.catalogue import plan_of
+from stormcast_tw.publication.pointers import PUBLISHED
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.verification.record import Bench, Record, run_of, statistics_of
 from stormcast_tw.verification.scorecard.page import (

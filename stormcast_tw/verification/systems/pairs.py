@@ -11,7 +11,8 @@ import xarray as xr
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.grid import Grid
-from stormcast_tw.publication.catalogue import PUBLISHED, plan_of
+from stormcast_tw.publication.catalogue import plan_of
+from stormcast_tw.publication.pointers import PUBLISHED
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
 from stormcast_tw.verification.scores.strata import Strata
