@@ -93,8 +93,8 @@ def _coordinates(listed: str, cell_methods: str) -> str:
 def _encoding(name: str, variable: xr.Variable, is_field: bool) -> dict[str, Any]:
     kind = variable.dtype.kind
     if kind in "Mm":
-        chunks = {"chunksizes": variable.shape} if variable.ndim else {}
-        return (_TIME if kind == "M" else _DURATION) | chunks
+        whole = {"chunksizes": variable.shape} if variable.ndim else {}
+        return (_TIME if kind == "M" else _DURATION) | whole
     if kind not in "fi":
         raise BadInput(f"{name}: type {variable.dtype} cannot be written; allowed numbers and times")
     if not is_field or variable.ndim < 2:
