@@ -51,6 +51,8 @@ def _prepared(dataset: xr.Dataset) -> xr.Dataset:
         listed = variable.attrs.pop("coordinates", variable.encoding.get("coordinates"))
         is_field = name in prepared.data_vars and name not in links
         attributes = {key: _plain(value) for key, value in variable.attrs.items()}
+        if name in prepared.dims or name in ("latitude", "longitude"):
+            attributes["coverage_content_type"] = "coordinate"
         if variable.dtype.kind == "M" and "standard_name" in attributes:
             attributes["units_metadata"] = "leap_seconds: none"  # every day has 24 hours
         if "flag_values" in attributes:

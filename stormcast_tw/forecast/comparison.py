@@ -18,7 +18,7 @@ between machines, and hundreds of calls amplify that; anything larger is another
 Verdict = Literal["identical", "equal within tolerance", "different"]
 VERDICTS: tuple[Verdict, ...] = ("identical", "equal within tolerance", "different")
 """From best to worst."""
-_WHEN = ("history", "source")
+_WHEN = ("history", "source", "date_created")
 """Global attributes that say when, and by which release, a dataset was written."""
 
 

@@ -88,9 +88,15 @@ def carry_out_again(artifact: Artifact, where: Settings, scratch: Path, report: 
         package=where.package.absolute(),
         device=where.device,
         threads=where.threads,
+        attribution=_attribution(artifact, where),
         now=artifact.written_at,
     )
     return run_in_child(job, where.rollout_deadline_seconds, report)
+
+
+def _attribution(artifact: Artifact, where: Settings) -> dict[str, str]:
+    said = Rolled.of(artifact).attribution
+    return where.attribution.stated if said is None else said
 
 
 def compare(published: Artifact, forecast: Artifact, products: Artifact) -> Reproduction:

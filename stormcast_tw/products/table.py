@@ -26,7 +26,7 @@ from stormcast_tw.products.surface import (
 )
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import Hazard
-from stormcast_tw.schema import accumulation_coordinates, array_attributes
+from stormcast_tw.schema import accumulation_coordinates, array_attributes, of_forecast
 from stormcast_tw.variables import VARIABLES
 
 Attributes = Mapping[str, Any]
@@ -70,7 +70,7 @@ class Product:
 def _rain(hours: int) -> Quantity:
     long_name = "rain in the past hour" if hours == 1 else f"rain in the past {hours} hours"
     summed = {} if hours == 1 else {
-        "cell_methods": f"time: sum (interval: 1 hour comment: of the {hours} hours that end at this time)",
+        "cell_methods": f"time: sum (interval: 1 hour comment: of the {hours} hours that end at this time) area: mean",
         "comment": f"missing at lead times below {hours} h: a sum is whole or not given",
     }  # fmt: skip
     attributes = {**VARIABLES["tp01"].attributes, "long_name": long_name, **summed}
@@ -184,7 +184,7 @@ def make_products(forecast: xr.Dataset) -> xr.Dataset:
                 made = row.compute(values)
                 if values.sizes["lead_time"] < products.sizes["lead_time"]:
                     made = made.reindex(lead_time=products["lead_time"])
-                attributes = array_attributes(row.attributes, tuple(map(str, made.dims[-2:])), time)
+                attributes = array_attributes(of_forecast(row.attributes), tuple(map(str, made.dims[-2:])), time)
                 added = {name: made[name] for name in made.dims if name not in products.coords}
                 products = products.assign_coords(added).assign({row.name: (made.dims, made.values, attributes)})
         if quantity.hours > 1:

@@ -32,6 +32,7 @@ class Published(Details):
     package: dict[str, Any] = Field(default_factory=dict)
     machine: dict[str, Any] = Field(default_factory=dict)
     seconds_per_member_hour: float | None = None
+    attribution: dict[str, str] | None = None
     inputs: tuple[dict[str, str], ...] = ()
     status: Status = "complete"
 

@@ -256,16 +256,15 @@ class Draft:
             plan=self.plan,
             grid=grid,
             variables=variables,
-            parents=tuple(parent if isinstance(parent, str) else parent.uri for parent in parents),
+            parents=tuple(parent if isinstance(parent, str) else str(parent.address) for parent in parents),
             simulated=simulated,
             trained=trained,
             written_at=now,
             details=details.model_dump(mode="json", exclude_none=True) if details else {},
             checksums=checksums,
         ).with_sha256()
-        manifest = artifact.model_dump_json(indent=1).encode()
         self.store.objects.settle()
-        if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
+        if not self.store.objects.create(f"{self.address}/{MANIFEST}", artifact.manifest):
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")

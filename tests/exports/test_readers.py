@@ -11,10 +11,13 @@ import cf_xarray  # noqa: F401  registers ds.cf
 import numpy as np
 import pytest
 import xarray as xr
+from compliance_checker.base import BaseCheck
+from pyproj import CRS
 
 from stormcast_tw.exports.netcdf import to_netcdf
 from stormcast_tw.products import PRODUCTS, make_products
 from stormcast_tw.regions.taiwan.thresholds import HAZARDS
+from stormcast_tw.settings import Attribution
 from tests.conftest import SMALL
 from tests.exports.checker import complaints
 from tests.products.by_hand import random_forecast
@@ -27,7 +30,16 @@ LENGTHS = (3, 6, 12)
 
 @pytest.fixture(scope="module")
 def products() -> xr.Dataset:
-    return make_products(random_forecast(members=3, grid=SMALL))
+    """As published by somebody who has filled in the settings."""
+    whole = Attribution(creator_email="forecast@example.org", creator_url="https://example.org")
+    made = make_products(random_forecast(members=3, grid=SMALL).assign_attrs(whole.stated))
+    rolled_out = {
+        "id": "demo/run",
+        "source": "by hand",
+        "processing_level": "3",
+        "date_created": "2026-06-11T09:00:00Z",
+    }
+    return made.assign_attrs(rolled_out)
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +131,23 @@ def test_a_sum_says_its_interval_in_bounds_and_cell_methods(file: Path, hours: i
 def test_the_compliance_checker_has_no_complaint(file: Path):
     """CF 1.11 is the newest that the checker (6.1.0) knows."""
     assert complaints(file, "cf:1.11") == {}
+
+
+def test_discovery_attributes_lack_only_what_does_not_exist(file: Path):
+    """CF has no standard name for a probability of reaching a threshold, and no field here has a vertical axis."""
+    said = complaints(file, "acdd:1.3")
+    lacking = [text for weight in (BaseCheck.HIGH, BaseCheck.MEDIUM) for text in said.get(weight, [])]
+    assert {text for text in lacking if "vertical" not in text} == {"standard_name"}
+    assert len([text for text in lacking if text == "standard_name"]) == len(HAZARDS)
+
+
+def test_the_grid_has_an_ellipsoid_and_cells(file: Path):
+    with xr.open_dataset(file) as opened:
+        wkt = CRS.from_wkt(opened["crs"].attrs["crs_wkt"])
+        assert wkt.ellipsoid.semi_major_metre == opened["crs"].attrs["semi_major_axis"] == 6378137.0
+        for axis, step in (("latitude", SMALL.dy), ("longitude", SMALL.dx)):
+            edges = opened[opened[axis].attrs["bounds"]].values
+            np.testing.assert_allclose(edges.mean(axis=1), opened[axis].values)
+            np.testing.assert_allclose(edges[:, 1] - edges[:, 0], step)
+            np.testing.assert_allclose(edges[1:, 0], edges[:-1, 1], err_msg="cells touch")
+        assert "area: mean" in opened["tp01_mean"].attrs["cell_methods"]

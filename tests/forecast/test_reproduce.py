@@ -93,7 +93,7 @@ def test_a_product_that_differs_is_named(repeated: Repeated):
 
 
 CHANGES: dict[str, tuple[Callable[[netCDF4.Dataset], None], str]] = {
-    "a value": (lambda file: set_value(file["t2m_mean"], 1.0), r"t2m_mean\[lead_time 1.*by at most 1 K"),
+    "a value": (lambda file: set_value(file["t2m_mean"], 1.0), r"t2m_mean\[time 1.*by at most 1 K"),
     "a unit": (lambda file: file["t2m_mean"].setncattr("units", "C"), r"t2m_mean, attribute units: then 'K', now 'C'"),
     "the title": (lambda file: file.setncattr("title", "x"), r"dataset, attribute title: then 'SIMULATED .*, now 'x'"),
     "a variable": (lambda file: file.renameVariable("t2m_mean", "t"), r"t2m_mean is only then there \(and 1 more\)"),
