@@ -28,7 +28,7 @@ from stormcast_tw.storage.checksums import (
     write_checksums,
 )
 from stormcast_tw.storage.objects import objects
-from stormcast_tw.storage.zarr_arrays import consolidate, laid_out, stored, zarr_store
+from stormcast_tw.storage.zarr_arrays import consolidate, laid_out, sharded, stored, zarr_store
 
 DRAFT = "draft.json"
 _MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
@@ -196,6 +196,11 @@ class Draft:
     def write(self, name: str, dataset: xr.Dataset) -> None:
         """Write a whole dataset; what the same plan wrote before is left as it is."""
         self._create_all(name, stored(dataset))
+
+    def write_sharded(self, name: str, dataset: xr.Dataset, each: str | None = None) -> None:
+        """Write a whole dataset with few objects, see `sharded`; what the same plan wrote before is left as it is."""
+        for key, data in sharded(dataset, each):
+            self.put(f"{name}.zarr/{key}", data)
 
     def create(self, name: str, spec: DatasetSpec) -> None:
         """Lay out a dataset to be filled piece by piece; what the same plan filled before is left as it is."""
