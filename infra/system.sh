@@ -16,6 +16,9 @@ need python3-venv "$python" -c 'import ensurepip, venv'
 if [ "$2" = test ]; then
     need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/postgres'
     need slurm-wlm sh -c 'PATH=$PATH:/usr/sbin command -v slurmctld && command -v sbatch'
+    need cdo sh -c 'command -v cdo'
+    need gdal-bin sh -c 'command -v gdalinfo'
+    need netcdf-bin sh -c 'command -v ncdump'
     need build-essential sh -c 'command -v gcc && command -v g++'
     need python3-dev "$python" -c 'import pathlib, sysconfig; assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()'
 fi

@@ -202,6 +202,18 @@ class Grid:
         """
         return _coordinates(self).copy()
 
+    def with_cells(self) -> xr.Dataset:
+        """Return `coordinates` and the edges of the cells, half a spacing to either side of their points.
+
+        They are latitude_bounds (latitude, 2) and longitude_bounds; on a projection y_bounds and x_bounds.
+        """
+        made = self.coordinates()
+        for dim, values, step in zip(self.dims, (self.y, self.x), (self.dy, self.dx), strict=True):
+            edges = np.stack([values - step / 2, values + step / 2], axis=-1)
+            made = made.assign_coords({f"{dim}_bounds": ((dim, "bounds"), edges)})
+            made[dim].attrs["bounds"] = f"{dim}_bounds"
+        return made
+
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Grid:
         """Read the grid of a dataset written with `coordinates`; raises ValueError if it is missing or changed."""
@@ -246,13 +258,13 @@ def _coordinates(grid: Grid) -> xr.Dataset:
     attributes: dict[str, Any] = {"grid_name": grid.name, "grid_fingerprint": grid.fingerprint}
     axes: dict[str, tuple[Any, ...]]
     if grid.is_geographic:
-        attributes |= {"grid_mapping_name": "latitude_longitude"}
+        attributes |= pyproj.CRS.from_epsg(4326).to_cf()
         axes = {
             "latitude": ("latitude", grid.y, _LATITUDE),
             "longitude": ("longitude", grid.x, _LONGITUDE),
         }
     else:
-        attributes |= {k: v for k, v in pyproj.CRS.from_dict(dict(grid.projection)).to_cf().items() if k != "crs_wkt"}
+        attributes |= pyproj.CRS.from_dict(dict(grid.projection)).to_cf()
         attributes |= {"projection": json.dumps(dict(grid.projection), sort_keys=True)}
         latitude, longitude = grid.latlon()
         horizontal = {k: v for k, v in _LATITUDE.items() if k != "axis"}

@@ -11,6 +11,7 @@ import numpy as np
 from stormcast_tw.cycle import Cycle, datetime64
 from stormcast_tw.grid import Grid
 from stormcast_tw.lazy import lazy_import
+from stormcast_tw.settings import settings
 from stormcast_tw.variables import VariableSet
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 else:
     xr = lazy_import("xarray")
 
-CONVENTIONS = "CF-1.11"
-INSTITUTION = "stormcast-tw"
+CONVENTIONS = "CF-1.11, ACDD-1.3"
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,33 @@ def global_attributes(title: str, *, simulated: bool, trained: bool | None = Non
     return {
         "Conventions": CONVENTIONS,
         "title": labels(simulated=simulated, trained=trained) + title,
-        "institution": INSTITUTION,
+        "institution": settings().attribution.institution,
         "simulated": int(simulated),
         **({} if trained is None else {"trained": int(trained)}),
         **more,
+    }
+
+
+def coverage_attributes(cycle: Cycle, grid: Grid, lead_hours: int) -> dict[str, Any]:
+    """Return the global attributes (ACDD-1.3) of where and when a forecast is: its points, and its hours of rain."""
+    latitude, longitude = grid.latlon()
+    south, north, west, east = (float(f(a)) for a in (latitude, longitude) for f in (np.min, np.max))
+    corners = ((south, west), (south, east), (north, east), (north, west), (south, west))
+    return {
+        "geospatial_bounds": f"POLYGON (({', '.join(f'{y:g} {x:g}' for y, x in corners)}))",
+        "geospatial_bounds_crs": "EPSG:4326",
+        "geospatial_lat_min": south,
+        "geospatial_lat_max": north,
+        "geospatial_lat_units": "degrees_north",
+        "geospatial_lon_min": west,
+        "geospatial_lon_max": east,
+        "geospatial_lon_units": "degrees_east",
+        "time_coverage_start": f"{cycle.init_time:%Y-%m-%dT%H:%M:%SZ}",
+        "time_coverage_end": f"{cycle.valid_time(lead_hours):%Y-%m-%dT%H:%M:%SZ}",
+        "time_coverage_duration": f"PT{lead_hours}H",
+        "time_coverage_resolution": "PT1H",
+        "standard_name_vocabulary": "CF Standard Name Table v93",
+        "comment": "Temperature 2 m and wind 10 m above ground are of points; rain is the mean of a grid cell.",
     }
 
 
@@ -120,21 +143,29 @@ def array_attributes(
     return scale | {**attributes, "grid_mapping": "crs", "coordinates": " ".join(("init_time", time, *places))}
 
 
+def of_forecast(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a variable's attributes where a model forecast it: rain, which is regridded conservatively, is by cell."""
+    methods = str(attributes["cell_methods"])
+    if methods.startswith("time: sum") and "area:" not in methods:
+        methods = methods.replace("time: sum", "time: sum area: mean")
+    return {**attributes, "cell_methods": methods, "coverage_content_type": "modelResult"}
+
+
 def forecast_spec(
     cycle: Cycle, grid: Grid, variables: VariableSet, members: int, lead_hours: int, attributes: Mapping[str, Any]
 ) -> DatasetSpec:
     """Return the shape of a forecast: (member, lead_time, latitude, longitude), leads 1..lead_hours.
 
-    Each chunk is one map.
+    Each chunk is one map. Coordinates have the edges of cells; a sum over time is the mean of its cell.
     """
     coordinates = xr.merge(
-        [grid.coordinates(), time_coordinates(cycle, range(1, lead_hours + 1)), member_coordinate(members)]
+        [grid.with_cells(), time_coordinates(cycle, range(1, lead_hours + 1)), member_coordinate(members)]
     )
     coordinates.attrs = dict(attributes)
     dims = ("member", "lead_time", *grid.dims)
     shape, chunks = (members, lead_hours, *grid.shape), (1, 1, *grid.shape)
-    arrays = {v.id: ArraySpec(dims, shape, chunks, array_attributes(v.attributes, grid.dims)) for v in variables}
-    return DatasetSpec(coordinates, arrays)
+    described = {v.id: array_attributes(of_forecast(v.attributes), grid.dims) for v in variables}
+    return DatasetSpec(coordinates, {name: ArraySpec(dims, shape, chunks, text) for name, text in described.items()})
 
 
 def encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:

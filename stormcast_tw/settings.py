@@ -42,6 +42,37 @@ def package_folder(folder: Path) -> Path:
     return shipped if len(folder.parts) == 1 and shipped.is_dir() else folder
 
 
+class Attribution(BaseModel):
+    """Who forecasts, and on what terms: global attributes of what is published, by their names in ACDD-1.3 and CF."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    institution: str = "stormcast-tw"
+    creator_name: str = "stormcast-tw"
+    creator_email: str = ""
+    creator_url: str = ""
+    publisher_name: str = ""
+    publisher_email: str = ""
+    publisher_url: str = ""
+    naming_authority: str = "stormcast-tw"
+    project: str = "stormcast-tw"
+    license: str = "not stated: ask the creator before you pass this on (未載明授權條款，轉載前請洽製作單位)"
+    acknowledgement: str = "StormCast (doi:10.1126/sciadv.adv0423), NVIDIA PhysicsNeMo"
+    references: str = "doi:10.1126/sciadv.adv0423"
+    summary: str = (
+        "Hourly ensemble forecast of temperature, wind and rain for Taiwan on a grid of about 2 km, by a generative "
+        "machine-learning model. 臺灣約 2 公里網格的逐時系集預報：氣溫、風與雨量，由生成式機器學習模型產生。"
+    )
+    keywords: str = "weather forecast, ensemble forecast, Taiwan, precipitation, wind, air temperature, StormCast"
+
+    @property
+    def stated(self) -> dict[str, str]:
+        """The attributes that say something, by name; the creator is the publisher too where none is named."""
+        given = {name: text for name, text in self.model_dump().items() if text}
+        as_creator = {name.replace("creator", "publisher"): text for name, text in given.items() if "creator" in name}
+        return as_creator | given if "publisher_name" not in given else given
+
+
 class Settings(BaseSettings):
     """Roots, the package and the machine. What a forecast *is* comes from its plan and its package, never from here.
 
@@ -79,6 +110,8 @@ class Settings(BaseSettings):
     oper_keys: tuple[Path, ...] = ()
     """Public keys (PEM, Ed25519) of those who may sign packages for `oper`, e.g.
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
+    attribution: Attribution = Attribution()
+    """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
     s3_endpoint: str | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False

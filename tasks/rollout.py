@@ -25,6 +25,7 @@ def roll_out(plan: Plan, prepared: Artifact, now: datetime) -> Artifact:
         package=where.package.absolute(),
         device=where.device,
         threads=where.threads,
+        attribution=where.attribution.stated,
         now=now,
     )
     text = f"{plan.members} members x {plan.lead_hours} h of {plan.cycle}, run {plan.run}"

@@ -55,7 +55,7 @@ def test_a_forecast_in_python_is_that_of_operations(
         st.latest(tmp_path / "open" / "published")
     catalogue.publish(published, work, artifact, catalogue.make_products(work, artifact, NOW), NOW)
     latest = st.latest(tmp_path / "open" / "published", "demo")
-    made = st.products(forecast)
+    made = st.products(latest.forecast)
     for name in latest.products.data_vars:
         np.testing.assert_array_equal(made[name].values, latest.products[name].values)
     assert latest.manifest["address"]["cycle"] == str(CYCLE)

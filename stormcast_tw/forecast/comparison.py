@@ -10,30 +10,28 @@ import numpy.typing as npt
 import xarray as xr
 
 from stormcast_tw.plan import Frozen
+from stormcast_tw.products.rounding import DIGITS, STEPS
 
-TOLERANCE = {"K": 0.02, "m s-1": 0.02, "kg m-2": 0.1}
+TOLERANCE = {"K": STEPS["K"], "m s-1": 0.02, "kg m-2": 0.1}
 """Largest difference that counts as rounding, by units; of other units none. Convolutions differ by about 1e-6 per call
-between machines, and hundreds of calls amplify that; anything larger is another forecast."""
+between machines, and hundreds of calls amplify that; anything larger is another forecast. One step of what is published
+is within it: of two numbers as good as equal each may be rounded to its own side."""
+_SHARES = {units: 2.0 ** (1 - digits) for units, digits in DIGITS.items()}
+"""The same as a share of the value, where the step grows with it."""
 
 Verdict = Literal["identical", "equal within tolerance", "different"]
 VERDICTS: tuple[Verdict, ...] = ("identical", "equal within tolerance", "different")
 """From best to worst."""
-_WHEN = ("history", "source")
+_WHEN = ("history", "source", "date_created")
 """Global attributes that say when, and by which release, a dataset was written."""
 
 
 class Difference(Frozen):
-    """How one variable differs, or an attribute of it or of the dataset: in words, and by how much at most."""
+    """How one variable differs, or an attribute of it or of the dataset: in words, and whether this is rounding."""
 
     variable: str
     text: str
-    largest: float = float("inf")
-    units: str = ""
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether this is rounding."""
-        return "equal within tolerance" if self.largest <= TOLERANCE.get(self.units, 0.0) else "different"
+    verdict: Verdict = "different"
 
 
 class Comparison(Frozen):
@@ -71,6 +69,20 @@ def compare_datasets(what: str, then: xr.Dataset, now: xr.Dataset) -> Comparison
     return Comparison(what=what, differences=tuple(differences))
 
 
+def compare_fields(what: str, then: xr.Dataset, now: xr.Dataset) -> Comparison:
+    """Compare the values of every field of `then`, in its order of dimensions: of what an older layout described."""
+    return compare_datasets(what, _fields(then, then), _fields(now, then))
+
+
+def _fields(dataset: xr.Dataset, like: xr.Dataset) -> xr.Dataset:
+    fields = {}
+    for name in (name for name in like.data_vars if name in dataset.data_vars):
+        dims, field = like[name].dims, dataset[name].variable
+        ordered = field.transpose(*dims) if set(dims) == set(field.dims) else field
+        fields[name] = xr.Variable(ordered.dims, ordered.values, {"units": like[name].attrs.get("units", "")})
+    return xr.Dataset(fields)
+
+
 def _plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(name): value for name, value in attributes.items() if name not in _WHEN}
 
@@ -98,20 +110,20 @@ def _of_values(name: str, variable: xr.Variable, a: npt.NDArray[Any], b: npt.NDA
     units = str(variable.attrs.get("units", ""))
     differ = ~((a == b) | ((a != a) & (b != b)))  # NaN is NaN
     if not differ.any():
-        return Difference(variable=name, text=f"{name}: other bits of the same numbers", largest=0.0, units=units)
+        return Difference(variable=name, text=f"{name}: other bits of the same numbers", verdict=VERDICTS[1])
     place = tuple(int(n) for n in np.argwhere(differ)[0])
     where = ", ".join(f"{dim} {n}" for dim, n in zip(variable.dims, place, strict=True))
-    largest = float("inf")
-    if (
-        a.dtype.kind in "fiub"
-        and np.isfinite(a[differ].astype(float)).all()
-        and np.isfinite(b[differ].astype(float)).all()
-    ):
-        largest = float(np.max(np.abs(a[differ].astype(float) - b[differ].astype(float))))
+    largest, verdict = float("inf"), VERDICTS[2]
+    if a.dtype.kind in "fiub":
+        found, again = a[differ].astype(float), b[differ].astype(float)
+        if np.isfinite(found).all() and np.isfinite(again).all():
+            apart = np.abs(found - again)
+            allowed = np.maximum(TOLERANCE.get(units, 0.0), _SHARES.get(units, 0.0) * np.abs(found))
+            largest, verdict = float(apart.max()), VERDICTS[1] if (apart <= allowed).all() else VERDICTS[2]
     at = f"{name}[{where}]" if where else name
     numbers = f"then {a[place]}, now {b[place]}"
     count = f"{int(differ.sum())} of {differ.size} values differ, by at most {largest:.3g} {units}".rstrip()
-    return Difference(variable=name, text=f"{at}: {numbers}; {count}", largest=largest, units=units)
+    return Difference(variable=name, text=f"{at}: {numbers}; {count}", verdict=verdict)
 
 
 def _bits(values: npt.NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:

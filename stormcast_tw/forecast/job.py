@@ -28,6 +28,8 @@ class Rolled(Details):
     package: dict[str, Any] = Field(default_factory=dict)
     machine: dict[str, Any] = Field(default_factory=dict)
     seconds_per_member_hour: float | None = None
+    attribution: dict[str, str] | None = None
+    """Who forecast it, as its datasets say. None before 0.2."""
 
 
 class RolloutJob(Frozen):
@@ -40,6 +42,8 @@ class RolloutJob(Frozen):
     package: Path
     device: str
     threads: int
+    attribution: dict[str, str] = Field(default_factory=dict)
+    """Global attributes that say who forecasts: `settings.Attribution.stated`."""
     now: AwareDatetime
 
 

@@ -1,7 +1,7 @@
 """Run a published plan again, from the prepared inputs it started from, and compare all that was published of it.
 
-The forecast is compared with its plan carried out again; products and their NetCDF file with those formed again of the
-forecast that was published, so that rounding of another machine does not reach them.
+The forecast is compared with its plan carried out again, both rounded as published; products and their NetCDF file with
+those formed again of the forecast that was published, so that rounding of another machine does not reach them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import xarray as xr
 from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
-from stormcast_tw.forecast.comparison import VERDICTS, Comparison, Verdict, compare_datasets
+from stormcast_tw.forecast.comparison import VERDICTS, Comparison, Verdict, compare_datasets, compare_fields
 from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
-from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, make_products
+from stormcast_tw.products.rounding import rounded
+from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, Published, make_products
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import objects
@@ -88,25 +89,36 @@ def carry_out_again(artifact: Artifact, where: Settings, scratch: Path, report: 
         package=where.package.absolute(),
         device=where.device,
         threads=where.threads,
+        attribution=_attribution(artifact, where),
         now=artifact.written_at,
     )
     return run_in_child(job, where.rollout_deadline_seconds, report)
+
+
+def _attribution(artifact: Artifact, where: Settings) -> dict[str, str]:
+    said = Rolled.of(artifact).attribution
+    return where.attribution.stated if said is None else said
 
 
 def compare(published: Artifact, forecast: Artifact, products: Artifact) -> Reproduction:
     """Compare what was published with a forecast and products made again.
 
     A NetCDF file is compared by what is in it: the same content has other bytes where netCDF, HDF5 or zlib is of
-    another version. Where they differ, that is said.
+    another version. Where they differ, that is said. Of what was published before 0.2, with other attributes and in
+    another order of dimensions, the values of forecast and products are compared.
     """
-    then = Store(published.root)
-    parts = [
-        compare_datasets(name, then.open(published, name), Store(again.root).open(again, name))
+    then, around = Store(published.root), _around(published, _plan(published), forecast)
+    pairs = {
+        name: (then.open(published, name), Store(again.root).open(again, name))
         for name, again in ((FORECAST, forecast), (PRODUCTS, products))
-    ]
+    }
+    pairs[FORECAST] = rounded(pairs[FORECAST][0]), rounded(pairs[FORECAST][1])
+    if not Published.of(published).rounded:
+        around["layout"] = ("before 0.2", "values are compared")
+        return Reproduction(parts=tuple(compare_fields(name, *pair) for name, pair in pairs.items()), around=around)
+    parts = [compare_datasets(name, *pair) for name, pair in pairs.items()]
     files = then.read(published, NETCDF), Store(products.root).read(products, NETCDF)
     parts.append(compare_datasets(NETCDF, *(_unpacked(file) for file in files)))
-    around = _around(published, _plan(published), forecast)
     if files[0] != files[1]:
         around[f"{NETCDF}, packed by"] = (_packed_by(files[0]), _packed_by(files[1]))
     return Reproduction(parts=tuple(parts), around=around)

@@ -25,7 +25,7 @@ from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.plan import Plan
-from stormcast_tw.schema import DatasetSpec, forecast_spec, global_attributes
+from stormcast_tw.schema import DatasetSpec, coverage_attributes, forecast_spec, global_attributes
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.storage.zarr_arrays import array_of
@@ -79,6 +79,7 @@ def carry_out(job: RolloutJob, report: Callable[[Progress], None]) -> Artifact:
                 package=_package_details(package),
                 machine=machine(job.device),
                 seconds_per_member_hour=count.seconds_each,
+                attribution=job.attribution,
             ),
         )
 
@@ -166,11 +167,15 @@ def _spec(job: RolloutJob, package: ModelPackage, prepared: Artifact) -> Dataset
         trained=package.description.trained,
         source=f"stormcast-tw {__version__}+{plan.code_version}, package {package.description.name} "
         f"{package.description.version} ({package.digest[:12]})",
-        references="doi:10.1126/sciadv.adv0423",
         experiment=plan.experiment,
         run=plan.run,
+        id=f"{address(plan)}",
+        processing_level="raw members of an ensemble forecast",
+        date_created=f"{job.now:%Y-%m-%dT%H:%M:%SZ}",
         history=f"{job.now:%Y-%m-%dT%H:%M:%SZ} rolled out by stormcast-tw",
         **prepared.details.get("served", {}),
+        **coverage_attributes(plan.cycle, package.grid, plan.lead_hours),
+        **job.attribution,
     )
     return forecast_spec(plan.cycle, package.grid, package.state_set, plan.members, plan.lead_hours, attributes)
 

@@ -1,6 +1,7 @@
 """Statistics over the ensemble, computed from the values of every member.
 
-Each takes (member, ...) and returns (...) or (coordinate, ...) in the precision of the members, without attributes.
+Each takes (member, lead_time, ...) and returns (lead_time, ...) or (lead_time, coordinate, ...) in the precision of the
+members, without attributes.
 Members must be finite: a NaN would count as "not exceeded", so `make_products` refuses it.
 """
 
@@ -37,7 +38,7 @@ def spread(members: xr.DataArray) -> xr.DataArray:
 
 
 def quantiles(members: xr.DataArray, levels: Sequence[float] = QUANTILES) -> xr.DataArray:
-    """Return the quantiles (quantile, ...), by default 10, 50 and 90 %.
+    """Return the quantiles (lead_time, quantile, ...), by default 10, 50 and 90 %.
 
     Linear between order statistics at rank q (M - 1), numpy's default (Hyndman and Fan 1996, type 7).
     """
@@ -53,7 +54,7 @@ def quantiles(members: xr.DataArray, levels: Sequence[float] = QUANTILES) -> xr.
 def probability(
     members: xr.DataArray, thresholds: Sequence[float], side: Side, name: str, attributes: dict[str, str]
 ) -> xr.DataArray:
-    """Return the share (name, ...) of the members at or above, or at or below, each threshold: 0, 1/M, ..., 1.
+    """Return the share (lead_time, name, ...) of the members at or above, or at or below, a threshold: 0, 1/M, ..., 1.
 
     `name` and `attributes` describe the threshold coordinate, in the units of the members. A threshold is compared in
     the members' precision: a float32 speed of 20.8 reaches 20.8, although its binary value is less.
@@ -92,5 +93,7 @@ def _stacked(
 ) -> xr.DataArray:
     template = members.isel(member=0, drop=True)
     coordinate = (name, np.asarray(at, np.float64), attributes)
-    data = np.stack([layer.astype(members.dtype, copy=False) for layer in layers])
-    return xr.DataArray(data, dims=(name, *template.dims), coords={**template.coords, name: coordinate})
+    data = np.stack([layer.astype(members.dtype, copy=False) for layer in layers], axis=1)
+    return xr.DataArray(
+        data, dims=(template.dims[0], name, *template.dims[1:]), coords={**template.coords, name: coordinate}
+    )

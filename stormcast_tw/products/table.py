@@ -26,7 +26,7 @@ from stormcast_tw.products.surface import (
 )
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import Hazard
-from stormcast_tw.schema import accumulation_coordinates, array_attributes
+from stormcast_tw.schema import accumulation_coordinates, array_attributes, of_forecast
 from stormcast_tw.variables import VARIABLES
 
 Attributes = Mapping[str, Any]
@@ -51,7 +51,7 @@ class Quantity:
 class Product:
     """A statistic of a quantity: its name, CF attributes and the pure function from members to product.
 
-    `compute` takes (member, lead_time, y, x) and returns (..., lead_time, y, x), float32 or int8 classes. It needs at
+    `compute` takes (member, lead_time, y, x) and returns (lead_time, ..., y, x), float32 or int8 classes. It needs at
     least `members` members.
     """
 
@@ -69,8 +69,11 @@ class Product:
 
 def _rain(hours: int) -> Quantity:
     long_name = "rain in the past hour" if hours == 1 else f"rain in the past {hours} hours"
-    comment = {} if hours == 1 else {"comment": f"missing at lead times below {hours} h: a sum is whole or not given"}
-    attributes = {**VARIABLES["tp01"].attributes, "long_name": long_name, **comment}
+    summed = {} if hours == 1 else {
+        "cell_methods": f"time: sum (interval: 1 hour comment: of the {hours} hours that end at this time) area: mean",
+        "comment": f"missing at lead times below {hours} h: a sum is whole or not given",
+    }  # fmt: skip
+    attributes = {**VARIABLES["tp01"].attributes, "long_name": long_name, **summed}
     return Quantity(f"tp{hours:02d}", ("tp01",), attributes, lambda f: accumulate(f, hours), hours)
 
 
@@ -163,11 +166,11 @@ PRODUCTS: dict[str, Product] = {
 def make_products(forecast: xr.Dataset) -> xr.Dataset:
     """Return all products of a forecast (member, lead_time, y, x), each (lead_time, y, x) in SI units.
 
-    Quantiles have a leading dimension `quantile`, the probabilities of a hazard their own, e.g. `tp01_threshold`. All
-    products share the forecast's lead times: an n-hour sum is NaN at leads below n, and has its own time coordinate
-    `valid_time_<n>h` with n-hour bounds. There are no n-hour products of a forecast shorter than n hours, and no spread
-    of a single member. Global attributes are the forecast's and `members`. Raises BadInput when a variable is absent or
-    not finite.
+    Between lead_time and y quantiles have a dimension `quantile`, the probabilities of a hazard their own, for example
+    `tp01_threshold`. All products share the forecast's lead times: an n-hour sum is NaN at leads below n, and has its
+    own time coordinate `valid_time_<n>h` with n-hour bounds. There are no n-hour products of a forecast shorter than n
+    hours, and no spread of a single member. Global attributes are the forecast's and `members`. Raises BadInput when a
+    variable is absent or not finite.
     """
     members = forecast.sizes["member"]
     products = forecast.drop_dims("member")
@@ -181,7 +184,7 @@ def make_products(forecast: xr.Dataset) -> xr.Dataset:
                 made = row.compute(values)
                 if values.sizes["lead_time"] < products.sizes["lead_time"]:
                     made = made.reindex(lead_time=products["lead_time"])
-                attributes = array_attributes(row.attributes, tuple(map(str, made.dims[-2:])), time)
+                attributes = array_attributes(of_forecast(row.attributes), tuple(map(str, made.dims[-2:])), time)
                 added = {name: made[name] for name in made.dims if name not in products.coords}
                 products = products.assign_coords(added).assign({row.name: (made.dims, made.values, attributes)})
         if quantity.hours > 1:

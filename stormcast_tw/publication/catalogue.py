@@ -22,6 +22,8 @@ from stormcast_tw.version import code_version
 if TYPE_CHECKING:
     import xarray as xr
 
+MEMBERS = "forecast"
+"""The dataset of the members of a forecast."""
 PRODUCTS = "products"
 """The dataset of products."""
 NETCDF = "products.nc"
@@ -33,6 +35,9 @@ class Published(Details):
     package: dict[str, Any] = Field(default_factory=dict)
     machine: dict[str, Any] = Field(default_factory=dict)
     seconds_per_member_hour: float | None = None
+    attribution: dict[str, str] | None = None
+    rounded: bool = False
+    """Whether the members were rounded, see `products.rounding`; before 0.2 they were not."""
     inputs: tuple[dict[str, str], ...] = ()
     status: Status = "complete"
 
@@ -45,15 +50,18 @@ def plan_of(run: Artifact) -> Plan:
 def make_products(store: Store, forecast: Artifact, now: datetime, into: Store | None = None) -> Artifact:
     """Form the products of a forecast and seal them beside it, or in another store; sealed ones are returned.
 
-    `forecast` may be a published run, which holds its forecast. Raises BadInput where either is damaged.
+    They are made of the rounded members, which are published; `forecast` may be a published run, which holds them.
+    Raises BadInput where either is damaged.
     """
     from stormcast_tw.products import make_products as products_of
+    from stormcast_tw.products.rounding import rounded
 
     plan = ProductsPlan(forecast=ProductsPlan.read(forecast.plan).forecast, code_version=code_version("products"))
 
     def fill(draft: Draft) -> Artifact:
-        products = products_of(store.open(forecast, "forecast"))
-        draft.write(PRODUCTS, products)
+        members = store.open(forecast, MEMBERS)
+        products = products_of(members if forecast.address.kind == PUBLISHED else rounded(members))
+        draft.write_sharded(PRODUCTS, products)
         draft.put(NETCDF, _netcdf(products))
         return draft.seal(
             grid=forecast.grid,
@@ -82,14 +90,14 @@ def publish(
     inputs: Sequence[Mapping[str, str]] = (),
     status: Status = "complete",
 ) -> Artifact:
-    """Copy a forecast and its products where readers look, seal them, then move the pointers.
+    """Round a forecast and copy its products to where readers look, seal them, then move the pointers.
 
     `inputs` is the table of inputs for people. A reader sees nothing before the seal. A published run is returned as it
     is; raises BadInput where it, or what is to be copied, is damaged.
     """
 
     def fill(draft: Draft) -> Artifact:
-        draft.copy_in(work, forecast)
+        _write_members(draft, work, forecast)
         draft.copy_in(work, products)
         return draft.seal(
             grid=forecast.grid,
@@ -98,13 +106,35 @@ def publish(
             simulated=forecast.simulated,
             trained=forecast.trained,
             now=now,
-            details=Published.model_validate(forecast.details | {"inputs": inputs, "status": status}),
+            details=Published.model_validate(forecast.details | {"inputs": inputs, "status": status, "rounded": True}),
         )
 
     Cycle.parse(products.address.cycle).require_not_after(now)
     artifact = store.make(published_address(products), products.plan, fill)
     point_at(store, artifact)
     return artifact
+
+
+def round_members(source: Store, forecast: Artifact, into: Store) -> Artifact:
+    """Seal the members of a forecast, alone, as `publish` writes them: of the same bytes, for a repair."""
+
+    def fill(draft: Draft) -> Artifact:
+        _write_members(draft, source, forecast)
+        return draft.seal(
+            grid={}, variables=(), parents=(forecast,), simulated=forecast.simulated, now=forecast.written_at
+        )
+
+    address = forecast.address.model_copy(update={"kind": "members"})
+    return into.make(address, forecast.plan, fill)
+
+
+def _write_members(draft: Draft, source: Store, forecast: Artifact) -> None:
+    from stormcast_tw.products.rounding import rounded
+
+    members = source.open(forecast, MEMBERS)
+    for name in members.data_vars:  # one variable at a time is in memory
+        others = [other for other in members.data_vars if other != name]
+        draft.write_sharded(MEMBERS, rounded(members.drop_vars(others)), each="member")
 
 
 def _netcdf(dataset: xr.Dataset) -> bytes:
@@ -125,7 +155,7 @@ def forecast_at(store: Store, experiment: str, cycle: Cycle, lead_hours: int) ->
         run = chosen(store, experiment, cycle)
         if run is None or plan_of(run).lead_hours < lead_hours:
             return None
-        members = store.open(run, "forecast").sel(lead_time=[np.timedelta64(lead_hours, "h")]).load()
+        members = store.open(run, MEMBERS).sel(lead_time=[np.timedelta64(lead_hours, "h")]).load()
     except StormcastError:
         return None
     return members.mean("member", keep_attrs=True).swap_dims(lead_time="valid_time")

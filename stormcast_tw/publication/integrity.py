@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stormcast_tw.errors import Refused, StormcastError
 from stormcast_tw.plan import ProductsPlan
-from stormcast_tw.publication.catalogue import make_products
+from stormcast_tw.publication.catalogue import MEMBERS, Published, make_products, round_members
 from stormcast_tw.publication.pointers import PUBLISHED, pointer_damage, restore_pointer
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.checksums import CHECKSUMS, require, restore_checksums
@@ -153,10 +153,22 @@ class _Mender:
 
     def _again(self, store: Store, artifact: Artifact, name: str) -> bytes:
         scratch, forecast = Store(str(self.scratch)), _forecast(artifact)
-        if name.startswith("forecast."):
-            return scratch.read(scratch.find(forecast) or self.roll_out(artifact, self.scratch), name)
+        if name.startswith(f"{MEMBERS}."):
+            return self._members_again(artifact, name)
         holder = artifact if artifact.address.kind == PUBLISHED else store.get(forecast)
         return scratch.read(make_products(store, holder, artifact.written_at, into=scratch), name)
+
+    def _members_again(self, artifact: Artifact, name: str) -> bytes:
+        """Return a file of a forecast, or of the rounded members of a published run."""
+        scratch, forecast = Store(str(self.scratch)), _forecast(artifact)
+        is_published, kept = artifact.address.kind == PUBLISHED, self.work.find(forecast)
+        if is_published and kept is not None and not self.work.damage(kept):
+            source, whole = self.work, kept
+        else:
+            source, whole = scratch, scratch.find(forecast) or self.roll_out(artifact, self.scratch)
+        if is_published and Published.of(artifact).rounded:
+            return scratch.read(round_members(source, whole, scratch), name)
+        return source.read(whole, name)
 
 
 def _forecast(artifact: Artifact) -> Address:

@@ -32,12 +32,14 @@ class Artifact(Frozen):
 
     format: int = 1
     address: Address
-    root: str
+    root: str = ""
+    """Where it was found. Not in the manifest, which holds for any root; before 0.2 it said that of the seal."""
     plan: dict[str, Any]
     """What determined it; a different plan has a different address."""
     grid: dict[str, Any]
     variables: tuple[str, ...]
     parents: tuple[str, ...]
+    """Addresses of the artifacts it was made of, below their roots (before 0.2 with them), or of providers' files."""
     simulated: bool
     trained: bool | None
     """None where no model was involved."""
@@ -66,8 +68,13 @@ class Artifact(Frozen):
         return artifact.model_copy(update={"root": folder.removesuffix(suffix)})
 
     def with_sha256(self) -> Self:
-        """Return the same with its own sha256: what is written as a manifest."""
-        return self.model_copy(update={"sha256": _digest(self.model_dump_json().encode())})
+        """Return the same with its own sha256, as it is written."""
+        return self.model_copy(update={"sha256": _digest(self.manifest)})
+
+    @property
+    def manifest(self) -> bytes:
+        """What is written as its manifest: all but the root."""
+        return self.model_dump_json(indent=1, exclude={"root"}).encode()
 
     @property
     def uri(self) -> str:

@@ -203,6 +203,11 @@ class Draft:
         """Write a whole dataset; what the same plan wrote before is left as it is."""
         self._create_all(name, zarr_arrays.stored(dataset))
 
+    def write_sharded(self, name: str, dataset: xr.Dataset, each: str | None = None) -> None:
+        """Write a whole dataset with few objects, see `sharded`; what the same plan wrote before is left as it is."""
+        for key, data in zarr_arrays.sharded(dataset, each):
+            self.put(f"{name}.zarr/{key}", data)
+
     def create(self, name: str, spec: DatasetSpec) -> None:
         """Lay out a dataset to be filled piece by piece; what the same plan filled before is left as it is."""
         self._create_all(name, zarr_arrays.laid_out(spec))
@@ -262,16 +267,15 @@ class Draft:
             plan=self.plan,
             grid=grid,
             variables=variables,
-            parents=tuple(parent if isinstance(parent, str) else parent.uri for parent in parents),
+            parents=tuple(parent if isinstance(parent, str) else str(parent.address) for parent in parents),
             simulated=simulated,
             trained=trained,
             written_at=now,
             details=details.model_dump(mode="json", exclude_none=True) if details else {},
             checksums=checksums,
         ).with_sha256()
-        manifest = artifact.model_dump_json(indent=1).encode()
         self.store.objects.settle()
-        if not self.store.objects.create(f"{self.address}/{MANIFEST}", manifest):
+        if not self.store.objects.create(f"{self.address}/{MANIFEST}", artifact.manifest):
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:
                 raise Conflict(f"{self.uri}: was sealed by another plan")

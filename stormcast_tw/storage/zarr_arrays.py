@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.abc.store import Store as ZarrStore
-from zarr.codecs import ZstdCodec
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.buffer import Buffer, BufferPrototype, cpu
 from zarr.storage import WrapperStore
 
@@ -21,6 +21,9 @@ from stormcast_tw.storage.checksums import require
 
 _ZSTD = ZstdCodec(level=0, checksum=True)
 """zstd's own checksum of what it packed, which whoever unpacks a chunk compares, in Python or on a page."""
+_SHUFFLED = (BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"), Crc32cCodec())
+"""The first bytes of all numbers, then the second and so on: a third smaller than zstd alone. crc32c: blosc has no
+checksum of its own."""
 
 
 def zarr_store(uri: str) -> ZarrStore:
@@ -46,6 +49,43 @@ def stored(dataset: xr.Dataset) -> dict[str, bytes]:
         zarr.storage.MemoryStore(files), zarr_format=3, consolidated=False, encoding=packed, write_empty_chunks=True
     )
     return {name: buffer.to_bytes() for name, buffer in files.items()}
+
+
+def sharded(dataset: xr.Dataset, each: str | None = None) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a dataset's Zarr folder, by name, with few objects: a field is one, its chunks are maps.
+
+    Where `each` is the first dimension of a field, there is one object for each of its indices. A reader of one map
+    asks for two ranges of an object: its index, then the chunk. Values may be lazy; they are read object by object.
+    """
+    fields = [name for name, variable in dataset.data_vars.items() if variable.ndim >= 2]
+    yield from stored(dataset.drop_vars(fields).drop_encoding()).items()
+    for name in fields:
+        yield from _shards(str(name), dataset[name].variable, each)
+
+
+def _shards(name: str, field: xr.Variable, each: str | None) -> Iterator[tuple[str, bytes]]:
+    step = 1 if field.dims[0] == each else field.shape[0]
+    links = {key: field.encoding[key] for key in ("coordinates",) if key in field.encoding}  # where xarray puts them
+    files: dict[str, Any] = {}
+    array = zarr.create_array(
+        zarr.storage.MemoryStore(files),
+        name=name,
+        shape=field.shape,
+        chunks=(*(1,) * (field.ndim - 2), *field.shape[-2:]),
+        shards=(step, *field.shape[1:]),
+        dtype=field.dtype,
+        compressors=_SHUFFLED,
+        fill_value=np.nan if field.dtype.kind == "f" else 0,
+        dimension_names=tuple(map(str, field.dims)),
+        attributes={**field.attrs, **links},
+        config={"write_empty_chunks": True},
+    )
+    yield f"{name}/zarr.json", files.pop(f"{name}/zarr.json").to_bytes()
+    for start in range(0, field.shape[0], step):
+        array[start : start + step] = field[start : start + step].values
+        while files:
+            path, buffer = files.popitem()
+            yield path, buffer.to_bytes()
 
 
 def laid_out(spec: DatasetSpec) -> dict[str, bytes]:

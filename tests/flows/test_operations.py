@@ -70,7 +70,7 @@ def prepared_state(inputs: Path, work: Store, package: ModelPackage) -> xr.Datas
     plan = plan_inputs(request, found, (state, background))
     artifact = prepare(work, request, plan, found, (state, background))
     assert artifact.simulated
-    assert artifact.parents == (state.uri, background.uri)
+    assert artifact.parents == (str(state.address), str(background.address))
     return work.open(artifact, "state").load()
 
 

@@ -67,13 +67,15 @@ def test_differences_are_measured(repeated: Repeated):
     assert repeated.compared().verdict == "identical"
 
     spoil(repeated.copy, "forecast", "t2m", 0.001)
+    assert repeated.compared().verdict == "identical", "less than what is published"
+    spoil(repeated.copy, "forecast", "t2m", 2.0**-5 - 0.001)
     result = repeated.compared()
     assert result.verdict == "equal within tolerance"
     first = (
         r"forecast: equal within tolerance: t2m\[member 1, lead_time 1, latitude 3, longitude 4\]: then \d+\.\d+, now "
     )
     assert re.search(first, result.text)
-    assert re.search(r"1 of 4096 values differ, by at most 0\.00\d+ K", result.text)
+    assert re.search(r"1 of 4096 values differ, by at most 0\.0312 K", result.text)
 
     spoil(repeated.copy, "forecast", "u10m", 1.0)
     result = repeated.compared()
@@ -92,8 +94,24 @@ def test_a_product_that_differs_is_named(repeated: Repeated):
     assert [part.verdict for part in result.parts] == ["identical", "different", "identical"]
 
 
+def test_of_an_old_layout_the_values_are_compared(repeated: Repeated):
+    """Before 0.2 thresholds and quantiles came before the lead times, and members were not rounded."""
+    path = f"{repeated.copy.uri}/products.zarr"
+    products = xr.open_zarr(path).load().drop_encoding().drop_attrs()
+    products = products.transpose("quantile", *(d for d in products.dims if str(d).endswith("threshold")), ...)
+    shutil.rmtree(path)
+    products.to_zarr(path, consolidated=True)
+    spoil(repeated.copy, "forecast", "t2m", 0.001)
+    old = repeated.copy.model_copy(update={"details": {**repeated.copy.details, "rounded": False}})
+    result = compare(old, repeated.published, repeated.published)
+    assert [part.text for part in result.parts] == ["forecast: equal bit for bit", "products: equal bit for bit"]
+    assert result.around["layout"][0] == "before 0.2"
+    spoil(repeated.copy, "forecast", "u10m", 1.0)
+    assert compare(old, repeated.published, repeated.published).verdict == "different"
+
+
 CHANGES: dict[str, tuple[Callable[[netCDF4.Dataset], None], str]] = {
-    "a value": (lambda file: set_value(file["t2m_mean"], 1.0), r"t2m_mean\[lead_time 1.*by at most 1 K"),
+    "a value": (lambda file: set_value(file["t2m_mean"], 1.0), r"t2m_mean\[time 1.*by at most 1 K"),
     "a unit": (lambda file: file["t2m_mean"].setncattr("units", "C"), r"t2m_mean, attribute units: then 'K', now 'C'"),
     "the title": (lambda file: file.setncattr("title", "x"), r"dataset, attribute title: then 'SIMULATED .*, now 'x'"),
     "a variable": (lambda file: file.renameVariable("t2m_mean", "t"), r"t2m_mean is only then there \(and 1 more\)"),

@@ -6,7 +6,15 @@ import numpy as np
 import xarray as xr
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.schema import array_attributes, global_attributes, member_coordinate, time_coordinates
+from stormcast_tw.schema import (
+    array_attributes,
+    coverage_attributes,
+    global_attributes,
+    member_coordinate,
+    of_forecast,
+    time_coordinates,
+)
+from stormcast_tw.settings import settings
 from stormcast_tw.variables import VARIABLES
 from tests.conftest import CYCLE
 
@@ -27,14 +35,15 @@ def forecast(leads: int = 3, grid: Grid = TWO, **fields: object) -> xr.Dataset:
         name: (
             ("member", "lead_time", *grid.dims),
             np.array(np.broadcast_to(field.reshape(members, -1)[:, :, None, None], shape)),
-            array_attributes(VARIABLES[name].attributes, grid.dims),
+            array_attributes(of_forecast(VARIABLES[name].attributes), grid.dims),
         )
         for name, field in (calm | given).items()
     }
-    coordinates = [grid.coordinates(), time_coordinates(CYCLE, range(1, leads + 1)), member_coordinate(members)]
+    coordinates = [grid.with_cells(), time_coordinates(CYCLE, range(1, leads + 1)), member_coordinate(members)]
     attributes = global_attributes(
-        "StormCast Taiwan ensemble forecast", simulated=True, trained=False, history="by hand"
-    )
+        "StormCast Taiwan ensemble forecast", simulated=True, trained=False, history="by hand",
+        **coverage_attributes(CYCLE, grid, leads), **settings().attribution.stated,
+    )  # fmt: skip
     return xr.merge(coordinates).assign(arrays).assign_attrs(attributes)
 
 

@@ -43,7 +43,10 @@ def test_quantiles_agree_with_numpy_and_never_cross():
     many = xr.DataArray(np.random.default_rng(0).gamma(0.3, 5, (16, 2, 5, 4)).astype(np.float32),
                         dims=("member", "lead_time", "y", "x"))  # fmt: skip
     made = quantiles(many)
-    np.testing.assert_allclose(made, np.quantile(many.values, (0.1, 0.5, 0.9), axis=0), rtol=1e-6)
+    assert made.dims == ("lead_time", "quantile", "y", "x")
+    np.testing.assert_allclose(
+        made.transpose("quantile", ...), np.quantile(many.values, (0.1, 0.5, 0.9), axis=0), rtol=1e-6
+    )
     assert bool((made.diff("quantile") >= 0).all())
 
 

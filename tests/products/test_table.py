@@ -21,7 +21,7 @@ def products() -> xr.Dataset:
 @pytest.mark.parametrize("row", PRODUCTS.values(), ids=lambda row: row.name)
 def test_every_row_keeps_its_contract(row, products: xr.Dataset):
     made = products[row.name]
-    assert made.dims[-3:] == ("lead_time", "latitude", "longitude")
+    assert (made.dims[0], *made.dims[-2:]) == ("lead_time", "latitude", "longitude")
     assert made.dtype == (np.int8 if "flag_values" in made.attrs else np.float32)
     assert {"long_name", "units", "cell_methods", "grid_mapping", "coordinates"} <= set(made.attrs)
     assert ("standard_name" in made.attrs) != row.name.endswith("_probability"), "CF has no name for probabilities"

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ from stormcast_tw.cycle import datetime64
 from stormcast_tw.forecast.rollout import carry_out
 from stormcast_tw.grid import Grid
 from stormcast_tw.model.package import ModelPackage
+from stormcast_tw.plan import digest_of
+from stormcast_tw.products.rounding import rounded
 from stormcast_tw.publication import catalogue, pointers
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
@@ -38,8 +42,11 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
         "products.nc",
     }
     assert pointers.latest(store, "demo") == artifact
-    for name, source in zip(("forecast", "products"), made, strict=True):
-        xr.testing.assert_identical(store.open(artifact, name).load(), work.open(source, name).load())
+    forecast, products = made
+    xr.testing.assert_identical(
+        store.open(artifact, "forecast").load(), rounded(work.open(forecast, "forecast")).load()
+    )
+    xr.testing.assert_identical(store.open(artifact, "products").load(), work.open(products, "products").load())
     with xr.open_dataset(folder / "products.nc") as netcdf:
         for name, values in store.open(artifact, "products").data_vars.items():
             np.testing.assert_array_equal(netcdf[name].values, values.values)
@@ -50,6 +57,32 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
         "manifest": f"{CYCLE}/{artifact.address.run}/manifest.json",
         "status": "complete",
     }
+
+
+def test_nothing_published_says_where_on_this_machine_it_was_made(
+    work: Store, made: tuple[Artifact, Artifact], tmp_path: Path
+):
+    artifact = catalogue.publish(Store(str(tmp_path)), work, *made, NOW)
+    for path in Path(artifact.uri).rglob("*"):
+        assert not path.is_file() or str(tmp_path).encode() not in path.read_bytes(), path
+    manifest = json.loads(Path(artifact.uri, "manifest.json").read_bytes())
+    assert manifest["parents"] == [str(part.address) for part in made]
+    assert "root" not in manifest
+    moved = tmp_path / "moved"
+    shutil.copytree(tmp_path / "published", moved / "published")
+    assert Store(str(moved)).get(artifact.address) == artifact.model_copy(update={"root": str(moved)})
+
+
+def test_a_manifest_that_names_its_root_is_still_read(work: Store, made: tuple[Artifact, Artifact], tmp_path: Path):
+    """As manifests were until 0.2: the root was one of the lines that the manifest's sha256 covers."""
+    artifact = catalogue.publish(Store(str(tmp_path)), work, *made, NOW)
+    path = Path(artifact.uri, "manifest.json")
+    old = {**json.loads(path.read_bytes()), "root": "/elsewhere", "parents": [part.uri for part in made]}
+    old["sha256"] = digest_of({name: value for name, value in old.items() if name != "sha256"})
+    path.write_text(json.dumps(old))
+    found = Store(str(tmp_path)).get(artifact.address)
+    assert (found.root, found.parents) == (str(tmp_path), tuple(part.uri for part in made))
+    assert Store(str(tmp_path)).damage(found) == {}
 
 
 def test_the_forecast_of_a_lead_is_the_mean_of_its_members(

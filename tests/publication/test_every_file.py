@@ -20,8 +20,8 @@ FILES = {
     "inputs": ("state.zarr/t2m/c/0/0", "state.zarr/zarr.json", *LISTS),
     "prepared": ("state.zarr/t2m/c/0/0", "background.zarr/zarr.json", *LISTS),
     "forecast": ("forecast.zarr/t2m/c/1/1/0/0", "forecast.zarr/zarr.json", *LISTS),
-    "products": ("products.zarr/t2m_mean/c/1/0/0", "products.zarr/zarr.json", "products.nc", *LISTS),
-    "published": ("forecast.zarr/tp01/c/0/1/0/0", "products.zarr/zarr.json", "products.nc", *LISTS),
+    "products": ("products.zarr/t2m_mean/c/0/0/0", "products.zarr/zarr.json", "products.nc", *LISTS),
+    "published": ("forecast.zarr/tp01/c/1/0/0/0", "products.zarr/zarr.json", "products.nc", *LISTS),
 }
 POINTERS = ("latest.json", f"{CYCLE}/chosen.json")
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
@@ -68,7 +68,7 @@ def found(made: Made) -> list[str]:
 def mend(made: Made, path: Path, is_mended: bool, tmp_path: Path) -> None:
     """Hold a repair to what it may do: the bytes that were there before, or nothing and a reason."""
     damaged = path.read_bytes() if path.exists() else None
-    (said,) = integrity.repair(made.published, made.work, "demo", pytest.fail, tmp_path / "scratch")
+    (said,) = integrity.repair(made.published, made.work, "demo", made.roll_out, tmp_path / "scratch")
     assert (said.repaired, bool(said.remark)) == (is_mended, not is_mended), said
     if not is_mended:
         assert (path.read_bytes() if path.exists() else None) == damaged

@@ -40,7 +40,7 @@ def start_of(work: Store, run: Artifact) -> Start:
     prepared = work.get(
         Address(kind="prepared", experiment=plan.experiment, cycle=plan.inputs.cycle, run=plan.inputs.run)
     )
-    inputs = [work.get(_address(uri)) for uri in prepared.parents]
+    inputs = [work.get(_address(parent)) for parent in prepared.parents]
     served = {row.name: row for artifact in inputs for row in Fetched.of(artifact).inputs}
     state = served.get("state")
     return Start(
@@ -53,6 +53,7 @@ def start_of(work: Store, run: Artifact) -> Start:
     )
 
 
-def _address(uri: str) -> Address:
-    kind, experiment, cycle, run = uri.rsplit("/", 4)[-4:]
+def _address(parent: str) -> Address:
+    """Read the address of a parent; before 0.2 its root stood in front."""
+    kind, experiment, cycle, run = parent.rsplit("/", 4)[-4:]
     return Address(kind=kind, experiment=experiment, cycle=cycle, run=run)
