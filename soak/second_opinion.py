@@ -2,10 +2,11 @@
 
     python -m soak.second_opinion 2024             # the year that the limits were drawn from
     python -m soak.second_opinion 2023 2025        # two others
+    python -m soak.second_opinion 2025 --native 50 # the providers' own files of 50 of its cycles, fetched and examined
 
 Prints the range of every measure, and counts what lies beyond the limits. The fields hold the errors of the simulated
-providers but are not written to files; native files are read by `soak/test_input_damages.py`. What was measured is kept
-below `var/soak`, so a run that was stopped goes on with the same command.
+providers but, without --native, are not written to files. What was measured is kept below `var/soak`, so a run that
+was stopped goes on with the same command.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -25,16 +27,27 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.stats import beta
 
-from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, datetime64, hours
+from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, Cycle, datetime64, hours
 from stormcast_tw.grid import Grid
-from stormcast_tw.inputs.examination import findings
+from stormcast_tw.inputs.examination import examine, findings
+from stormcast_tw.inputs.fetch import fetch
+from stormcast_tw.inputs.readiness import look
+from stormcast_tw.inputs.request import Request
 from stormcast_tw.inputs.second_opinion import measure
+from stormcast_tw.model.description import describe
 from stormcast_tw.regions import HOME
+from stormcast_tw.settings import settings
+from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.simulation.files import global_ai, qpesums, rwrp
 from stormcast_tw.simulation.world.weather import World
-from stormcast_tw.sources.base import on_grid
+from stormcast_tw.sources.base import Source, on_grid
 from stormcast_tw.sources.formats.arrays import MARGIN_DEGREES
+from stormcast_tw.sources.global_ai import GlobalAI
+from stormcast_tw.sources.qpesums import Qpesums
+from stormcast_tw.sources.rwrp import RwrpRain, RwrpState
 from stormcast_tw.sources.translate.time_steps import interpolate_in_time
+from stormcast_tw.storage.provider_files import Folder
+from stormcast_tw.storage.store import Store
 from stormcast_tw.variables import BACKGROUND_SETS, VARIABLES
 
 KEPT = Path("var/soak/second_opinion")
@@ -155,12 +168,48 @@ def false_alarms(rows: Sequence[Row]) -> Iterator[str]:
         yield f"{kind}: {alarms} false alarms in {cycles} cycles (at most {bound:.2%} with 95 % confidence)"
 
 
+def examined(init_time: datetime) -> Row:
+    """Simulate the files of a cycle, fetch and examine them as operations do, and return what was said of them."""
+    cycle, package = Cycle(init_time), settings().package
+    with tempfile.TemporaryDirectory() as folder:
+        simulate_cycle(cycle, f"{folder}/inputs")
+        root, store = f"{folder}/inputs", Store(f"{folder}/work")
+        sources: dict[str, Source] = {
+            "rwrp": RwrpState(Folder(f"{root}/rwrp")),
+            "rwrp_rain": RwrpRain(Folder(f"{root}/rwrp")),
+            "qpesums": Qpesums(Folder(f"{root}/qpesums")),
+            "global_ai": GlobalAI(Folder(f"{root}/global_ai")),
+        }
+        request = Request(cycle, 12, "demo", package, describe(package), init_time + hours(3))
+        found = look(request.need, sources)
+        fetched = fetch(store, request, found, ("past_rain", "rain", "model_rain", "state", "background"), sources)
+        judged, numbers = examine(store, found, (fetched,))
+    said = "; ".join((*judged.degraded, *judged.missing, *judged.doubts))
+    return {"cycle": str(cycle), "regime": World().regime(init_time), "numbers": numbers, "said": said}
+
+
+def natively(years: Sequence[int], count: int, pool: ProcessPoolExecutor) -> list[Row]:
+    """Examine the native files of `count` cycles, evenly spread over the years; what is said of one is printed."""
+    first, last = (datetime(year, 1, 1, tzinfo=UTC) for year in (min(years), max(years) + 1))
+    cycles = (last - first) // hours(HOURS_BETWEEN_CYCLES)
+    chosen = [first + hours(HOURS_BETWEEN_CYCLES * (number * cycles // count)) for number in range(count)]
+    rows = list(pool.map(examined, chosen))
+    print(*(f"{row['cycle']} {row['regime']}: {row['said']}" for row in rows if row["said"]), sep="\n")
+    print(f"native files: {sum(not row['said'] for row in rows)} of {count} cycles ready, without a word")
+    return rows
+
+
 def main() -> None:
     """Measure the years, and print ranges and false alarms."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("years", type=int, nargs="+")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--native", type=int, default=0, metavar="CYCLES")
     chosen = parser.parse_args()
+    if chosen.native:
+        with ProcessPoolExecutor(chosen.workers) as pool:
+            print(*false_alarms(natively(chosen.years, chosen.native, pool)), sep="\n")
+        return
     wanted = [(year, number) for year in chosen.years for number in range(PARTS)]
     with ProcessPoolExecutor(chosen.workers) as pool:
         rows = [row for found in pool.map(part, *zip(*wanted, strict=True)) for row in found]
