@@ -81,7 +81,7 @@ _GROUND: tuple[Row, ...] = (
 )
 _STATE: tuple[Row, ...] = (
     ("spread of t2m", " K", (1.2, 11), (0.4, 20), "one value everywhere; year 2.5 to 5.6"),
-    ("least spread of u10m and v10m", " m s-1", (0.3, 20), (0.05, 40), "0: diagnostics not computed yet; year from 0.8"),
+    ("least spread of u10m and v10m", " m s-1", (0.3, 20), (0.05, 40), "0: not computed yet; year from 0.8"),
     ("spread of pressure at sea level", " Pa", (0, 1500), (0, 5000),
      "pressure and terrain of different places; year up to 580, a typhoon's eye 1500"),
 )  # fmt: skip
