@@ -15,6 +15,7 @@ import pytest
 from pydantic import TypeAdapter
 from typer.main import get_command
 
+from stormcast_tw import __version__
 from stormcast_tw.cli import __main__ as cli
 from stormcast_tw.cli import options
 from stormcast_tw.cli.shown import input_lines
@@ -130,7 +131,7 @@ def test_help_groups_the_verbs_and_version_is_said(monkeypatch: pytest.MonkeyPat
         text.index(group) for group in ("Operate", "Look", "Train and judge")
     )
     assert run(monkeypatch, "--version") == 0
-    assert capsys.readouterr().out == "stormcast-tw 0.1.0\n"
+    assert capsys.readouterr().out == f"stormcast-tw {__version__}\n"
 
 
 def served(name: str, source: str, **more: object) -> Input:
