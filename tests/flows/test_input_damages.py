@@ -38,8 +38,8 @@ def outcome(inputs: InputSet | StormcastError) -> tuple[str, str]:
     return "right", ""
 
 
-def gathered() -> InputSet | StormcastError:
-    return gather(Request(CYCLE, 6, "demo", PACKAGE, describe(PACKAGE), NOW))
+def gathered(lead_hours: int = 6) -> InputSet | StormcastError:
+    return gather(Request(CYCLE, lead_hours, "demo", PACKAGE, describe(PACKAGE), NOW))
 
 
 def require(name: str) -> str:

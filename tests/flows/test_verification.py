@@ -92,7 +92,7 @@ def test_a_span_is_scored_once_and_put_on_a_scorecard(place: Place, tmp_path: Pa
     assert "scorecard.html" in shown.stdout.replace("\n", "")
     refused = CliRunner().invoke(verify_app, [*asked, "--training", "2025-06-01"])
     assert refused.exit_code == 2
-    assert "write two dates" in refused.output
+    assert "two dates" in refused.output
 
 
 def test_late_is_left_for_another_day_and_corrupt_is_told(place: Place, tmp_path: Path):
