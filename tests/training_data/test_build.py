@@ -248,7 +248,7 @@ def test_a_bit_that_flips_is_found(tmp_path):
 
 def test_the_dataset_describes_itself_and_xarray_opens_it(whole):
     dataset = xr.open_zarr(f"{whole.uri}/data.zarr", consolidated=True)
-    assert dataset.attrs["Conventions"] == "CF-1.11"
+    assert dataset.attrs["Conventions"] == "CF-1.11, ACDD-1.3"
     assert dataset.attrs["title"].startswith("SIMULATED training data")
     assert DataRecipe.model_validate_json(dataset.attrs["recipe"]) == archives.recipe(3, 1)
     assert dataset["state"].dims == ("time", "state_variable", "latitude", "longitude")
