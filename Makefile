@@ -50,6 +50,8 @@ test: $(VENV)/.test
 soak: $(VENV)/.test
 	$(BIN)/python soak/bytes_read.py
 	$(BIN)/python -m pytest soak
+	$(BIN)/python -m soak.second_opinion 2022 2023 2025
+	$(BIN)/python -m soak.second_opinion 2025 --native 50
 	for parsers in grib netcdf zip_zarr qpesums; do $(BIN)/python -m soak.fuzz_$$parsers || exit 1; done
 	$(BIN)/python -m soak.fuzz_qpesums --guided
 
