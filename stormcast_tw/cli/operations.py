@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -55,18 +56,28 @@ def forecast(
     lines = [
         f"{words}forecast of {cycle_here(cycle)}, run {artifact.address.run}, is published at",
         f"  {artifact.uri}",
-        "Next steps:",
-        f"  .venv/bin/python -c \"import xarray; print(xarray.open_dataset('{artifact.uri}/products.zarr'))\"",
-        "  .venv/bin/stormcast-tw package show      show what the model is",
-        "  .venv/bin/stormcast-tw doctor            check whether this machine is fit to forecast",
-        "  make serve                               open the Prefect page with the log of this run",
-    ]  # fmt: skip
+        *_next_steps(artifact.uri),
+    ]
     published = Published.of(artifact)
     served = [row for row in published.inputs if row["status"] == "degraded"]
     lines[2:2] = [f"  DEGRADED: {row['input']}: {row['remark']}" for row in served]
     print_result("\n".join(lines), artifact.model_dump(mode="json") | {"uri": artifact.uri}, as_json)
     if published.status == "degraded":
         raise typer.Exit(3)
+
+
+def _next_steps(uri: str) -> list[str]:
+    """Return what to do next, in words that work from here: in a checkout, or where a wheel is installed."""
+    binaries, here = Path(sys.executable).parent, Path.cwd()
+    path = f"{binaries.relative_to(here)}/" if binaries.is_relative_to(here) else ""
+    steps = [
+        "Next steps:",
+        f"  {path}python -c \"import xarray; print(xarray.open_dataset('{uri}/products.zarr'))\"",
+        f"  {path}stormcast-tw package show      show what the model is",
+        f"  {path}stormcast-tw doctor            check whether this machine is fit to forecast",
+    ]
+    page = "  make serve                               open the Prefect page with the log of this run"
+    return [*steps, page] if Path("Makefile").exists() else steps
 
 
 def _require_servable(cycle: str, experiment: str, lead_hours: int) -> None:
