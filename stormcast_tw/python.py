@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw import __version__
+from stormcast_tw import __version__, quality
 from stormcast_tw.cycle import Cycle, datetime64
 from stormcast_tw.errors import BadInput, NotReady
-from stormcast_tw.forecast.rollout import rollout
+from stormcast_tw.forecast.rollout import first_state, rollout
 from stormcast_tw.grid import Grid
 from stormcast_tw.model import package as packages
 from stormcast_tw.model.description import DESCRIPTION, Description
@@ -79,10 +79,7 @@ class Model:
             State.of(driving[lead][None], variables, cycle.valid_time(lead), model.device) for lead in range(hours + 1)
         ]
         noise = self.package.noise(seed, cycle.init_time, range(count))
-        begun = np.repeat(initial, count, axis=0)
-        if np.isnan(begun).any():
-            begun = np.where(np.isnan(begun), model.begin(backgrounds[0], noise(0)).numpy(), begun)
-        first = State.of(begun, self.package.state_set, cycle.init_time, model.device)
+        first = first_state(model, initial, backgrounds[0], noise, count)
         steps = rollout(model, first, backgrounds, noise, range(1, hours + 1))
         return self._dataset(state, cycle, np.stack([later.numpy() for _, later in steps], axis=2))
 
@@ -120,7 +117,8 @@ class Model:
         fields = [dataset[v].values.reshape(found.size, *self.grid.shape)[index] for v in variables.ids]
         values = np.stack(fields, axis=1).astype(np.float32)
         for v, variable in enumerate(variables):
-            _require_valid(values[:, v], variable.id, variable.units, variable.valid_range, what)
+            unknown = what == "state" and bool(np.isnan(values[:, v]).all())  # made from the background, if it can be
+            quality.check(values[:, v], variable, what, missing_allowed=unknown)
         return values
 
     def _require_grid(self, dataset: xr.Dataset, what: str) -> None:
@@ -150,19 +148,6 @@ def _span(times: npt.NDArray[np.datetime64]) -> str:
     return f"{times.size} times from {str(times.min())[:16]} to {str(times.max())[:16]}" if times.size else "none"
 
 
-def _require_valid(
-    values: npt.NDArray[np.float32], name: str, units: str, allowed: tuple[float, float], what: str
-) -> None:
-    bad = int(np.count_nonzero(np.isnan(values)))
-    if bad and (what == "background" or bad < values.size):
-        raise BadInput(f"{what}: {name} has {bad} of {values.size} values that are not a number; allowed 0")
-    if not bad and (values.min() < allowed[0] or values.max() > allowed[1]):
-        raise BadInput(
-            f"{what}: {name} spans {values.min():.6g} to {values.max():.6g} {units};"
-            f" allowed {allowed[0]:g} to {allowed[1]:g}"
-        )
-
-
 def load(package: str | Path, device: str = "cpu") -> Model:
     """Load a model package: the name of a shipped one (`demo`), its folder, or its address on an object store.
 
@@ -182,7 +167,7 @@ def load(package: str | Path, device: str = "cpu") -> Model:
 
 
 @dataclass(frozen=True)
-class Published:
+class OpenRun:
     """A published run, opened: `forecast` and `products` are read when their values are asked for."""
 
     forecast: xr.Dataset
@@ -191,7 +176,7 @@ class Published:
     """How it was made."""
 
 
-def latest(root: str | Path, experiment: str = "demo") -> Published:
+def latest(root: str | Path, experiment: str = "demo") -> OpenRun:
     """Open the newest published run of an experiment; `root` is the folder or address `.../published`.
 
     Raises NotReady if nothing is published, BadInput where what is there is damaged.
@@ -202,4 +187,4 @@ def latest(root: str | Path, experiment: str = "demo") -> Published:
     if run is None:
         raise NotReady(f"{text}: nothing is published in experiment {experiment}")
     manifest = run.model_dump(mode="json")
-    return Published(store.open(run, "forecast"), store.open(run, "products"), manifest)
+    return OpenRun(store.open(run, "forecast"), store.open(run, "products"), manifest)

@@ -91,11 +91,25 @@ def _bilinear_matrix(source: Grid, target: Grid, latitude: FloatArray, longitude
     return sparse.csr_array((data.ravel(), index.ravel(), pointers), shape=(count, source.ny * source.nx))
 
 
+def covers(source: Grid, target: Grid) -> bool:
+    """Return whether every point of the target lies on the source, as `bilinear` needs it."""
+    indices = source.index_of(*target.latlon())
+    return all(
+        bool((_beyond(index, count) <= EDGE_TOLERANCE).all())
+        for index, count in zip(indices, source.shape, strict=True)
+    )
+
+
+def _beyond(index: FloatArray, count: int) -> FloatArray:
+    """Return how far fractional indices lie beyond the ends of an axis, in its cells; negative inside."""
+    return np.maximum(-index, index - (count - 1))
+
+
 def _along(
     index: FloatArray, count: int, axis: str, source: Grid, target: Grid
 ) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """Return the two neighbours (n, 2) of fractional indices (n,) on an axis, and their weights (n, 2)."""
-    beyond = np.maximum(-index, index - (count - 1))
+    beyond = _beyond(index, count)
     outside = ~(beyond <= EDGE_TOLERANCE)
     if outside.any():
         raise BadInput(

@@ -68,7 +68,8 @@ def prepare(
     elif slurm is not None:
         more = tuple(slurm_option or ())
         engine = Slurm(jobs=workers or 1, memory_gib=memory, partition=slurm, host=host, directives=more)
-    made = training_data(chosen, engine, (int(share.partition("/")[0]), int(share.partition("/")[2])))
+    number, shares = map(int, share.split("/"))
+    made = training_data(chosen, engine, (number, shares))
     if made is None:
         typer.echo(f"share {share} of {recipe} is made; other days remain")
         raise typer.Exit(4)

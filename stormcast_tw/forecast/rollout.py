@@ -107,7 +107,7 @@ def _roll_batch(
         values = np.stack([np.asarray(array_of(group, v)[region, lead - 1]) for v in variables.ids], axis=1)
         return State.of(values, variables, plan.cycle.valid_time(lead), model.device)
 
-    state = stored(done) if done else _begin(model, initial, background[0], noise(0), len(members))
+    state = stored(done) if done else first_state(model, initial, background[0], noise, len(members))
     for lead, later in rollout(model, state, background, noise, range(done + 1, plan.lead_hours + 1)):
         values = later.numpy()
         for v, variable in enumerate(variables.ids):
@@ -117,18 +117,17 @@ def _roll_batch(
         count.add(len(members))
 
 
-def _begin(
-    model: StormCast,
-    initial: npt.NDArray[np.float32],
-    background: State,
-    noise: npt.NDArray[np.float32],
-    members: int,
+def first_state(
+    model: StormCast, initial: npt.NDArray[np.float32], background: State, noise: Noise, members: int
 ) -> State:
-    """Return every member's state at init_time; missing values (NaN) are made from the background alone."""
+    """Return every member's state at the background's time, which is init_time, from that of all (1, variable, y, x).
+
+    Missing values (NaN) are made from the background alone, with `noise(0)`.
+    """
     missing = np.isnan(initial)
     values = np.repeat(initial, members, axis=0)
     if missing.any():
-        values = np.where(missing, model.begin(background, noise).numpy(), values)
+        values = np.where(missing, model.begin(background, noise(0)).numpy(), values)
     return State.of(values, model.package.state_set, background.valid_time, model.device)
 
 

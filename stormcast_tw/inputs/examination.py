@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 import xarray as xr
 
@@ -21,29 +22,28 @@ from stormcast_tw.regions.region import InputLimit
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
 
-GROUPS: Mapping[str, InputName] = {
-    "background": "background",
-    "background and its run before": "background",
-    "background and ground": "background",
-    "state": "state",
-    "state and the hour before": "state",
-    "state and background": "state",
-    "state and forecast": "state",
-    "rain": "rain",
-    "rain and hours before": "rain",
-    "rain and others": "rain",
-    "model rain": "model_rain",
+
+class Group(NamedTuple):
+    """What a group of measures speaks about, and whether it compares a provider with itself alone."""
+
+    input: InputName
+    by_itself: bool
+
+
+GROUPS: Mapping[str, Group] = {
+    "background": Group("background", by_itself=True),
+    "background and its run before": Group("background", by_itself=True),
+    "background and ground": Group("background", by_itself=False),
+    "state": Group("state", by_itself=True),
+    "state and the hour before": Group("state", by_itself=True),
+    "state and background": Group("state", by_itself=False),
+    "state and forecast": Group("state", by_itself=False),
+    "rain": Group("rain", by_itself=True),
+    "rain and hours before": Group("rain", by_itself=True),
+    "rain and others": Group("rain", by_itself=False),
+    "model rain": Group("model_rain", by_itself=False),
 }
-"""The input that each group of measures speaks about; of the state and the background, see `_to_blame`."""
-BY_ITSELF = {
-    "background",
-    "background and its run before",
-    "state",
-    "state and the hour before",
-    "rain",
-    "rain and hours before",
-}
-"""The groups in which a provider is compared with itself alone."""
+"""Of where state and background are compared, see also `_to_blame`."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def examine(
 def _reasons_to_refuse(found: Sequence[Finding]) -> Sequence[Finding]:
     """Return the first that no weather explains; or all, if an input is suspicious by itself and to another one."""
     impossible = [finding for finding in found if finding.refused]
-    by_itself = {finding.group in BY_ITSELF for finding in found}
+    by_itself = {GROUPS[finding.group].by_itself for finding in found}
     return impossible[:1] or (found if by_itself == {True, False} else ())
 
 
@@ -121,9 +121,9 @@ def _to_blame(finding: Finding, beyond: Sequence[Finding], numbers: Mapping[str,
     of the cycle before agrees with the state; else the state, whose one file says less than the background's many.
     """
     if finding.group != "state and background":
-        return GROUPS[finding.group]
+        return GROUPS[finding.group].input
     doubted = {other.group for other in beyond}
-    if "background" in {GROUPS[group] for group in doubted}:
+    if "background" in {GROUPS[group].input for group in doubted}:
         return "background"
     agrees = any(name.startswith("state and forecast:") for name in numbers) and "state and forecast" not in doubted
     return "background" if agrees else "state"

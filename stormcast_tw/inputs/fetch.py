@@ -173,7 +173,9 @@ def _examine_all(
     grid, orography = request.description.grid, load_invariants(request.package, request.description)["orog"]
     verdicts: dict[str, tuple[str, ...]] = {}
     for served in wanted:
-        hour_before = {"rain": _past_hour(served, readings), "state": before.get("state")}.get(served.name)
+        hour_before = _past_hour(served, readings) if served.name == "rain" else None
+        if served.name == "state":
+            hour_before = before.get("state")
         found = _examine(served, readings[served.name].dataset, hour_before, grid, orography)
         verdicts[served.name] = tuple(map(str, found))
     return verdicts

@@ -14,15 +14,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from stormcast_tw.grid import Grid
-from stormcast_tw.regrid import EDGE_TOLERANCE, bilinear, cell_mean, conservative
+from stormcast_tw.regrid import bilinear, cell_mean, conservative, covers
+from stormcast_tw.sources.translate.derive import GRAVITY, LAPSE_RATE, R_DRY, R_VAPOUR, over_water
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 Numbers = Iterator[tuple[str, float]]
 
-GRAVITY, R_DRY, EARTH_RADIUS_M, EARTH_ROTATION = 9.80665, 287.05, 6.371e6, 7.292e-5
-STANDARD_LAPSE_RATE = 6.5e-3
-"""K m-1, for the reduction of pressure to sea level."""
+EARTH_RADIUS_M, EARTH_ROTATION = 6.371e6, 7.292e-5
 LOWLAND_M = 200.0
 """Below this altitude the 2-m temperatures of two models are compared; above, their mountains differ."""
 CALM = 1.5
@@ -44,15 +43,8 @@ def measure(fields: Mapping[str, xr.Dataset], points: Grid) -> dict[str, float]:
     hour earlier), `background_before` (the provider's run before, same first hour) and `forecast` (ours of the cycle
     before). `points` is where fields of different grids are compared; a field that does not cover it is left out.
     """
-    known = {name: dataset for name, dataset in fields.items() if _covers(Grid.of(dataset), points)}
+    known = {name: dataset for name, dataset in fields.items() if covers(Grid.of(dataset), points)}
     return {f"{group}: {name}": value for group, numbers in _groups(known, points) for name, value in numbers}
-
-
-def _covers(grid: Grid, points: Grid) -> bool:
-    return all(
-        bool(np.all((index >= -EDGE_TOLERANCE) & (index <= count - 1 + EDGE_TOLERANCE)))
-        for index, count in zip(grid.index_of(*points.latlon()), grid.shape, strict=True)
-    )
 
 
 def _groups(fields: Mapping[str, xr.Dataset], points: Grid) -> Iterator[tuple[str, Numbers]]:
@@ -93,7 +85,7 @@ def _size(wind: ComplexArray) -> float:
 
 
 def _sea_level_pressure(state: Mapping[str, FloatArray]) -> FloatArray:
-    mean_t = state["t2m"][0] + 0.5 * STANDARD_LAPSE_RATE * state["orog"][0]
+    mean_t = state["t2m"][0] + 0.5 * LAPSE_RATE * state["orog"][0]
     return np.asarray(state["sp"][0] * np.exp(GRAVITY * state["orog"][0] / (R_DRY * mean_t)))
 
 
@@ -160,17 +152,15 @@ def _of_background(fields: Mapping[str, FloatArray], points: Grid) -> Numbers:
 
 
 def _relative_humidity(fields: Mapping[str, FloatArray]) -> FloatArray:
-    """Return that at 850 hPa, from 0 to about 1 (Bolton 1980, 10.1175/1520-0493(1980)108<1046:TCOEPT>2.0.CO;2)."""
-    celsius = fields["t850"] - 273.15
-    saturated = 611.2 * np.exp(17.67 * celsius / (celsius + 243.5))
-    vapour = fields["q850"] * 85000.0 / (0.622 + 0.378 * fields["q850"])
-    return np.asarray(vapour / saturated)
+    """Return that at 850 hPa over water, from 0 to about 1."""
+    q, ratio = fields["q850"], R_DRY / R_VAPOUR
+    return np.asarray(q * 85000.0 / (ratio + (1.0 - ratio) * q) / over_water(fields["t850"]))
 
 
 def _hydrostatic(fields: Mapping[str, FloatArray]) -> Numbers:
     """Compare each layer's thickness with its mean virtual temperature, and msl with z1000."""
     for below, above in _LAYERS:
-        virtual = [fields[f"t{p}"] * (1.0 + 0.608 * fields[f"q{p}"]) for p in (below, above)]
+        virtual = [fields[f"t{p}"] * (1.0 + (R_VAPOUR / R_DRY - 1.0) * fields[f"q{p}"]) for p in (below, above)]
         expected = R_DRY * 0.5 * (virtual[0] + virtual[1]) * np.log(below / above)
         rest = fields[f"z{above}"] - fields[f"z{below}"] - expected
         yield f"thickness {below} to {above} hPa not hydrostatic", _worst(rest.mean(axis=(1, 2)))

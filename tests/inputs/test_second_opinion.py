@@ -11,10 +11,11 @@ import xarray as xr
 
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.examination import GROUPS, _to_blame, findings
-from stormcast_tw.inputs.second_opinion import CALM, DRIZZLE_MM, EARTH_RADIUS_M, EARTH_ROTATION, R_DRY, measure
+from stormcast_tw.inputs.second_opinion import CALM, DRIZZLE_MM, EARTH_RADIUS_M, EARTH_ROTATION, measure
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import InputLimit
 from stormcast_tw.sources.base import on_grid
+from stormcast_tw.sources.translate.derive import R_DRY
 from stormcast_tw.variables import BACKGROUND_SETS, VARIABLES
 from tests.conftest import CYCLE
 
