@@ -41,7 +41,7 @@ Seed = Annotated[int, typer.Option(help="Seed for breaking ties, dressing and ST
 
 
 def _begin(start: str, end: str, experiment: str, training: str, seed: int, *packages: Path | None) -> Scoring:
-    """Refuse a wrong span, what is no package and what is not published, before Prefect is imported; prepare its home."""
+    """Refuse a wrong span, no package and nothing published before Prefect is imported; prepare its home."""
     from stormcast_tw.model.description import describe
     from stormcast_tw.publication.pointers import latest
     from stormcast_tw.settings import settings
