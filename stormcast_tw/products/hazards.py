@@ -61,4 +61,4 @@ def judged_quantities(forecast: xr.Dataset, criteria: Iterable[Criterion]) -> di
     """
     names = dict.fromkeys(criterion.quantity for criterion in criteria)
     formed = {name: QUANTITIES[name].form(forecast) for name in names if name in QUANTITIES}
-    return {name: values for name, values in formed.items() if values.sizes["lead_time"]}
+    return {name: values.rename(name) for name, values in formed.items() if values.sizes["lead_time"]}

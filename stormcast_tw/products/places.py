@@ -10,11 +10,13 @@ import numpy as np
 import xarray as xr
 from pydantic import ConfigDict, Field
 
+from stormcast_tw.errors import BadInput
 from stormcast_tw.plan import Frozen
 from stormcast_tw.products.area import zone_values
 from stormcast_tw.products.board import About, HazardEntry, Row, Words, ZoneEntry, unpacked
 from stormcast_tw.products.ensemble import QUANTILES
 from stormcast_tw.products.hazards import SHOWN
+from stormcast_tw.products.table import QUANTITIES
 from stormcast_tw.products.zones import Zones
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import Text
@@ -69,14 +71,16 @@ def places(quantities: Mapping[str, xr.DataArray], board: Mapping[str, Any], zon
     """Yield the content of `places/<code>.json` of every zone on the grid, in the order of the board.
 
     `quantities` are the members (member, lead_time, y, x) of `SERIES`, `board` the content of the same run's
-    `zones.json`.
+    `zones.json`. Raises BadInput where one of them is not given.
     """
+    if absent := [name for name in SERIES if name not in quantities]:
+        raise BadInput(f"places: there is no {', '.join(absent)}; given {', '.join(quantities)}")
     about = {name: board[name] for name in About.model_fields}
     hazards = {entry.id: entry for entry in map(HazardEntry.model_validate, board["hazards"])}
     rows: dict[str, list[Row]] = {}
     for row in unpacked(board):
         rows.setdefault(row.zone, []).append(row)
-    series = {name: _series(quantities[name], words, zones) for name, words in SERIES.items()}
+    series = {name: _series(name, quantities[name], zones) for name in SERIES}
     hours = _hours(about["init_time"], quantities["tp01"]["lead_time"].values)
     for number, zone in enumerate(board["zones"]):
         yield Place(
@@ -89,12 +93,12 @@ def places(quantities: Mapping[str, xr.DataArray], board: Mapping[str, Any], zon
         ).model_dump(mode="json", by_alias=True)
 
 
-def _series(quantity: xr.DataArray, words: Text, zones: Zones) -> list[Series]:
+def _series(name: str, quantity: xr.DataArray, zones: Zones) -> list[Series]:
     """Return the series of every zone."""
-    shown = SHOWN[str(quantity.attrs["units"])]
+    shown = SHOWN[QUANTITIES[name].attributes["units"]]
     highest = shown(zone_values(quantity, zones, "maximum")).tolist()
     median = _quantiles(zone_values(quantity, zones, "median"))
-    lowest = _quantiles(zone_values(quantity, zones, "minimum")) if quantity.name in _LOWEST else None
+    lowest = _quantiles(zone_values(quantity, zones, "minimum")) if name in _LOWEST else None
 
     def named(values: Any, zone: int) -> dict[str, list[float]]:
         return {f"p{100 * level:.0f}": shown(values[n, zone]).tolist() for n, level in enumerate(QUANTILES)}
@@ -102,7 +106,7 @@ def _series(quantity: xr.DataArray, words: Text, zones: Zones) -> list[Series]:
     return [
         Series(
             unit=shown.unit,
-            name=Words.of(words),
+            name=Words.of(SERIES[name]),
             highest=highest[zone],
             median=named(median, zone),
             lowest=None if lowest is None else named(lowest, zone),
