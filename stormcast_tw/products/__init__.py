@@ -6,6 +6,7 @@ The package can be called: `stormcast_tw.products(forecast)` is `make_products(f
 import sys
 from types import ModuleType
 
+import numpy.typing as npt
 import xarray as xr
 
 from stormcast_tw.products.summary import summarise
@@ -22,9 +23,11 @@ __all__ = [
 
 
 class _Callable(ModuleType):
-    def __call__(self, forecast: xr.Dataset) -> xr.Dataset:
+    def __call__(
+        self, forecast: xr.Dataset, observed: xr.Dataset | None = None, orography: npt.ArrayLike | None = None
+    ) -> xr.Dataset:
         """Return all products of a forecast."""
-        return make_products(forecast)
+        return make_products(forecast, observed, orography)
 
 
 sys.modules[__name__].__class__ = _Callable
