@@ -37,12 +37,12 @@ _SHOWN = (*_NAMED, "institution", "members", "inputs_status", "inputs", "source"
 
 
 def maps(*, products: xr.Dataset) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of `maps.zarr`: every field of the products, (lead_time, latitude, longitude), by path.
+    """Yield the files of the Zarr folder `maps`: every field of the products, (lead_time, latitude, longitude).
 
-    xarray decodes them; values are off by at most half of `scale_factor`. Equal input gives equal bytes. Raises
+    Paths are below that folder. xarray decodes them; values are off by at most half of `scale_factor`. Equal input gives equal bytes. Raises
     BadInput for units that no kind has, or a number that does not fit.
     """
-    group, used = _Group("maps.zarr", products, _SHOWN, ("lead_time", "valid_time", "init_time")), set[str]()
+    group, used = _Group(products, _SHOWN, ("lead_time", "valid_time", "init_time")), set[str]()
     for field in fields(products):
         packed = field.kind.packed(field.values.values, field.name)
         about = {"long_name": field.long_name, "kind": field.kind.name, "product": field.product}
@@ -53,12 +53,12 @@ def maps(*, products: xr.Dataset) -> Iterator[tuple[str, bytes]]:
 
 
 def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of `points.zarr`: the members' rain, wind and temperature in columns of 16 x 16 points, by path.
+    """Yield the files of the Zarr folder `points`: the members' rain, wind and temperature in columns of 16 x 16 points.
 
     Arrays are (member, lead_time, latitude, longitude) with a chunk for each column. The document of an array and one
-    chunk are all that is needed for a place. The kinds are explained in `maps.zarr`. As `maps` otherwise.
+    chunk are all that is needed for a place. The kinds are explained in `maps`. As `maps` otherwise.
     """
-    group = _Group("points.zarr", members, _NAMED, ("lead_time",))
+    group = _Group(members, _NAMED, ("lead_time",))
     for name in POINTS:
         values = members[name].transpose("member", "lead_time", ...)
         kind = kind_of(name, values)
@@ -72,8 +72,7 @@ def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
 class _Group:
     """A Zarr group in memory: the axes of a dataset, then arrays, then all documents in one."""
 
-    def __init__(self, name: str, dataset: xr.Dataset, kept: tuple[str, ...], times: tuple[str, ...]) -> None:
-        self._name = name
+    def __init__(self, dataset: xr.Dataset, kept: tuple[str, ...], times: tuple[str, ...]) -> None:
         self._files: dict[str, Any] = {}
         self._group = zarr.create_group(zarr.storage.MemoryStore(self._files), attributes=_about(dataset, kept))
         for axis in (*times, "latitude", "longitude", "y", "x"):
@@ -112,7 +111,7 @@ class _Group:
         root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": inside}
         for path in sorted(files):
             document = root if path == "zarr.json" else documents.get(path)
-            yield f"{self._name}/{path}", files[path] if document is None else _compact(document)
+            yield path, files[path] if document is None else _compact(document)
 
 
 def _compact(document: Mapping[str, Any]) -> bytes:
@@ -139,7 +138,11 @@ def _plain(axis: xr.DataArray) -> tuple[Array, dict[str, Any]]:
     """Return the numbers and the attributes of a coordinate: times in whole seconds since 1970, leads in hours."""
     values, attributes = axis.values, {k: v for k, v in axis.attrs.items() if k != "bounds"}
     if values.dtype.kind == "m":
-        return values // np.timedelta64(1, "h"), {**attributes, "units": "hours", "dtype": "timedelta64[ns]"}
+        return (values // np.timedelta64(1, "h")).astype(np.int64), {
+            **attributes,
+            "units": "hours",
+            "dtype": "timedelta64[ns]",
+        }
     if values.dtype.kind == "M":
         seconds = values.astype("datetime64[s]").astype(np.int64)
         return seconds, {**attributes, "units": "seconds since 1970-01-01"}
