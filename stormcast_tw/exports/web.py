@@ -39,8 +39,8 @@ _SHOWN = (*_NAMED, "institution", "members", "inputs_status", "inputs", "source"
 def maps(*, products: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the Zarr folder `maps`: every field of the products, (lead_time, latitude, longitude).
 
-    Paths are below that folder. xarray decodes them; values are off by at most half of `scale_factor`. Equal input gives equal bytes. Raises
-    BadInput for units that no kind has, or a number that does not fit.
+    Paths are below that folder. xarray decodes it; values are off by at most half of `scale_factor`. Equal input gives
+    equal bytes. Raises BadInput for units that no kind has, or a number that does not fit.
     """
     group, used = _Group(products, _SHOWN, ("lead_time", "valid_time", "init_time")), set[str]()
     for field in fields(products):
@@ -53,7 +53,7 @@ def maps(*, products: xr.Dataset) -> Iterator[tuple[str, bytes]]:
 
 
 def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of the Zarr folder `points`: the members' rain, wind and temperature in columns of 16 x 16 points.
+    """Yield the files of the Zarr folder `points`: rain, wind and temperature of the members in columns of points.
 
     Arrays are (member, lead_time, latitude, longitude) with a chunk for each column. The document of an array and one
     chunk are all that is needed for a place. The kinds are explained in `maps`. As `maps` otherwise.
