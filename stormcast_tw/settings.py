@@ -139,6 +139,15 @@ class Settings(BaseSettings):
     zones: ZoneFile | None = None
     """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
     `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
+    grib_centre: int = Field(default=255, ge=0, le=65535)
+    grib_subcentre: int = Field(default=255, ge=0, le=65535)
+    """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
+    cap_for_oper: bool = False
+    """Whether drafts of CAP messages are made of operational forecasts too; their status is Exercise all the same."""
+    archive_root: str = "var/archive"
+    """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
+    archive_members: bool = False
+    """Whether the members are archived beside the products."""
     s3_endpoint: str | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
