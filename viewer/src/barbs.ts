@@ -1,0 +1,72 @@
+/** Wind barbs: a pennant is 50 knots, a long feather 10, a short one 5. */
+
+const KNOTS = 3600 / 1852
+
+export interface Feathers {
+  pennants: number
+  long: number
+  short: number
+}
+
+/** What a barb of a speed in m/s wears, to the nearest 5 knots. */
+export function feathers(speed: number): Feathers {
+  const fives = Math.round((speed * KNOTS) / 5)
+  return { pennants: Math.floor(fives / 10), long: Math.floor((fives % 10) / 2), short: fives % 2 }
+}
+
+export type Segment = [number, number, number, number]
+
+const LENGTH = 20
+const GAP = 3.6
+const REACH = 7.5
+const LEAN = 3
+
+/**
+ * The strokes of a barb whose point is the origin, in pixels, y downwards, for a wind from the north: the shaft goes up.
+ * Feathers are to the right looking upwind, where pressure is low on the northern hemisphere.
+ */
+export function strokes({ pennants, long, short }: Feathers): Segment[] {
+  if (pennants + long + short === 0) return []
+  const made: Segment[] = [[0, 0, 0, -LENGTH]]
+  let at = -LENGTH
+  for (let n = 0; n < pennants; n++) {
+    made.push([0, at, REACH, at], [REACH, at, 0, at + GAP], [REACH * 0.5, at, 0, at + GAP * 0.5])
+    at += GAP + 1
+  }
+  for (let n = 0; n < long; n++) {
+    made.push([0, at, REACH, at - LEAN])
+    at += GAP
+  }
+  if (short) {
+    if (at === -LENGTH) at += GAP
+    made.push([0, at, REACH / 2, at - LEAN / 2])
+  }
+  return made
+}
+
+const PATHS = new Map<string, Path2D>()
+
+function pathOf(worn: Feathers): Path2D {
+  const key = `${worn.pennants} ${worn.long} ${worn.short}`
+  let path = PATHS.get(key)
+  if (!path) {
+    path = new Path2D()
+    for (const [x0, y0, x1, y1] of strokes(worn)) {
+      path.moveTo(x0, y0)
+      path.lineTo(x1, y1)
+    }
+    if (!strokes(worn).length) path.arc(0, 0, 2.5, 0, 2 * Math.PI)
+    PATHS.set(key, path)
+  }
+  return path
+}
+
+/** Draw a barb at a place in pixels, for a wind in m/s from a direction in degrees. */
+export function drawBarb(
+  context: CanvasRenderingContext2D, ratio: number, x: number, y: number, speed: number, from: number,
+): void {
+  const angle = (from * Math.PI) / 180
+  const [cos, sin] = [ratio * Math.cos(angle), ratio * Math.sin(angle)]
+  context.setTransform(cos, sin, -sin, cos, ratio * x, ratio * y)
+  context.stroke(pathOf(feathers(speed)))
+}

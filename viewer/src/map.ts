@@ -1,0 +1,284 @@
+/** The map: land, a field, borders and barbs on canvases of their own, so that an hour changes only what it must. */
+
+import { select, type Selection } from 'd3-selection'
+import { type D3ZoomEvent, zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from 'd3-zoom'
+import { drawBarb } from './barbs'
+import { type Borders, NARROW, plane } from './borders'
+import { el } from './dom'
+import type { Grid } from './grid'
+import { clear, hatching, paint } from './raster'
+import type { Lookup } from './colours'
+import type { Field } from './zarr'
+
+const SHARP_AFTER_MS = 80
+const BARB_EVERY_PX = 34
+
+/** A field to paint, and how. */
+export interface Painting {
+  field: Field
+  at: number
+  look: Lookup
+  hatchBelow: number
+}
+
+/** How a zone is filled, by code. */
+export type Fills = Map<string, { colour: string; hatched: boolean }>
+
+export interface Scene {
+  painting: Painting | null
+  fills: Fills
+  barbs: { speed: Field; direction: Field; at: number } | null
+  zone: string | null
+  point: [number, number] | null
+}
+
+interface Hooks {
+  point(longitude: number, latitude: number): void
+  hover(place: [number, number] | null): void
+  moved(z: [number, number, number] | null): void
+}
+
+const EMPTY: Scene = { painting: null, fills: new Map(), barbs: null, zone: null, point: null }
+
+export class MapView {
+  readonly element = el('div', { class: 'canvases', tabindex: 0, role: 'img' })
+  private readonly land = el('canvas')
+  private readonly raster = el('canvas', { class: 'raster' })
+  private readonly lines = el('canvas')
+  private readonly barbs = el('canvas')
+  private readonly behaviour: ZoomBehavior<HTMLDivElement, unknown>
+  private readonly target: Selection<HTMLDivElement, unknown, null, undefined>
+  private transform: ZoomTransform = zoomIdentity
+  private drawnAt: ZoomTransform = zoomIdentity
+  private sharpen = 0
+  private width = 0
+  private height = 0
+  private ratio = 1
+  private scene = EMPTY
+  private borders: Borders | null = null
+  private grid: Grid | null = null
+
+  constructor(private readonly hooks: Hooks) {
+    this.element.append(this.land, this.raster, this.lines, this.barbs)
+    this.target = select(this.element)
+    this.behaviour = zoom<HTMLDivElement, unknown>().scaleExtent([1, 16]).on('zoom', (event) => this.zoomed(event))
+    this.target.call(this.behaviour).on('dblclick.zoom', null)
+    this.element.addEventListener('pointermove', (event) => hooks.hover(this.placeAt(event)))
+    this.element.addEventListener('pointerleave', () => hooks.hover(null))
+    this.element.addEventListener('click', (event) => {
+      const place = this.placeAt(event)
+      if (place) hooks.point(...place)
+    })
+    new ResizeObserver(() => this.resize()).observe(this.element)
+  }
+
+  setBorders(borders: Borders): void {
+    this.borders = borders
+    this.redraw()
+  }
+
+  setGrid(grid: Grid): void {
+    this.grid = grid
+    this.resize()
+  }
+
+  /** Draw a scene; only what differs from the one before. */
+  show(scene: Scene): void {
+    const before = this.scene
+    this.scene = scene
+    if (scene.painting !== before.painting) this.drawRaster()
+    if (scene.barbs !== before.barbs) this.drawBarbs()
+    if (scene.fills !== before.fills || scene.zone !== before.zone || scene.point !== before.point) this.drawLines()
+  }
+
+  /** Put longitude and latitude into the middle, enlarged k times; null shows all. */
+  look(z: [number, number, number] | null): void {
+    if (!this.grid || !this.width) return
+    const made = z ? this.centred(z) : zoomIdentity
+    if (made.toString() !== this.transform.toString()) this.behaviour.transform(this.target, made)
+  }
+
+  /** Enlarge by a factor about the middle. */
+  enlarge(factor: number): void {
+    this.behaviour.scaleBy(this.target, factor)
+  }
+
+  /** Move by pixels. */
+  pan(x: number, y: number): void {
+    this.behaviour.translateBy(this.target, x / this.transform.k, y / this.transform.k)
+  }
+
+  private centred([longitude, latitude, k]: [number, number, number]): ZoomTransform {
+    const [x, y] = this.base(...plane(longitude, latitude))
+    return zoomIdentity.translate(this.width / 2 - k * x, this.height / 2 - k * y).scale(k)
+  }
+
+  /** Scale and shift from the plane to pixels, when nothing is enlarged. */
+  private fit(): [number, number, number] {
+    const [west, north, east, south] = this.grid!.box
+    const scale = Math.min(this.width / (east - west), this.height / (south - north))
+    return [scale, this.width / 2 - (scale * (west + east)) / 2, this.height / 2 - (scale * (north + south)) / 2]
+  }
+
+  private base(x: number, y: number): [number, number] {
+    const [scale, dx, dy] = this.fit()
+    return [scale * x + dx, scale * y + dy]
+  }
+
+  private placeAt(event: MouseEvent): [number, number] | null {
+    if (!this.grid) return null
+    const { left, top } = this.element.getBoundingClientRect()
+    const [scale, dx, dy] = this.fit()
+    const [x, y] = this.transform.invert([event.clientX - left, event.clientY - top])
+    const place: [number, number] = [(x - dx) / scale / NARROW, -(y - dy) / scale]
+    return this.grid.cell(...place) ? place : null
+  }
+
+  private resize(): void {
+    this.width = this.element.clientWidth
+    this.height = this.element.clientHeight
+    this.ratio = Math.min(window.devicePixelRatio || 1, 2)
+    for (const canvas of [this.land, this.lines, this.barbs]) {
+      canvas.width = this.width * this.ratio
+      canvas.height = this.height * this.ratio
+    }
+    this.behaviour.extent([[0, 0], [this.width, this.height]]).translateExtent([[0, 0], [this.width, this.height]])
+    this.redraw()
+  }
+
+  private zoomed(event: D3ZoomEvent<HTMLDivElement, unknown>): void {
+    this.transform = event.transform
+    this.place()
+    window.clearTimeout(this.sharpen)
+    this.sharpen = window.setTimeout(() => {
+      this.redraw()
+      if (event.sourceEvent) this.hooks.moved(this.middle())
+    }, SHARP_AFTER_MS)
+  }
+
+  private middle(): [number, number, number] | null {
+    if (this.transform.k === 1) return null
+    const [scale, dx, dy] = this.fit()
+    const [x, y] = this.transform.invert([this.width / 2, this.height / 2])
+    return [(x - dx) / scale / NARROW, -(y - dy) / scale, this.transform.k]
+  }
+
+  private redraw(): void {
+    if (!this.grid || !this.width) return
+    this.drawnAt = this.transform
+    this.drawLand()
+    this.drawRaster()
+    this.drawLines()
+    this.drawBarbs()
+    this.place()
+  }
+
+  /** Place what is drawn where the map has been moved to; it is drawn sharp again when the map rests. */
+  private place(): void {
+    if (!this.grid) return
+    const { x, y, k } = this.transform
+    const [west, north, east, south] = this.grid.box
+    const [left, top] = this.transform.apply(this.base(west, north))
+    const [right, bottom] = this.transform.apply(this.base(east, south))
+    const [sx, sy] = [(right - left) / this.grid.nx, (bottom - top) / this.grid.ny]
+    this.raster.style.transform = `translate(${left}px, ${top}px) scale(${sx}, ${sy})`
+    const factor = k / this.drawnAt.k
+    const moved = `translate(${x - factor * this.drawnAt.x}px, ${y - factor * this.drawnAt.y}px) scale(${factor})`
+    for (const canvas of [this.land, this.lines, this.barbs]) canvas.style.transform = moved
+  }
+
+  /** A context cleared, in which the plane is drawn; returns pixels per unit of the plane beside it. */
+  private inPlane(canvas: HTMLCanvasElement): [CanvasRenderingContext2D, number] {
+    clear(canvas)
+    const context = canvas.getContext('2d')!
+    const [scale, dx, dy] = this.fit()
+    const { x, y, k } = this.transform
+    const r = this.ratio
+    context.setTransform(r * k * scale, 0, 0, r * k * scale, r * (k * dx + x), r * (k * dy + y))
+    return [context, k * scale]
+  }
+
+  private colour(name: string): string {
+    return getComputedStyle(this.element).getPropertyValue(name)
+  }
+
+  private drawLand(): void {
+    const [context] = this.inPlane(this.land)
+    if (this.borders) {
+      context.fillStyle = this.colour('--land')
+      context.fill(this.borders.land, 'evenodd')
+    }
+    context.resetTransform()
+  }
+
+  private drawRaster(): void {
+    const { painting } = this.scene
+    if (!this.grid) return
+    if (painting) paint(this.raster, this.grid, painting.field, painting.at, painting.look, painting.hatchBelow)
+    else clear(this.raster)
+  }
+
+  private drawLines(): void {
+    if (!this.borders || !this.grid || !this.width) return
+    const [context, unit] = this.inPlane(this.lines)
+    this.fillZones(context, unit)
+    const stroke = (path: Path2D, colour: string, px: number) => {
+      context.strokeStyle = colour
+      context.lineWidth = px / unit
+      context.stroke(path)
+    }
+    stroke(this.borders.townships, this.colour('--township'), 0.6)
+    stroke(this.borders.counties, this.colour('--casing'), 2.4)
+    stroke(this.borders.counties, this.colour('--county'), 1)
+    const chosen = this.scene.zone && this.borders.zones.get(this.scene.zone)
+    if (chosen) {
+      stroke(chosen.path, this.colour('--casing'), 5)
+      stroke(chosen.path, this.colour('--chosen'), 2.5)
+    }
+    if (this.scene.point) this.drawPoint(context, unit, this.scene.point)
+    context.resetTransform()
+  }
+
+  private drawPoint(context: CanvasRenderingContext2D, unit: number, [longitude, latitude]: [number, number]): void {
+    const [x, y] = plane(longitude, latitude)
+    for (const [colour, px] of [[this.colour('--casing'), 5], [this.colour('--chosen'), 2.5]] as const) {
+      context.beginPath()
+      context.arc(x, y, 8 / unit, 0, 2 * Math.PI)
+      context.strokeStyle = colour
+      context.lineWidth = px / unit
+      context.stroke()
+    }
+  }
+
+  private fillZones(context: CanvasRenderingContext2D, unit: number): void {
+    for (const [code, { colour, hatched }] of this.scene.fills) {
+      const zone = this.borders!.zones.get(code)
+      if (!zone) continue
+      context.fillStyle = hatched ? hatching(context, colour, unit * this.ratio) : colour
+      context.fill(zone.path, 'evenodd')
+    }
+  }
+
+  private drawBarbs(): void {
+    clear(this.barbs)
+    const context = this.barbs.getContext('2d')!
+    const { barbs } = this.scene
+    if (!barbs || !this.grid || !this.width) return
+    const [scale, dx, dy] = this.fit()
+    for (const [colour, width] of [[this.colour('--casing'), 3], [this.colour('--barb'), 1.2]] as const) {
+      context.strokeStyle = colour
+      context.lineWidth = width
+      for (let y = BARB_EVERY_PX / 2; y < this.height; y += BARB_EVERY_PX) {
+        for (let x = BARB_EVERY_PX / 2; x < this.width; x += BARB_EVERY_PX) {
+          const [bx, by] = this.transform.invert([x, y])
+          const cell = this.grid.cell((bx - dx) / scale / NARROW, -(by - dy) / scale)
+          if (!cell) continue
+          const at = cell[0] * this.grid.nx + cell[1]
+          const [speed, from] = [barbs.speed.value(barbs.at, at), barbs.direction.value(barbs.at, at)]
+          if (!Number.isNaN(speed) && !Number.isNaN(from)) drawBarb(context, this.ratio, x, y, speed, from)
+        }
+      }
+    }
+    context.resetTransform()
+  }
+}

@@ -1,0 +1,71 @@
+/** The line that says what is shown, how old it is, and what is wrong: always in sight. */
+
+import { button, el } from './dom'
+import { t, word } from './i18n'
+import { both } from './place'
+import type { Run } from './session'
+import type { View } from './state'
+import { age, type Freshness, taiwanClock } from './time'
+
+const ICONS: Record<Freshness | 'past', string> = { fresh: '●', late: '▲', stale: '■', past: '◆' }
+
+/** What is said of the run that is shown. */
+export interface Told {
+  run: Run
+  freshness: Freshness | 'past'
+  valid: number
+  now: number
+}
+
+/** `3 小時前`. */
+export function ago(span: number): string {
+  const [count, unit] = age(span)
+  return t(`age.${unit}`, { count })
+}
+
+/** Inputs that are stood in for, old or absent, by name. */
+export function degraded(run: Run): string[] {
+  const rows = run.manifest?.details.inputs ?? []
+  return rows
+    .filter(({ status }) => status !== undefined && status !== 'ready')
+    .map(({ input, source, remark }) => `${word('input', input)}: ${remark || source || ''}`)
+}
+
+export class StateLine {
+  readonly element = el('header', { class: 'state' })
+  private readonly facts = el('div', { class: 'facts' })
+  private readonly tools = el('div', { class: 'tools' })
+
+  constructor(private readonly hooks: { change(change: Partial<View>): void; help(): void }) {
+    this.element.append(this.facts, this.tools)
+  }
+
+  show(view: View, told: Told | null): void {
+    const title = el('h1', {}, 'StormCast', el('span', {}, ' 臺灣'))
+    this.facts.replaceChildren(title, ...(told ? this.told(told) : [el('span', { class: 'quiet' }, t('state.loading'))]))
+    const { change, help } = this.hooks
+    this.tools.replaceChildren(
+      button(view.lang === 'zh' ? 'EN' : '中文', () => change({ lang: view.lang === 'zh' ? 'en' : 'zh' }), { lang: view.lang === 'zh' ? 'en' : 'zh-Hant', id: 'language', 'aria-label': view.lang === 'zh' ? 'EN: English' : '中文' }),
+      button(view.theme === 'dark' ? '☼' : '☾', () => change({ theme: view.theme === 'dark' ? 'light' : 'dark' }), { 'aria-label': t('state.theme'), id: 'theme' }),
+      button('?', help, { 'aria-label': t('help.title'), id: 'help' }),
+    )
+  }
+
+  private told({ run, freshness, valid, now }: Told): HTMLElement[] {
+    const pair = (name: string, text: string, more = '') =>
+      el('span', { class: `pair ${name}` }, el('span', { class: 'name' }, word('state', name)), ` ${text}`, more && el('small', {}, ` ${more}`))
+    const inputs = degraded(run)
+    const next = freshness === 'past' ? '' : `${t('state.next')} ${taiwanClock(run.nextExpected)}`
+    return [
+      el('span', { class: `freshness ${freshness}`, role: 'status' }, `${ICONS[freshness]} ${word('freshness', freshness)}`),
+      pair('init', both(run.init)),
+      pair('valid', both(valid)),
+      pair('age', ago(now - run.init), next),
+      inputs.length
+        ? el('span', { class: 'pair inputs degraded' }, `▲ ${t('state.degraded')}`, el('small', {}, ` ${inputs.join(t('list.semicolon'))}`))
+        : pair('inputs', t(run.entry.status === 'degraded' ? 'state.degraded' : 'state.complete')),
+      ...(run.about.simulated ? [el('strong', { class: 'badge' }, t('state.simulated'))] : []),
+      ...(run.about.trained === 0 ? [el('strong', { class: 'badge' }, t('state.untrained'))] : []),
+    ]
+  }
+}

@@ -1,0 +1,193 @@
+"""Make a published folder for the page to show, of branches of the simulated world in place of a model's members.
+
+    python viewer/tests/make_published.py FOLDER [--members 16] [--cycles 20260611T06Z 20260812T06Z]
+
+FOLDER then holds `demo/latest.json`, `demo/recent.json` and a run of each cycle, as a real published root does. The
+newest cycle is the last one named. Equal input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from stormcast_tw.cycle import Cycle
+from stormcast_tw.exports.table import VIEWS
+from stormcast_tw.products import make_products
+from stormcast_tw.products.area import Observed, area_statistics
+from stormcast_tw.products.board import About, board, to_json
+from stormcast_tw.products.hazards import judged_quantities
+from stormcast_tw.products.places import places
+from stormcast_tw.products.projected import PROJECTED_HOURS, missing_hours, projected, with_observed
+from stormcast_tw.products.quantities import QUANTITIES
+from stormcast_tw.products.rounding import rounded
+from stormcast_tw.products.zones import Zones, home_zones
+from stormcast_tw.regions.taiwan.criteria import CRITERIA
+from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
+from stormcast_tw.schema import (
+    array_attributes,
+    coverage_attributes,
+    global_attributes,
+    member_coordinate,
+    of_forecast,
+    time_coordinates,
+)
+from stormcast_tw.settings import settings
+from stormcast_tw.simulation.invariants import simulated_invariants
+from stormcast_tw.simulation.world.weather import SURFACE_IDS, World
+from stormcast_tw.variables import VARIABLES
+
+EXPERIMENT = "demo"
+LEADS = range(1, 13)
+STAND_INS = ("background: GFS stands in for AIFS",)
+"""What the newest cycle is degraded by, so that the page has it to say."""
+
+
+def forecast_of(cycle: Cycle, members: int) -> xr.Dataset:
+    """Return branches of the simulated world as a forecast (member, lead_time, latitude, longitude)."""
+    grid = TAIWAN_2KM
+    values = {name: np.empty((members, len(LEADS), *grid.shape), np.float32) for name in SURFACE_IDS}
+    for member in range(members):
+        world = World().branch(cycle.init_time, f"member {member}", foresight_hours=12)
+        for n, lead in enumerate(LEADS):
+            surface = world.surface(cycle.valid_time(lead))
+            for name in SURFACE_IDS:
+                values[name][member, n] = surface[name].values
+    arrays = {
+        name: (
+            ("member", "lead_time", *grid.dims),
+            field,
+            array_attributes(of_forecast(VARIABLES[name].attributes), grid.dims),
+        )
+        for name, field in values.items()
+    }
+    coordinates = [grid.with_cells(), time_coordinates(cycle, LEADS), member_coordinate(members)]
+    attributes = global_attributes(
+        "StormCast Taiwan ensemble forecast", simulated=True, trained=False, experiment=EXPERIMENT,
+        run="0123456789ab", **coverage_attributes(cycle, grid, len(LEADS)), **settings().attribution.stated,
+    )  # fmt: skip
+    return rounded(xr.merge(coordinates).assign(arrays).assign_attrs(attributes))
+
+
+def observed_before(cycle: Cycle) -> xr.Dataset:
+    """Return the rain of the simulated truth of the 24 hours up to init_time, NaN where no radar sees."""
+    hours = [cycle.init_time - timedelta(hours=age) for age in reversed(range(24))]
+    seen = simulated_invariants(TAIWAN_2KM)["coverage"] >= 0.5
+    rain = np.stack([np.where(seen, World().surface(hour)["tp01"].values, np.nan) for hour in hours])
+    times = np.array([hour.replace(tzinfo=None) for hour in hours], "datetime64[ns]")
+    return xr.Dataset(
+        {"tp01": (("valid_time", *TAIWAN_2KM.dims), rain, {"units": "kg m-2", "long_name": "observed rain"})},
+        {"valid_time": times, **TAIWAN_2KM.coordinates().coords},
+    )
+
+
+def board_of(
+    forecast: xr.Dataset, observed: xr.Dataset, orography: np.ndarray, zones: Zones, status: str
+) -> dict[str, Any]:
+    """Return the content of `zones.json`."""
+    quantities = judged_quantities(forecast, CRITERIA)
+    joined = with_observed(forecast, observed)
+    at_least, before = {}, {}
+    for hours in PROJECTED_HOURS:
+        name = f"tp{hours:02d}"
+        quantities[name] = projected(joined, hours)
+        at_least[name] = missing_hours(joined, hours) > 0
+        before[name] = observed["tp01"].isel(valid_time=slice(-hours, None)).sum("valid_time", skipna=False)
+    heights = xr.DataArray(orography, dims=TAIWAN_2KM.dims)
+    statistics = area_statistics(quantities, CRITERIA, zones, Observed(at_least, before), heights)
+    about = About(
+        experiment=EXPERIMENT,
+        init_time=f"{np.datetime_as_string(forecast['init_time'].values, 's')}Z",
+        run=forecast.attrs["run"],
+        members=forecast.sizes["member"],
+        lead_hours=len(LEADS),
+        simulated=True,
+        trained=False,
+        status=status,
+        attribution=zones.attribution,
+    )
+    return board(about, statistics, zones, CRITERIA)
+
+
+def run_files(cycle: Cycle, members: int, status: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a run by path below its folder."""
+    forecast, observed = forecast_of(cycle, members), observed_before(cycle)
+    orography = simulated_invariants(TAIWAN_2KM)["orog"]
+    products = make_products(forecast, observed, orography).assign_attrs(inputs_status=status)
+    given = {"products": products, "members": forecast}
+    for view in VIEWS.values():
+        yield from view.files(**given)
+    zones = home_zones(TAIWAN_2KM)
+    content = board_of(forecast, observed, orography, zones, status)
+    yield "zones.json", to_json(content)
+    series = {name: QUANTITIES[name].form(forecast) for name in ("tp01", "wind_speed", "t2m")}
+    for place in places(series, content, zones):
+        yield f"places/{place['zone']['code']}.json", to_json(place)
+    details = {"status": status, "inputs": _inputs(status)}
+    written = f"{cycle.init_time + timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"
+    manifest = {"format": 1, "simulated": True, "trained": False, "written_at": written, "details": details}
+    yield "manifest.json", to_json(manifest)
+
+
+def _inputs(status: str) -> list[dict[str, str]]:
+    ready = {"source": "rwrp", "status": "ready", "remark": ""}
+    stand_in = {"source": "gfs", "status": "degraded", "remark": "gfs stands in for aifs"}
+    background = ready | {"source": "aifs"} if status == "complete" else stand_in
+    return [{"input": "state", **ready}, {"input": "background", **background}]
+
+
+def publish(folder: Path, cycle: Cycle, members: int, status: str) -> dict[str, Any]:
+    """Write a run and return its entry of `recent.json`."""
+    run = "0123456789ab"
+    for path, data in run_files(cycle, members, status):
+        target = folder / EXPERIMENT / str(cycle) / run / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return {
+        "init_time": _text(cycle.init_time),
+        "run": run,
+        "manifest": f"{cycle}/{run}/manifest.json",
+        "status": status,
+        "written_at": _text(cycle.init_time + timedelta(hours=3)),
+        "members": members,
+    }
+
+
+def pointers(folder: Path, entries: list[Mapping[str, Any]]) -> None:
+    """Write `recent.json`, newest first, and `latest.json`."""
+    newest = entries[-1]
+    init = datetime.fromisoformat(newest["init_time"])
+    latest = {
+        **{name: newest[name] for name in ("init_time", "run", "manifest", "status")},
+        "valid_until": _text(init + timedelta(hours=len(LEADS))),
+        "next_expected": _text(init + timedelta(hours=6 + 3)),
+    }
+    (folder / EXPERIMENT / "recent.json").write_text(json.dumps(entries[::-1]))
+    (folder / EXPERIMENT / "latest.json").write_text(json.dumps(latest))
+
+
+def _text(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def main() -> None:
+    """Make the folder that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--members", type=int, default=16)
+    parser.add_argument("--cycles", nargs="+", type=Cycle.parse, default=["20260611T06Z", "20260812T06Z"])
+    given = parser.parse_args()
+    cycles = [Cycle.parse(c) if isinstance(c, str) else c for c in given.cycles]
+    statuses = ["complete"] * (len(cycles) - 1) + ["degraded"]
+    pointers(given.folder, [publish(given.folder, c, given.members, s) for c, s in zip(cycles, statuses, strict=True)])
+
+
+if __name__ == "__main__":
+    main()
