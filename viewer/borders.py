@@ -72,7 +72,7 @@ def _distance(point: Point, start: Point, end: Point) -> float:
 
 def _degrees(arc: list[list[int]], transform: dict[str, list[float]]) -> list[tuple[float, float]]:
     (sx, sy), (tx, ty) = transform["scale"], transform["translate"]
-    xs, ys = (accumulate(point[axis] for point in arc) for axis in (0, 1))
+    xs, ys = (accumulate(steps) for steps in zip(*arc, strict=True))
     return [(x * sx + tx, y * sy + ty) for x, y in zip(xs, ys, strict=True)]
 
 

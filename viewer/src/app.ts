@@ -2,19 +2,19 @@
 
 import { BoardView } from './board'
 import { Borders } from './borders'
+import { ChosenPlace } from './chosen'
 import { fitting, mapName, STATISTICS } from './fields'
-import { said, speak, t } from './i18n'
+import { speak, t } from './i18n'
 import { LayerBar } from './layers'
 import { Layout } from './layout'
 import { MapPanel } from './mappanel'
 import { Notices } from './notices'
-import { PlaceView, type Shown, spot } from './place'
+import { PlaceView } from './place'
 import { Published, type Entry, type Row } from './published'
 import { Display } from './scene'
-import { fullName, type Found } from './search'
+import type { Found } from './search'
 import { entryOf, nameOf, Run, Watch } from './session'
-import { readSeries, type Series } from './series'
-import { type Place, State, type View } from './state'
+import { State, type View } from './state'
 import { StateLine } from './stateline'
 import { freshness } from './time'
 import { Timeline } from './timeline'
@@ -40,7 +40,7 @@ export class App {
   private borders: Borders | null = null
   private display: Display | null = null
   private winds: { run: Run; speed: Field; direction: Field } | null = null
-  private series: { place: Place; run: Run; series: Series | null; note: string } | null = null
+  private readonly chosen = new ChosenPlace((place) => this.state.set({ place }), () => this.render())
   private touched = 0
   private opening: string | null = null
   private readonly drawn = new Map<string, string>()
@@ -143,7 +143,7 @@ export class App {
       const display = await this.read(run)
       const { t: wanted } = this.state.view
       const gone = wanted !== null && !run.hours.includes(wanted)
-      Object.assign(this, { run, display, winds: null, series: null })
+      Object.assign(this, { run, display, winds: null })
       this.map.setGrid(run.grid)
       this.notices.clear('offer', 'run', 'field')
       if (gone) this.notices.set('gone', 'warning', () => t('notice.gone'))
@@ -159,7 +159,7 @@ export class App {
 
   private async complete(run: Run): Promise<void> {
     void this.loadWinds()
-    void this.loadSeries()
+    void this.chosen.load(this.state.view.place, this.run, this.borders)
     try {
       run.manifest = await this.published.manifest(run.entry)
     } catch (error) {
@@ -208,29 +208,6 @@ export class App {
     this.render()
   }
 
-  private middle(place: Place): [number, number] | null {
-    return 'pt' in place ? [place.pt[1], place.pt[0]] : (this.borders?.middle(place.zone) ?? null)
-  }
-
-  private async loadSeries(): Promise<void> {
-    const { run } = this
-    const { place } = this.state.view
-    if (!run || !place) return
-    const begun = { place, run, series: null as Series | null, note: t('place.loading') }
-    this.series = begun
-    try {
-      begun.series = await readSeries(run, place, this.middle(place) ?? [NaN, NaN])
-      begun.note = ''
-    } catch (error) {
-      begun.note = error instanceof RangeError || this.isOutside(place) ? t('place.outside') : t('place.broken', { what: (error as Error).message })
-    }
-    if (this.series === begun) this.render()
-  }
-
-  private isOutside(place: Place): boolean {
-    return 'zone' in place && !!this.run?.board?.outside.some(({ code }) => code === place.zone)
-  }
-
   private changed(view: View, before: View): void {
     if (view.lang !== before.lang) speak(view.lang)
     if (view.theme !== before.theme) document.documentElement.dataset.theme = view.theme
@@ -240,7 +217,7 @@ export class App {
     if (view.barbs !== before.barbs) void this.loadWinds()
     if (view.place !== before.place) {
       this.layout.tab(view.place ? 'place' : 'board')
-      void this.loadSeries()
+      void this.chosen.load(this.state.view.place, this.run, this.borders)
     }
     this.render()
   }
@@ -265,7 +242,7 @@ export class App {
     this.line.show(view, run && { run, freshness: age!, valid: run.hours[at], now: this.now })
     this.notices.age(age, run)
     this.notices.show()
-    this.layout.show(run)
+    this.once('layout', `${run && nameOf(run.entry)} ${!!run?.board} ${view.lang}`, () => this.layout.show(run))
     const where = view.place && 'zone' in view.place ? view.place.zone : null
     const runKey = `${run && nameOf(run.entry)} ${run?.board ? 1 : 0} ${view.lang}`
     this.once('board', `${runKey} ${where}`, () => this.board.show(run?.board ?? null, run?.init ?? NaN, where))
@@ -275,7 +252,7 @@ export class App {
     this.once('layers', `${runKey} ${f} ${s} ${thr} ${barbs} ${pal}`, () => this.layers.show(shown, run?.maps.names ?? new Set(), run?.board ?? null))
     const winds = run && this.wantsWinds && this.winds?.run === run ? this.winds : null
     this.map.show({ run, display, at, view, winds, stale: age === 'stale', borders: this.borders })
-    this.place.show(run, this.shownPlace(), at)
+    this.place.show(run, this.chosen.shown(view.place, run, this.borders), at)
   }
 
   private once(name: string, key: string, draw: () => void): void {
@@ -284,25 +261,7 @@ export class App {
     draw()
   }
 
-  private shownPlace(): Shown | null {
-    const { place } = this.state.view
-    const { run, series } = this
-    if (!place || !run) return null
-    const mine = series && series.place === place && series.run === run ? series : null
-    const told = { series: mine?.series ?? null, note: mine?.note ?? '' }
-    const byCode = run.board?.byCode
-    if ('zone' in place) {
-      const zone = byCode?.get(place.zone)
-      return { title: zone ? fullName(zone, run.board!) : place.zone, subtitle: t('place.highest'), other: null, ...told }
-    }
-    const code = this.borders?.at(place.pt[1], place.pt[0]) ?? null
-    const zone = code === null ? undefined : byCode?.get(code)
-    const title = zone ? `${fullName(zone, run.board!)} ${spot(place.pt)}` : `${t('place.sea')} ${spot(place.pt)}`
-    const other = zone ? { label: t('place.whole', { zone: said(zone) }), go: () => this.state.set({ place: { zone: zone.code } }) } : null
-    return { title, subtitle: t('place.nearest'), other, ...told }
-  }
-
-  /** Hours before the run's first and after its last are not there. */
+  /** Go some hours on. */
   step(by: number): void {
     this.timeline.step(by)
   }

@@ -94,7 +94,7 @@ export class BoardView {
   }
 
   private table(board: Board, counties: Row[]): HTMLElement {
-    const heads = ['place', 'class', 'members', 'onset', 'peak', 'share']
+    const heads = ['zone', 'class', 'members', 'onset', 'peak', 'share']
     const rows = counties.flatMap((row) => {
       const key = `${row.zone.code} ${row.hazard.id}`
       const parts = board.rows.filter(({ zone, hazard }) => zone.parent === row.zone.code && hazard === row.hazard)
@@ -122,7 +122,7 @@ export class BoardView {
     const [, median, most] = row.peak
     const bound = row.at_least ? '≥' : ''
     return el('tr', { class: `${zone.parent === null ? 'county' : 'township'} rank${hazard.rank}`, 'data-zone': zone.code, 'data-hazard': hazard.id },
-      el('th', { scope: 'row' }, el('span', { class: 'place' }, toggle, name)),
+      el('th', { scope: 'row' }, el('span', { class: 'zone' }, toggle, name)),
       el('td', { class: 'class' }, el('span', { class: 'icon', 'aria-hidden': 'true' }, ICONS[hazard.kind]), said(hazard.class),
         el('small', { title: said(hazard.criterion) }, short(hazard))),
       el('td', { class: `members ${level}` }, this.count(row, board, level)),

@@ -11,7 +11,7 @@ import type { Lookup } from './colours'
 import type { Field } from './zarr'
 
 const SHARP_AFTER_MS = 80
-const BARB_EVERY_PX = 34
+const BARB_EVERY_PX = 38
 
 /** A field to paint, and how. */
 export interface Painting {

@@ -20,7 +20,7 @@ export interface Shown {
 }
 
 export class PlaceView {
-  readonly element = el('section', { class: 'place', 'aria-labelledby': 'place-title' })
+  readonly element = el('section', { class: 'panel', 'aria-labelledby': 'place-title' })
   readonly search: SearchBox
   private readonly body = el('div', { class: 'body' })
   private shown: Shown | null = null

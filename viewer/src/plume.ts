@@ -23,15 +23,15 @@ interface Panel {
 
 const PANELS: Panel[] = [
   {
-    name: 'rain', unit: 'mm', axes: [[0, 50, 10], [0, 100, 20], [0, 200, 50]], thresholds: [[40, '40']], height: 150,
+    name: 'rain', unit: 'mm', axes: [[0, 50, 10], [0, 100, 20], [0, 200, 50]], thresholds: [[40, '40']], height: 126,
   },
   {
     name: 'wind', unit: 'm/s', axes: [[0, 25, 5], [0, 50, 10], [0, 80, 20]],
-    thresholds: [[10.8, '6'], [20.8, '9'], [32.7, '12']], height: 130,
+    thresholds: [[10.8, '6'], [20.8, '9'], [32.7, '12']], height: 106,
   },
   {
     name: 'temperature', unit: '°C', axes: [[10, 40, 10], [-10, 40, 10]], thresholds: [[36, '36'], [10, '10']],
-    height: 110,
+    height: 72,
   },
 ]
 /** Chances of rain that are counted below its panel, mm in an hour. */
@@ -71,6 +71,7 @@ function drawn(panel: Panel, values: number[][], frame: Frame, extra: SVGElement
     ...peakNote(panel, values, frame, y),
     ...grid(panel, axis, frame, y),
     ...members(values, frame, y),
+    ...thresholdNames(panel, axis, y),
     ...rows,
   )
 }
@@ -107,17 +108,21 @@ function grid(panel: Panel, [low, high, step]: [number, number, number], frame: 
     made.push(svg('line', { x1: LEFT, x2: right, y1: y(value), y2: y(value), class: 'rule' }))
     made.push(svg('text', { x: LEFT - 6, y: y(value) + 4, 'text-anchor': 'end' }, String(value)))
   }
-  for (const [value, name] of panel.thresholds) {
+  for (const [value] of panel.thresholds) {
     if (value < low || value > high) continue
     made.push(svg('line', { x1: LEFT, x2: right, y1: y(value), y2: y(value), class: 'threshold' }))
-    const text = word('threshold', panel.name, { at: name })
-    made.push(svg('text', { x: LEFT + 4, y: y(value) - 3, class: 'threshold' }, text))
   }
   frame.hours.forEach((hour, at) => {
     const classes = at === frame.at ? 'hour current' : 'hour'
     made.push(svg('text', { x: column(frame, at), y: TOP + panel.height + 14, 'text-anchor': 'middle', class: classes }, taiwanHour(hour)))
   })
   return made
+}
+
+function thresholdNames(panel: Panel, [low, high]: [number, number, number], y: (value: number) => number): SVGElement[] {
+  return panel.thresholds
+    .filter(([value]) => value >= low && value <= high)
+    .map(([value, at]) => svg('text', { x: LEFT + 4, y: y(value) - 3, class: 'threshold' }, word('threshold', panel.name, { at })))
 }
 
 function line(values: number[], frame: Frame, y: (value: number) => number): string {

@@ -16,9 +16,18 @@ export interface Entry {
   members?: number
 }
 
+/** Which provider served an input; a status such as `missing (optional)`. See `stormcast_tw/inputs/input_set.py`. */
+export interface InputRow {
+  input: string
+  'served by': string
+  status: string
+  age: string
+  remark: string
+}
+
 export interface Manifest {
   written_at: string
-  details: { inputs?: Array<{ input: string; source?: string; status?: string; remark?: string }> }
+  details: { inputs?: InputRow[] }
 }
 
 export interface Hazard {

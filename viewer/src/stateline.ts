@@ -3,6 +3,7 @@
 import { button, el } from './dom'
 import { t, word } from './i18n'
 import { both } from './place'
+import type { InputRow } from './published'
 import type { Run } from './session'
 import type { View } from './state'
 import { age, type Freshness, taiwanClock } from './time'
@@ -24,11 +25,13 @@ export function ago(span: number): string {
 }
 
 /** Inputs that are stood in for, old or absent, by name. */
-export function degraded(run: Run): string[] {
-  const rows = run.manifest?.details.inputs ?? []
-  return rows
-    .filter(({ status }) => status !== undefined && status !== 'ready')
-    .map(({ input, source, remark }) => `${word('input', input)}: ${remark || source || ''}`)
+export function degraded(inputs: readonly InputRow[]): string[] {
+  return inputs
+    .filter(({ status }) => !status.startsWith('ready'))
+    .map((row) => {
+      const served = row.status.startsWith('missing') ? t('input.absent') : `${row['served by'].toUpperCase()} ${row.age}`
+      return `${word('input', row.input)} ${served}`
+    })
 }
 
 export class StateLine {
@@ -54,7 +57,8 @@ export class StateLine {
   private told({ run, freshness, valid, now }: Told): HTMLElement[] {
     const pair = (name: string, text: string, more = '') =>
       el('span', { class: `pair ${name}` }, el('span', { class: 'name' }, word('state', name)), ` ${text}`, more && el('small', {}, ` ${more}`))
-    const inputs = degraded(run)
+    const rows = run.manifest?.details.inputs ?? []
+    const inputs = degraded(rows)
     const next = freshness === 'past' ? '' : `${t('state.next')} ${taiwanClock(run.nextExpected)}`
     return [
       el('span', { class: `freshness ${freshness}`, role: 'status' }, `${ICONS[freshness]} ${word('freshness', freshness)}`),
@@ -62,9 +66,9 @@ export class StateLine {
       pair('valid', both(valid)),
       pair('age', ago(now - run.init), next),
       inputs.length
-        ? el('span', { class: 'pair inputs degraded' }, `▲ ${t('state.degraded')}`, el('small', {}, ` ${inputs.join(t('list.semicolon'))}`))
+        ? el('span', { class: 'pair inputs degraded', title: rows.map(({ remark }) => remark).filter(Boolean).join('; ') }, `▲ ${t('state.degraded')}`, el('small', {}, ` ${inputs.join(t('list.semicolon'))}`))
         : pair('inputs', t(run.entry.status === 'degraded' ? 'state.degraded' : 'state.complete')),
-      ...(run.about.simulated ? [el('strong', { class: 'badge' }, t('state.simulated'))] : []),
+      ...(run.about.simulated ? [el('strong', { class: 'badge simulated' }, t('state.simulated'))] : []),
       ...(run.about.trained === 0 ? [el('strong', { class: 'badge' }, t('state.untrained'))] : []),
     ]
   }

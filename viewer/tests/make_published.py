@@ -46,8 +46,6 @@ from stormcast_tw.variables import VARIABLES
 
 EXPERIMENT = "demo"
 LEADS = range(1, 13)
-STAND_INS = ("background: GFS stands in for AIFS",)
-"""What the newest cycle is degraded by, so that the page has it to say."""
 
 
 def forecast_of(cycle: Cycle, members: int) -> xr.Dataset:
@@ -137,10 +135,15 @@ def run_files(cycle: Cycle, members: int, status: str) -> Iterator[tuple[str, by
 
 
 def _inputs(status: str) -> list[dict[str, str]]:
-    ready = {"source": "rwrp", "status": "ready", "remark": ""}
-    stand_in = {"source": "gfs", "status": "degraded", "remark": "gfs stands in for aifs"}
-    background = ready | {"source": "aifs"} if status == "complete" else stand_in
-    return [{"input": "state", **ready}, {"input": "background", **background}]
+    """Return the table of inputs as the manifest of a published run has it, see `inputs/input_set.py`."""
+    served = {"state": ("rwrp", "0 h"), "background": ("global_ai", "6 h"), "past_rain": ("qpesums", "0 h")}
+    rows = [
+        {"input": name, "served by": source, "status": "ready", "age": age, "expected": age, "remark": ""}
+        for name, (source, age) in served.items()
+    ]
+    if status == "degraded":
+        rows[1] |= {"served by": "gfs", "status": "degraded", "remark": "gfs stands in for global_ai"}
+    return rows
 
 
 def publish(folder: Path, cycle: Cycle, members: int, status: str) -> dict[str, Any]:
