@@ -17,7 +17,7 @@ STEP = 1e-4
 """Degrees: coordinates are whole multiples of it, 11 m."""
 TOLERANCE = 6.0
 """How far a border may move, in steps: 70 m, less than a pixel unless the map is enlarged eight times."""
-DOMAIN = (119.7, 122.3, 21.5, 25.7)
+DOMAIN = (119.74, 122.3, 21.5, 25.7)
 """West, east, south and north of what can be seen; zones without a point in it are left out."""
 
 Point = tuple[int, int]

@@ -59,6 +59,7 @@ export class App {
       state: this.line.element, notices: this.notices.element, board: this.board.element, map: this.map.element,
       place: this.place.element, timeline: this.timeline.element, layers: this.layers.element,
     })
+    this.layout.tab(view.place ? 'place' : 'board')
     if (ignored.length) this.notices.set('ignored', 'info', () => t('notice.ignored', { what: ignored.join(', ') }))
     this.state.on((now, before) => this.changed(now, before))
     for (const name of ['pointerdown', 'keydown']) document.addEventListener(name, () => (this.touched = Date.now()))

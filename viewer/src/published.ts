@@ -128,7 +128,7 @@ export async function fetchFile(url: string, fresh = false): Promise<Response> {
 
 /** The last parts of an address, which say which file it is. */
 export function shortName(url: string): string {
-  return url.split('?')[0].split('/').slice(-3).join('/')
+  return url.split('?')[0].split('/').slice(3).slice(-6).join('/')
 }
 
 async function readJson<Content>(url: string, wanted: string[], fresh = false): Promise<Content> {

@@ -5,15 +5,28 @@ import * as zarr from 'zarrita'
 import type { Kind, Packing } from './colours'
 import { Broken, fetchFile, shortName, Unreachable } from './published'
 
-zarr.registry.set('zstd', async () => ({
-  kind: 'bytes_to_bytes' as const,
-  fromConfig: () => ({
+/** What zarrita says of the chunks that a codec is made for. */
+interface ChunkShape {
+  shape: number[]
+  dataType: string
+}
+
+/** Zstandard, and a check that a chunk is as long as it must be: zarrita would fill up a short one with zeros. */
+function zstd(_: unknown, { shape, dataType }: ChunkShape) {
+  const wanted = shape.reduce((product, n) => product * n, Number(/\d+$/.exec(dataType)![0]) / 8)
+  return {
     encode: () => {
       throw new Error('this page only reads')
     },
-    decode: (data: Uint8Array) => decompress(data),
-  }),
-}) as never)
+    decode: (data: Uint8Array): Uint8Array => {
+      const bytes = decompress(data)
+      if (bytes.length !== wanted) throw new Error(`a chunk of ${bytes.length} bytes, not ${wanted}`)
+      return bytes
+    },
+  }
+}
+
+zarr.registry.set('zstd', (async () => ({ kind: 'bytes_to_bytes', fromConfig: zstd })) as never)
 
 /** A Zarr folder behind HTTP. Every chunk is there, so a missing one is an error and never a blank map. */
 class Folder {
