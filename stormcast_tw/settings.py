@@ -130,6 +130,8 @@ class Settings(BaseSettings):
     """torch threads on the CPU; 0: torch's default."""
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
+    rollout_silent_seconds: float = 900.0
+    """So is one that stores nothing for so long, as a device that hangs does; then it is tried once more."""
 
     def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
         """Return the options for s3fs, for our own stores or for one provider's.
@@ -170,6 +172,9 @@ class Settings(BaseSettings):
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            # A flow's own client asks a server that is away, or whose database is, for a quarter of an hour.
+            "PREFECT_CLIENT_MAX_RETRIES": "9",
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",
         }
 
     def use_prefect_home(self) -> None:

@@ -226,7 +226,7 @@ def test_a_drop_of_skill_rings_the_alarm(
     received.clear()
     emit = (
         "from stormcast_tw.cycle import Cycle; from stormcast_tw.operations.events import Event;"
-        "from stormcast_tw.tasks.policy import emit;"
+        "from stormcast_tw.tasks.page import emit;"
         f"emit(Event.SKILL_DROPPED, Cycle.parse('{CYCLE}'), text='wind: below its band')"
     )
     subprocess.run([sys.executable, "-c", emit], cwd=ROOT, env=environment, check=True, timeout=HANGING_SECONDS)
