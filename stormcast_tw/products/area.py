@@ -26,7 +26,7 @@ class Observed:
     """What observations say of the quantities, each by name; a quantity that is not named is the forecast's alone.
 
     `at_least` (lead_time, y, x) is true where a sum lacks observed hours, so that it is a lower bound. `before` (y, x)
-    is the quantity at init_time from observations alone, NaN where it is not known.
+    is the quantity at init_time from observations alone, a lower bound where some lack; NaN where nothing is known.
     """
 
     at_least: Mapping[str, xr.DataArray] = field(default_factory=dict)
@@ -134,9 +134,8 @@ class _Values:
         return np.asarray(reduction.reduceat(of_cells, self.zones.starts[:-1], axis=0))
 
     def of_map(self, field: xr.DataArray) -> npt.NDArray[Any]:
-        """Return a map (..., y, x) in the cells of the zones, (cell of a zone, ...)."""
-        flat = field.values.reshape(*field.shape[:-2], -1)
-        return np.moveaxis(flat[..., self.zones.cells], -1, 0)
+        """Return a map (y, x) in the cells of the zones, (cell of a zone,)."""
+        return np.asarray(field.values.ravel()[self.zones.cells])
 
 
 def _alike(criteria: Iterable[Criterion]) -> Iterator[list[Criterion]]:
@@ -163,11 +162,11 @@ def _row(values: _Values, criterion: Criterion, observed: Observed) -> dict[str,
     at_once = np.count_nonzero(values.cells >= edge, axis=1).max(axis=1, initial=0)
     at_least = (values.anywhere(values.unknown) & ~unknown).any(axis=1)
     if (mask := observed.at_least.get(criterion.quantity)) is not None:
-        at_least |= values.anywhere(values.of_map(mask).any(axis=1))
+        at_least |= values.anywhere(values.of_map(mask.any("lead_time")))
     before = np.zeros(len(values.zones), bool)
     if (past := observed.before.get(criterion.quantity)) is not None:
         known = values.of_map(past).astype(values.cells.dtype)
-        before = values.anywhere(np.greater_equal(-known if values.negated else known, edge))
+        before = values.anywhere((-known if values.negated else known) >= edge)
     return {
         "hits": np.count_nonzero(reached, axis=1),
         "hits_by_lead": np.where(unknown, np.nan, np.count_nonzero(hits, axis=1)),

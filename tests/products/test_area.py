@@ -1,6 +1,5 @@
 """Statistics by zone: by hand on a county of two townships, and against loops on Taiwan."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,7 @@ def test_several_cells_of_a_member_count_once_and_of_members_together(zones: Zon
 
 
 def test_onset_is_a_whole_hour_by_which_a_share_of_those_that_hit_has(zones: Zones):
-    # Members hit at 1, 2, 2, 4 h; the fifth never, and counts in no quantile. 10 % of four is the first, half the second.
+    # Members hit at 1, 2, 2, 4 h, the fifth never: 10 % of four are the first of them, half are the second.
     first = quantity([[9, 9, 0, 0], [0, 9, 9, 0], [0, 9, 0, 0], [0, 0, 0, 9], [0, 0, 0, 0]])
     assert made(zones, first, criterion(9))["onset"].values.tolist() == [[1, 2]]
     # Of eleven 10 % are two.
@@ -144,7 +143,7 @@ def test_cold_is_severe_downwards(zones: Zones):
 
 
 def test_criteria_of_the_plains(zones: Zones):
-    """Mountains, here the west and one column of the east, do not count; without a height of the ground nothing does."""
+    """Mountains, here the west and a column of the east, do not count; without a height of the ground nothing does."""
     cold = criterion(283.15, "t2m", side="at or below", units="K", ground_below=500.0)
     kelvin = quantity(np.full((2, 1), 280.0), "t2m", "K")
     ground = xr.DataArray(np.broadcast_to([2000.0, 500, 800, 499, 0], GRID.shape), dims=("latitude", "longitude"))
@@ -165,8 +164,8 @@ def test_what_is_wrong_is_refused(zones: Zones):
         made(zones, half, criterion(1))
     with pytest.raises(BadInput, match=r"rain by zone: it is \(2, 4\), allowed \(2, 5\)"):
         made(zones, rain[..., :4], criterion(1))
+    other = quantity(np.zeros((1, 2)), "other")
     with pytest.raises(BadInput, match=r"they have \[1, 2\] members"):
-        other = quantity(np.zeros((1, 2)), "other")
         area_statistics({"rain": rain, "other": other}, [criterion(1), criterion(1, "other")], zones)
     with pytest.raises(BadInput, match="orography by zone"):
         made(zones, rain, criterion(1, ground_below=500.0), orography=xr.DataArray(np.zeros((2, 4))))
