@@ -201,8 +201,9 @@ def _peak(values: _Values) -> dict[str, npt.NDArray[Any]]:
     """Return the quantiles (zone, 4) of the members' most severe values, linear, and where the highest is."""
     highest = np.fmax.reduce(values.peaks, axis=2)
     quantiles = np.quantile(highest, PEAK_QUANTILES, axis=1).T
-    by_hour = np.fmax(values.peaks.transpose(0, 2, 1), -np.inf).reshape(len(values.zones), -1)
-    lead, member = np.divmod(by_hour.argmax(axis=1), values.members)
+    by_hour = np.fmax(values.peaks.transpose(0, 2, 1), -np.inf)
+    first = by_hour.reshape(len(by_hour), values.hours.size * values.members).argmax(axis=1)
+    lead, member = np.divmod(first, values.members)
     return {
         "peak": -quantiles if values.negated else quantiles,
         "peak_lead": np.where(np.isnan(highest[:, 0]), np.nan, values.hours[lead]),

@@ -38,7 +38,7 @@ class Zone:
     zh: str
     en: str
     coarse: bool = False
-    """No cell is half inside: it is judged by the cells that it touches."""
+    """No cell is half inside: it is judged by the cells that it, or its parts, touch."""
     partial: bool = False
     """Part of it lies outside the grid, and is not judged."""
 
@@ -92,18 +92,20 @@ def zones_on(grid: Grid, file: ZoneFile) -> Zones:
     has whatever they have. One without any takes the cells that it touches and of which at least half is in some zone
     (those of the coast that are mostly sea are not its own), or else all that it touches: it is `coarse`. Shares are
     exact on a latitude/longitude grid; on a projection borders are straight from point to point.
-    Raises what `read_borders` raises, and BadInput where polygons of one zone lie on each other.
+    Raises what `read_borders` raises, and BadInput where polygons of one zone lie on each other or no zone on the grid.
     """
     source = read_borders(file)
     shares = {border.code: _shares(border, grid, file) for border in source.borders}
     inside = [border for border in source.borders if shares[border.code].any()]
+    if not inside:
+        raise BadInput(f"{file.path}: none of its {len(source.borders)} zones lies on grid {grid.name}")
     own = {border.code: shares[border.code] >= HALF for border in inside}
     land = np.sum([shares[border.code] for border in inside if border.parent not in own], axis=0) >= HALF - _TOLERANCE
-    coarse = {code for code, cells in own.items() if not cells.any() and not _has_parts(code, source)}
-    for code in coarse:
-        touched = shares[code] > 0
-        own[code] = touched & land if (touched & land).any() else touched
+    coarse = {code for code, cells in own.items() if not cells.any()}
     for border in reversed(inside):  # the parts of a zone before the zone
+        if not own[border.code].any():
+            touched = shares[border.code] > 0
+            own[border.code] = touched & land if (touched & land).any() else touched
         if border.parent in own:
             own[border.parent] = own[border.parent] | own[border.code]
     counts = [np.count_nonzero(own[border.code]) for border in inside]
@@ -111,8 +113,8 @@ def zones_on(grid: Grid, file: ZoneFile) -> Zones:
         grid=grid,
         zones=tuple(_zone(b, b.code in coarse, _is_partial(b, shares[b.code], grid)) for b in inside),
         starts=np.append(0, np.cumsum(counts, dtype=np.int64)),
-        cells=np.concatenate([np.flatnonzero(own[border.code]) for border in inside] or [np.empty(0, np.int64)]),
-        shares=np.concatenate([shares[border.code][own[border.code]] for border in inside] or [np.empty(0)]),
+        cells=np.concatenate([np.flatnonzero(own[border.code]) for border in inside]),
+        shares=np.concatenate([shares[border.code][own[border.code]] for border in inside]),
         outside=tuple(_zone(border) for border in source.borders if border.code not in own),
         digest=digest_of({"file": source.digest, "properties": file.properties, "grid": grid.fingerprint}),
         attribution=file.attribution,
@@ -133,10 +135,6 @@ def _features(zones: Zones, borders: Borders, properties: Mapping[str, Mapping[s
         names = {"name_zh": border.zh, "name_en": border.en}
         described = named | names | dict(properties.get(border.code, {}))
         yield {"type": "Feature", "id": border.code, "properties": described, "geometry": border.geometry}
-
-
-def _has_parts(code: str, source: Borders) -> bool:
-    return any(border.parent == code for border in source.borders)
 
 
 def _zone(border: Border, coarse: bool = False, partial: bool = False) -> Zone:

@@ -155,6 +155,8 @@ def test_criteria_of_the_plains(zones: Zones):
     kelvin[:, :, :, 3] = 290
     assert area_statistics({"t2m": kelvin}, [cold], zones, orography=ground)["hits"].values.tolist() == [[0, 0, 0]]
     assert area_statistics({"t2m": kelvin}, [cold], zones).sizes["criterion"] == 0
+    high = area_statistics({"t2m": kelvin}, [cold], zones, orography=ground + 501)
+    assert high["hits_by_lead"].isnull().all(), "no plains at all"
 
 
 def test_what_is_wrong_is_refused(zones: Zones):

@@ -173,4 +173,5 @@ def test_a_typhoon_on_taiwan_is_a_small_file(tmp_path: Path):
     assert len(content["rows"]["hits"]) > 1000, "many rows"
     per_row = len(to_json(content["rows"])) / len(content["rows"]["hits"])
     assert per_row < 100
+    assert len(data) - per_row * len(content["rows"]["hits"]) < 65_000, "head, hazards and zones"
     assert len(gzip.compress(data)) < 0.25 * len(data)

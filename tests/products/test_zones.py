@@ -124,6 +124,19 @@ def test_a_zone_that_reaches_beyond_the_grid_says_so(tmp_path: Path):
     assert [zone.code for zone in zones.outside] == ["12"]
 
 
+def test_a_zone_whose_parts_are_elsewhere(tmp_path: Path):
+    """A county of which only a corner lies on the grid, and whose township does not: it is judged by the corner."""
+    corner = [[121.9, 23.9], [123, 23.9], [123, 25], [121.9, 25], [121.9, 23.9]]
+    zones = zones_on(GRID, write(tmp_path, collection((COUNTY, [corner]), (EAST, [square(122.5, 123)]))))
+    assert [(zone.code, zone.coarse, zone.partial) for zone in zones.zones] == [("1", True, True)]
+    assert zones.of("1")[0].tolist() == [15]
+
+
+def test_no_zone_on_the_grid_is_refused(tmp_path: Path):
+    with pytest.raises(BadInput, match="none of its 1 zones lies on grid DEGREE"):
+        zones_on(GRID, write(tmp_path, collection((COUNTY, [square(130, 131)]))))
+
+
 def test_polygons_on_each_other_are_refused(tmp_path: Path):
     twice = [[square(120, 121)], [square(120.4, 121.4)]]
     file = write(tmp_path, collection((COUNTY, twice), kind="MultiPolygon"))
