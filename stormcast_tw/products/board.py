@@ -237,7 +237,7 @@ def _rows(here: xr.Dataset, criterion: Criterion, zones: Zones, numbers: Sequenc
             peak=peaks[n],
             peak_lead=int(values["peak_lead"][n]),
             peak_member=values["peak_member"][n],
-            share=round(float(values["share"][n]), 4),
+            share=float(f"{values['share'][n]:.2g}"),
             at_least=values["at_least"][n],
             reached_before=values["reached_before"][n],
         )

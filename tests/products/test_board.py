@@ -67,7 +67,7 @@ def test_rows_by_rank_then_chance_then_onset_and_a_county_first(zones: Zones):
     rain = unpacked(content)[2]
     assert (rain.by_lead, rain.point_hits, rain.onset) == ([1, 1, 1], 1, [1, 2])
     assert (rain.peak, rain.peak_lead, rain.peak_member) == ([12.0, 40.5, 50.8, 55.0], 3, 1)
-    assert rain.share == pytest.approx(3 / 8 / 4, abs=1e-4)
+    assert rain.share == 0.094, "3 / 8 / 4"
     assert not rain.at_least
     assert content["nearest"] == []
 

@@ -70,6 +70,7 @@ def test_a_sentence():
 def test_values_as_people_read_them():
     assert SHOWN["K"](np.array([273.15, 273.11, 310.17])).tolist() == [0, 0, 37.0]
     assert not np.signbit(SHOWN["K"](273.11)), "zero has no sign"
+    assert SHOWN["kg m-2"]([99.94, 99.96, 123.6, 350.4]).tolist() == [99.9, 100, 124, 350]
     assert [SHOWN[units].unit for units in ("kg m-2", "m s-1", "K")] == ["mm", "m/s", "°C"]
 
 
