@@ -63,9 +63,7 @@ def area_statistics(
     given = [c for c in criteria if c.quantity in quantities and (c.ground_below is None or orography is not None)]
     judged = {quantity: quantities[quantity] for quantity in dict.fromkeys(c.quantity for c in given)}
     leads = np.unique(np.concatenate([q["lead_time"].values for q in judged.values()] or [np.array([], "m8[ns]")]))
-    counts = {int(quantity.sizes["member"]) for quantity in judged.values()}
-    if len(counts) > 1:
-        raise BadInput(f"quantities by zone: they have {sorted(counts)} members; allowed one number")
+    members = _members(judged)
     rows: dict[str, dict[str, npt.NDArray[Any]]] = {}
     for group in _alike(given):
         first = group[0]
@@ -74,7 +72,7 @@ def area_statistics(
         for criterion in group:
             rows[criterion.id] = _on_all(_row(values, criterion, seen), places, zones)
     ordered = [rows[criterion.id] for criterion in given]
-    return _dataset(ordered, given, zones, leads).assign_attrs(members=max(counts, default=0))
+    return _dataset(ordered, given, zones, leads).assign_attrs(members=members)
 
 
 def zone_values(quantity: xr.DataArray, zones: Zones, statistic: str) -> xr.DataArray:
@@ -136,6 +134,13 @@ class _Values:
     def of_map(self, field: xr.DataArray) -> npt.NDArray[Any]:
         """Return a map (y, x) in the cells of the zones, (cell of a zone,)."""
         return np.asarray(field.values.ravel()[self.zones.cells])
+
+
+def _members(quantities: Mapping[str, xr.DataArray]) -> int:
+    counts = {int(quantity.sizes["member"]) for quantity in quantities.values()}
+    if len(counts) > 1:
+        raise BadInput(f"quantities by zone: they have {sorted(counts)} members; allowed one number")
+    return max(counts, default=0)
 
 
 def _alike(criteria: Iterable[Criterion]) -> Iterator[list[Criterion]]:
