@@ -73,6 +73,30 @@ class Attribution(BaseModel):
         return as_creator | given if "publisher_name" not in given else given
 
 
+class ZoneFile(BaseModel):
+    """A file of zones, TopoJSON or GeoJSON of polygons in degrees, and which of its properties say what.
+
+    Each zone has a code and two names. `parent` holds the code of the zone that it is part of, `level` what kind of
+    zone it is; where there is no such property a zone is part of none, and of the level "zone".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    code: str = "code"
+    name_zh: str = "name_zh"
+    name_en: str = "name_en"
+    parent: str = "parent"
+    level: str = "level"
+    attribution: str = ""
+    """Whose data it is, for all that is made with it."""
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Which property of a zone in the file is its code, names, parent and level."""
+        return {"code": self.code, "zh": self.name_zh, "en": self.name_en, "parent": self.parent, "level": self.level}
+
+
 class Settings(BaseSettings):
     """Roots, the package and the machine. What a forecast *is* comes from its plan and its package, never from here.
 
@@ -112,6 +136,9 @@ class Settings(BaseSettings):
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
+    zones: ZoneFile | None = None
+    """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
+    `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
     s3_endpoint: str | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
