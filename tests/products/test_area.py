@@ -229,7 +229,7 @@ def test_against_loops_on_taiwan(taiwan: Zones):
 
 def test_wind_over_the_sea_only_hits_no_land(taiwan: Zones):
     """40 m/s on every cell that is less than half land. A zone that took all cells it touches would be hit."""
-    land, index = np.zeros(TAIWAN_2KM.shape), TAIWAN_2KM.index_of
+    land = np.zeros(TAIWAN_2KM.shape)
     for border in read_borders(HOME.zones).borders:
         if border.parent is None:
             rings = (
