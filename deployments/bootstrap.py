@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
@@ -22,6 +24,7 @@ from prefect.exceptions import ObjectNotFound
 from stormcast_tw.deployments.automations import upsert_alarms, upsert_recovery
 
 PREFECT_FILE = Path(__file__).with_name("prefect.yaml")
+WAIT_SECONDS = 300.0
 POOL, CLOCK_POOL = "stormcast", "stormcast-clock"
 
 
@@ -42,7 +45,9 @@ QUEUES = {
 
 
 def main() -> None:
-    """Upsert everything."""
+    """Upsert everything; with `--wait`, once the server answers, which may take minutes."""
+    if (refused := _refused(wait="--wait" in sys.argv[1:])) is not None:
+        sys.exit(refused)
     with get_client(sync_client=True) as client:
         for pool in (POOL, CLOCK_POOL):
             upsert_pool(client, pool)
@@ -59,6 +64,23 @@ def main() -> None:
         off = keep_schedules(client, schedules, begin_active=environment["STORMCAST_TW_EXPERIMENT"] != "demo")
     if off:
         print(f"switched off, until somebody switches them on: the schedules of {', '.join(off)}")
+
+
+def _refused(*, wait: bool) -> str | None:
+    """Return why nothing can be deployed: no server is named, or none answers there."""
+    if not (api := os.environ.get("PREFECT_API_URL")):
+        return "PREFECT_API_URL is not set: to which server? For example http://127.0.0.1:4200/api"
+    deadline = time.monotonic() + (WAIT_SECONDS if wait else 0.0)
+    while True:
+        try:
+            with get_client(sync_client=True) as client:
+                client.hello()
+        except (httpx.HTTPError, RuntimeError) as error:
+            if time.monotonic() >= deadline:
+                return f"{api}: no Prefect server answers: {error}"
+            time.sleep(1.0)
+        else:
+            return None
 
 
 def upsert_pool(client: SyncPrefectClient, name: str) -> None:

@@ -27,7 +27,7 @@ from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.training_data.reader import TrainingData
 from tests.conftest import CYCLE
-from tests.servers import free_port, postgres_server, running, webhook_receiver
+from tests.servers import free_port, require, webhook_receiver
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -88,18 +88,35 @@ def environment(folder: Path, small_package_folder: Path, alarms: tuple[str, lis
 
 
 @pytest.fixture(scope="module")
-def api(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on PostgreSQL with everything of bootstrap, and a worker."""
+def api(environment: dict[str, str], folder: Path) -> Iterator[str]:
+    """What `stormcast-tw up --postgres` starts; after `down` nothing of it is left."""
+    require(list(Path("/usr/lib/postgresql").glob("*/bin")), "PostgreSQL", "apt-get install postgresql")
+    for above in (folder, *folder.parents[:3]):  # PostgreSQL, which never runs as root, has its folder below
+        above.chmod(above.stat().st_mode | 0o011)
     port = free_port()
-    command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    worker = [str(BIN / "prefect"), "worker", "start", "--pool", "stormcast", "--limit", "1"]
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as database:
-        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
-        with running(command, port, environment, seconds=600):
-            environment["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
-            bootstrap(environment)
-            with running(worker, None, environment, seconds=0):
-                yield url
+    environment["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
+    run_here(environment, "up", "--folder", "up", "--port", str(port), "--postgres")
+    try:
+        yield url
+    finally:
+        run_here(environment, "down", "--folder", "up")
+        assert not processes_of(folder), "nothing is left"
+
+
+def run_here(environment: dict[str, str], *words: str) -> None:
+    command, folder = [str(BIN / "stormcast-tw"), *words], environment["STORMCAST_TW_HOME"]
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=HANGING_SECONDS)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command of every process that has the folder in its command or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = process.joinpath("cmdline").read_text().replace("\0", " ")
+            if str(folder) in command + process.joinpath("environ").read_text() and int(process.name) != os.getpid():
+                found.append(command)
+    return found
 
 
 def bootstrap(environment: dict[str, str]) -> None:
