@@ -83,9 +83,7 @@ def chances(hazard: Hazard) -> Iterator[Product]:
         )
         if quantity.of_some_cells:
             compute = partial(_where_given, compute)
-        yield Product(
-            f"{hazard.name}_{chance.suffix}", quantity, attributes, compute, since_init=chance.since_init
-        )
+        yield Product(f"{hazard.name}_{chance.suffix}", quantity, attributes, compute, since_init=chance.since_init)
 
 
 def _where_given(compute: Callable[[xr.DataArray], xr.DataArray], members: xr.DataArray) -> xr.DataArray:
