@@ -43,6 +43,10 @@ def test_solid_rotation_has_the_vorticity_it_was_given():
     made = circulation(vortices([[MIDDLE]], spin=0.8e-3, core_km=45.0))
     assert made.dims == ("member", "lead_time", "latitude", "longitude")
     assert float(made.max()) == pytest.approx(0.8e-3, rel=0.01)
+    uneven = Grid("UNEVEN", 22.0, 23.0, 101, 120.0, 122.0, 101)
+    shear = forecast(1, uneven, u10m=[0.0], v10m=[0.0])
+    shear["u10m"].values[0, 0] = -1e-3 * 1000 * uneven.spacing_km[0] * np.arange(101)[:, None]
+    assert circulation(shear).values[0, 0, 50, 50] == pytest.approx(1e-3, rel=1e-4)
     calm = circulation(forecast(1, SEA, u10m=[30.0], v10m=[5.0]))
     assert float(np.abs(calm).max()) < 1e-9
 
@@ -52,7 +56,7 @@ def test_on_a_projection_winds_are_turned_to_its_axes():
                 ("lon_0", 115.0), ("proj", "lcc")))  # fmt: skip
     source, north = forecast(1, grid, u10m=[0.0], v10m=[0.0]), grid.grid_north()
     y, x = np.meshgrid(grid.y, grid.x - 7e5, indexing="ij")
-    along_x, along_y = -0.4e-3 * y, 0.4e-3 * x
+    along_x, along_y = 0.4e-3 * (x - y), 0.4e-3 * (x + y)  # turns and spreads: turned wrongly, spreading would turn
     assert np.degrees(np.abs(north)).max() > 2, "the axes are turned"
     source["u10m"].values[0, 0] = along_x * np.cos(north) + along_y * np.sin(north)
     source["v10m"].values[0, 0] = along_y * np.cos(north) - along_x * np.sin(north)
