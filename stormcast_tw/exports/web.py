@@ -104,20 +104,23 @@ class _Group:
     def files(self, **attributes: Any) -> Iterator[tuple[str, bytes]]:
         """Yield the group's files by path, sorted; the attributes are added to its own."""
         files = {path: buffer.to_bytes() for path, buffer in self._files.items()}
-        documents = {path: json.loads(data) for path, data in files.items() if path.endswith("zarr.json")}
-        root = documents.pop("zarr.json")
+        documents = {path: _brief(json.loads(data)) for path, data in files.items() if path.endswith("zarr.json")}
+        root = documents["zarr.json"]
         root["attributes"] |= attributes
-        inside = {path.removesuffix("/zarr.json"): documents[path] for path in sorted(documents)}
+        inside = {p.removesuffix("/zarr.json"): documents[p] for p in sorted(documents) if p != "zarr.json"}
         root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": inside}
         for path in sorted(files):
-            document = root if path == "zarr.json" else documents.get(path)
+            document = documents.get(path)
             yield path, files[path] if document is None else _compact(document)
 
 
+def _brief(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a Zarr document without the list of what nobody has defined yet."""
+    return {key: value for key, value in document.items() if key != "storage_transformers"}
+
+
 def _compact(document: Mapping[str, Any]) -> bytes:
-    """Return a Zarr document as JSON without spaces, and without the empty list of what nobody has defined yet."""
-    kept = {key: value for key, value in document.items() if key != "storage_transformers"}
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _about(dataset: xr.Dataset, kept: tuple[str, ...]) -> dict[str, Any]:
