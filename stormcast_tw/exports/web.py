@@ -2,8 +2,11 @@
 
 `maps` holds one array a field, all of its leads in one chunk: a request is the whole animation. `points` holds the
 members in columns of 16 x 16 points: a request is every member at every hour of a place. Nothing is sharded, so no
-server needs ranges; each chunk is a file, even if all of it is missing, so none is looked for in vain. The document of
-the group holds those of all its arrays, the axes and the table of kinds: a page needs nothing else besides the chunks.
+server needs ranges; each chunk is a file, even if all of it is missing, so none is looked for in vain.
+
+xarray and zarrita open the folders with one document of all arrays. A page needs less: `maps/fields.json` names the
+fields, the hours, the axes and the kinds, and how the one chunk of a field, `<name>/c/0/0/0` (`c/0/0` where it has no
+leads), is unpacked: zstd, then little-endian numbers of the kind's type.
 """
 
 from __future__ import annotations
@@ -39,17 +42,20 @@ _SHOWN = (*_NAMED, "institution", "members", "inputs_status", "inputs", "source"
 def maps(*, products: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the Zarr folder `maps`: every field of the products, (lead_time, latitude, longitude).
 
-    Paths are below that folder. xarray decodes it; values are off by at most half of `scale_factor`. Equal input gives
-    equal bytes. Raises BadInput for units that no kind has, or a number that does not fit.
+    Paths are below that folder; `fields.json` lists the fields. xarray decodes the folder; values are off by at most
+    half of `scale_factor`. Equal input gives equal bytes. Raises BadInput for units that no kind has, or a number that
+    does not fit.
     """
-    group, used = _Group(products, _SHOWN, ("lead_time", "valid_time", "init_time")), set[str]()
+    group, listed = _Group(products, _SHOWN, ("lead_time", "valid_time", "init_time")), []
     for field in fields(products):
         packed = field.kind.packed(field.values.values, field.name)
-        about = {"long_name": field.long_name, "kind": field.kind.name, "product": field.product}
-        group.add(field.name, field.values.dims, packed, about | {"at": field.at} | field.kind.attributes)
-        used.add(field.kind.name)
-    legends = {name: kind.legend for name, kind in KINDS.items() if name in used}
-    yield from group.files(kinds=legends)
+        about = {"long_name": field.long_name, "kind": field.kind.name, "product": field.product, "at": field.at}
+        group.add(field.name, field.values.dims, packed, about | field.kind.attributes)
+        listed.append({"name": field.name, **about, "has_leads": field.has_leads})
+    used = {str(entry["kind"]) for entry in listed}
+    kinds = {name: kind.described for name, kind in KINDS.items() if name in used}
+    yield "fields.json", _compact({**group.attributes, "kinds": kinds, "fields": listed})
+    yield from group.files(kinds=kinds)
 
 
 def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
@@ -74,7 +80,8 @@ class _Group:
 
     def __init__(self, dataset: xr.Dataset, kept: tuple[str, ...], times: tuple[str, ...]) -> None:
         self._files: dict[str, Any] = {}
-        self._group = zarr.create_group(zarr.storage.MemoryStore(self._files), attributes=_about(dataset, kept))
+        self.attributes = _about(dataset, kept)
+        self._group = zarr.create_group(zarr.storage.MemoryStore(self._files), attributes=self.attributes)
         for axis in (*times, "latitude", "longitude", "y", "x"):
             if axis in dataset.coords:
                 self.add(axis, dataset[axis].dims, *_plain(dataset[axis]))

@@ -29,7 +29,7 @@ USES = {
 }  # fmt: skip
 """Each library, and something that needs its own PROJ or memory."""
 FORKED = """
-import os, sys, numpy
+import os, sys, boto3, numpy  # what rasterio imports that holds neither PROJ nor GDAL
 for script in sys.argv[1:]:
     if (child := os.fork()) == 0:
         exec(script)

@@ -18,7 +18,9 @@ from tests.products.by_hand import LAMBERT, random_forecast
 
 MEMBERS = rounded(random_forecast(members=3, grid=Grid("ODD", 23.0, 23.6, 33, 120.5, 121.1, 20)))
 LARGEST_DOCUMENT = 760
-"""Bytes of the document of an array: with 75 of them the page reads 60 kB before its first map."""
+"""Bytes of the document of an array."""
+LARGEST_ENTRY = 300
+"""Bytes of `fields.json` for each field: of 200 fields a page reads 60 kB before its first map."""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,18 @@ def test_maps_are_the_products_to_half_a_step(grid: Grid):
         np.testing.assert_array_equal(there[name].values, made[name].values, err_msg=name)
 
 
+def test_a_page_unpacks_a_map_from_the_list_of_fields_and_one_chunk(products: xr.Dataset):
+    files = dict(maps(products=products))
+    listed = json.loads(files["fields.json"])
+    entry = next(entry for entry in listed["fields"] if entry["name"] == "t2m_quantile_p90")
+    kind = listed["kinds"][entry["kind"]]
+    raw = zarr.codecs.ZstdCodec()._zstd_codec.decode(files["t2m_quantile_p90/c/0/0/0"])
+    shape = (len(listed["lead_hours"]), listed["axes"]["latitude"][2], listed["axes"]["longitude"][2])
+    numbers = np.frombuffer(raw, np.dtype(kind["dtype"]).newbyteorder("<")).reshape(shape)
+    true = products["t2m_quantile"].sel(quantile=0.9).values
+    np.testing.assert_allclose(numbers * kind["scale"] + kind["offset"], true, rtol=0, atol=kind["scale"] / 2 + 1e-6)
+
+
 def test_all_leads_of_a_field_are_one_file_and_none_is_looked_for_in_vain(products: xr.Dataset):
     files = dict(maps(products=products))
     names = {field.name for field in fields(products)}
@@ -74,6 +88,10 @@ def test_the_document_of_the_group_says_all_and_is_small(products: xr.Dataset):
     assert about["axes"] == {"latitude": [23.0, 23.6, 32], "longitude": [120.5, 121.1, 32]}
     assert about["simulated"] == 1
     assert about["title"].startswith("SIMULATED")
+    listed = json.loads(files["fields.json"])
+    assert listed == {**about, "fields": listed["fields"]}
+    assert [entry["name"] for entry in listed["fields"]] == [field.name for field in fields(products)]
+    assert len(files["fields.json"]) / len(listed["fields"]) < LARGEST_ENTRY
     used = {d["attributes"]["kind"] for d in documents.values() if "kind" in d["attributes"]}
     assert set(about["kinds"]) == used
     assert about["kinds"]["rain"]["shown_units"] == "mm"
