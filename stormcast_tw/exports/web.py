@@ -21,6 +21,7 @@ import xarray as xr
 import zarr
 from zarr.codecs import ZstdCodec
 
+from stormcast_tw.errors import BadInput
 from stormcast_tw.exports.fields import KINDS, fields, kind_of
 from stormcast_tw.grid import Grid
 
@@ -62,9 +63,12 @@ def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the Zarr folder `points`: rain, wind and temperature of the members in columns of points.
 
     Arrays are (member, lead_time, latitude, longitude) with a chunk for each column. The document of an array and one
-    chunk are all that is needed for a place. The kinds are explained in `maps`. As `maps` otherwise.
+    chunk are all that is needed for a place. The kinds are explained in `maps`. As `maps` otherwise. Raises BadInput for
+    members without one of these variables.
     """
     group = _Group(members, _NAMED, ("lead_time",))
+    if absent := [name for name in POINTS if name not in members]:
+        raise BadInput(f"points: the forecast has no {', '.join(absent)}")
     for name in POINTS:
         values = members[name].transpose("member", "lead_time", ...)
         kind = kind_of(name, values)

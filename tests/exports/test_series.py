@@ -54,6 +54,8 @@ def test_it_is_the_nearest_point_and_pandas_reads_it():
 def test_a_place_outside_is_refused():
     with pytest.raises(BadInput, match=r"KH 高雄 at 22.6 N, 120.3 E: is outside the grid, allowed 23 to 23.6"):
         list(by_place(members=forecast(grid=SMALL), places=[Place("KH", "高雄", "Kaohsiung", 22.6, 120.3)]))
+    with pytest.raises(BadInput, match="csv: the forecast has no v10m"):
+        list(by_place(members=forecast(grid=SMALL).drop_vars("v10m"), places=[HERE]))
 
 
 def test_all_members_in_one_netcdf(tmp_path):

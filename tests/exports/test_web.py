@@ -8,6 +8,7 @@ import xarray as xr
 import zarr
 from zarr.core.buffer import cpu
 
+from stormcast_tw.errors import BadInput
 from stormcast_tw.exports.fields import fields, kind_of
 from stormcast_tw.exports.web import COLUMN, POINTS, maps, points
 from stormcast_tw.grid import Grid
@@ -121,6 +122,11 @@ def test_a_place_is_one_file_a_variable():
     place = MEMBERS["tp01"].values[:, :, 32, 19]
     np.testing.assert_array_equal(column[:, :, 0, 3], np.rint(place.astype(float) * 10))
     assert (column[:, :, 1:, 4:] == -32768).all(), "beyond the grid"
+
+
+def test_points_need_all_of_their_variables():
+    with pytest.raises(BadInput, match="points: the forecast has no tp01, t2m"):
+        list(points(members=MEMBERS.drop_vars(["tp01", "t2m"])))
 
 
 def test_the_same_input_gives_the_same_bytes(products: xr.Dataset):
