@@ -63,10 +63,9 @@ def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the Zarr folder `points`: rain, wind and temperature of the members in columns of points.
 
     Arrays are (member, lead_time, latitude, longitude) with a chunk for each column. The document of an array and one
-    chunk are all that is needed for a place. The kinds are explained in `maps`. As `maps` otherwise. Raises BadInput for
-    members without one of these variables.
+    chunk are all that is needed for a place. The kinds are explained in `maps`. As `maps` otherwise; raises BadInput
+    for members without one of these variables too.
     """
-    group = _Group(members, _NAMED, ("lead_time",))
     if absent := [name for name in POINTS if name not in members]:
         raise BadInput(f"points: the forecast has no {', '.join(absent)}")
     for name in POINTS:
