@@ -68,6 +68,7 @@ def points(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     """
     if absent := [name for name in POINTS if name not in members]:
         raise BadInput(f"points: the forecast has no {', '.join(absent)}")
+    group = _Group(members, _NAMED, ("lead_time",))
     for name in POINTS:
         values = members[name].transpose("member", "lead_time", ...)
         kind = kind_of(name, values)
