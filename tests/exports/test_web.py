@@ -113,12 +113,12 @@ def test_points_are_the_members_to_half_a_step():
 def test_a_place_is_one_file_a_variable():
     files = dict(points(members=MEMBERS))
     document = json.loads(files["tp01/zarr.json"])
-    assert document["chunk_grid"]["configuration"]["chunk_shape"] == [3, 12, COLUMN, COLUMN]
+    assert document["chunk_grid"]["configuration"]["chunk_shape"] == [3, 12, *COLUMN]
     assert {path for path in files if path.startswith("tp01/c/")} == {
-        f"tp01/c/0/0/{j}/{i}" for j in range(3) for i in range(2)
+        f"tp01/c/0/0/{j}/{i}" for j in range(5) for i in range(2)
     }
-    raw = zarr.codecs.ZstdCodec()._zstd_codec.decode(files["tp01/c/0/0/2/1"])
-    column = np.frombuffer(raw, "<i2").reshape(3, 12, COLUMN, COLUMN)
+    raw = zarr.codecs.ZstdCodec()._zstd_codec.decode(files["tp01/c/0/0/4/1"])
+    column = np.frombuffer(raw, "<i2").reshape(3, 12, *COLUMN)
     place = MEMBERS["tp01"].values[:, :, 32, 19]
     np.testing.assert_array_equal(column[:, :, 0, 3], np.rint(place.astype(float) * 10))
     assert (column[:, :, 1:, 4:] == -32768).all(), "beyond the grid"
