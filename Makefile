@@ -7,12 +7,13 @@ CYCLE ?= 20260611T06Z
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check format soak bench serve deploy demo-package demo-record clean
+.PHONY: help run test check docs format soak bench serve deploy demo-package demo-record clean
 
 help:
 	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
 	@echo "make test     install what tests need (once), then the whole test suite"
-	@echo "make check    ruff, mypy --strict, import contracts"
+	@echo "make check    ruff, mypy --strict, import contracts, and the documentation site"
+	@echo "make docs     the documentation site, in var/docs; every link is checked"
 	@echo "make soak     the long tables: every bad input, every stand-in, kill -9, fuzzing"
 	@echo "make bench    what is timed, against what was promised"
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
@@ -55,11 +56,15 @@ soak: $(VENV)/.test
 	for parsers in grib netcdf zip_zarr qpesums; do $(BIN)/python -m soak.fuzz_$$parsers || exit 1; done
 	$(BIN)/python -m soak.fuzz_qpesums --guided
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs var/docs
+	@echo "var/docs/index.html"
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

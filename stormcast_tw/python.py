@@ -1,15 +1,18 @@
-"""Forecasts in Python: xarray in, xarray out, nothing stored. `import stormcast_tw as st` gives these names.
+"""Forecasts in Python: xarray in, xarray out, nothing stored. `import stormcast_tw as st` gives these names::
 
-model = st.load("demo")
-forecast = model.forecast(state, background, members=4, hours=12, seed=0)
-products = st.products(forecast)
-latest = st.latest("var/published", "demo")
+    model = st.load("demo")
+    state, background = st.read_inputs("20260611T06Z", "demo", hours=12, root="var/inputs")  # or fields of your own
+    forecast = model.forecast(state, background, members=4, hours=12, seed=0)
+    products = st.products(forecast)
+    latest = st.latest("var/published", "demo")
+
+What fits as `state` and `background` is said at `Model.forecast`.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -24,14 +27,21 @@ from stormcast_tw.cycle import Cycle, datetime64
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.forecast.rollout import first_state, rollout
 from stormcast_tw.grid import Grid
+from stormcast_tw.inputs.examination import examine
+from stormcast_tw.inputs.fetch import UnusableInput, fetch
+from stormcast_tw.inputs.prepare import Prepared, plan_inputs, prepare
+from stormcast_tw.inputs.readiness import look
+from stormcast_tw.inputs.request import Request
 from stormcast_tw.model import package as packages
-from stormcast_tw.model.description import DESCRIPTION, Description
+from stormcast_tw.model.description import DESCRIPTION, Description, describe
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
 from stormcast_tw.model.stormcast import StormCast
 from stormcast_tw.publication import pointers
 from stormcast_tw.schema import forecast_spec, global_attributes
-from stormcast_tw.settings import package_folder
+from stormcast_tw.settings import package_folder, settings
+from stormcast_tw.sources.base import Source
+from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Store
@@ -164,6 +174,43 @@ def load(package: str | Path, device: str = "cpu") -> Model:
         if not Path(folder, DESCRIPTION).exists():
             raise NotReady(f"{text}/{DESCRIPTION}: there is no model package here")
         return Model(packages.load(Path(folder)), device)
+
+
+def read_inputs(
+    cycle: str, package: str | Path = "demo", hours: int = 12, root: str | Path | None = None
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return the state (y, x) and the background (valid_time, y, x) of a cycle from providers' files, as operations do.
+
+    `root` holds a folder of each provider's files, or is its address; by default the settings say where they are. What
+    `Model.forecast` needs for `hours` leads is read, examined and brought onto the package's grid; the best that is
+    there serves, and the attributes `inputs` and `inputs_status` say what that is.
+    Raises NotReady naming what is missing, BadInput if all that is there is damaged.
+    """
+    chosen = settings() if root is None else settings().model_copy(update={"inputs_root": str(root), "providers": {}})
+    folder = package_folder(Path(package))
+    request = Request(Cycle.parse(cycle), hours, "python", folder, describe(folder), datetime.now(UTC))
+    with tempfile.TemporaryDirectory() as work:
+        store = Store(work)
+        prepared = _prepare_best(request, all_sources(chosen, request.description.grid), store)
+        state, background = (store.open(prepared, name).load() for name in ("state", "background"))
+    served = Prepared.of(prepared).served
+    state = state.assign_coords(valid_time=datetime64(request.cycle.init_time))
+    return state.assign_attrs(served), background.swap_dims(lead_time="valid_time").assign_attrs(served)
+
+
+def _prepare_best(request: Request, sources: Mapping[str, Source], store: Store) -> Artifact:
+    """Prepare the inputs that are there; where one cannot be used, its next stand-in serves."""
+    rejected: dict[str, str] = {}
+    while True:
+        inputs = look(request.need, sources, rejected).require_complete()
+        try:
+            fetched = (
+                fetch(store, request, inputs, ("past_rain", "rain", "model_rain", "state", "background"), sources),
+            )
+            examined, _ = examine(store, inputs, fetched, None)
+            return prepare(store, request, plan_inputs(request, examined, fetched), examined, fetched)
+        except UnusableInput as error:
+            rejected |= error.rejected
 
 
 @dataclass(frozen=True)

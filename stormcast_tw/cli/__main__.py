@@ -25,6 +25,12 @@ from stormcast_tw.cli.training_data import prepare
 from stormcast_tw.cli.verification import verify_app
 from stormcast_tw.errors import StormcastError
 
+EXTRAS = {
+    "dask": "training", "distributed": "training", "dask_jobqueue": "training", "scores": "verification",
+    "pysteps": "rain", "rasterio": "exports", "icechunk": "exports", "pystac": "exports",
+}  # fmt: skip
+"""Libraries that are not installed with the rest, and the extra that brings each."""
+
 OPERATE, LOOK, TRAIN = "Operate", "Look", "Train and judge"
 
 app = typer.Typer(
@@ -78,6 +84,10 @@ def run() -> None:
         sys.exit(app(standalone_mode=False))
     except StormcastError as error:
         _end(f"{type(error).__name__}: {error}", error.exit_code)
+    except ModuleNotFoundError as error:
+        if (extra := EXTRAS.get(str(error.name).partition(".")[0])) is None:
+            raise
+        _end(f"{error.name} is not installed here: pip install 'stormcast-tw[{extra}]'", 1)
     except OSError as error:
         _end(f"{type(error).__name__}: {error}", 1)
     except typer.Abort:

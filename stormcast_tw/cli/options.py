@@ -104,6 +104,13 @@ def device_name(text: str) -> str:
     return text
 
 
+def parse_package(text: str) -> Path:
+    """Return the folder of a package, which may be given as the name of one that is shipped."""
+    from stormcast_tw.settings import package_folder
+
+    return package_folder(Path(text))
+
+
 def parse_share(text: str) -> str:
     """Return `K/N` as it is if K is from 1 to N."""
     number, _, shares = text.partition("/")
@@ -161,5 +168,10 @@ WorldSeed = Annotated[
         help="Seed of the simulated weather.",
     ),
 ]
-PackageFolder = Annotated[Path | None, typer.Argument(help="Folder of the package; by default the configured one.")]
+PackageFolder = Annotated[
+    Path | None,
+    typer.Argument(
+        parser=parse_package, metavar="PACKAGE", help="Folder, or name of a shipped one; default: the configured one."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

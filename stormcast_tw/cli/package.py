@@ -20,7 +20,7 @@ def _configured() -> Path:
 package_app = typer.Typer(no_args_is_help=True, help="Show, check, sign and exchange model packages.")
 
 
-@package_app.command("show", epilog=example("stormcast-tw package show packages/demo"))
+@package_app.command("show", epilog=example("stormcast-tw package show demo"))
 def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
     """Show what a package predicts, from what, and how."""
     from stormcast_tw.model.description import describe
@@ -45,7 +45,7 @@ def package_show(folder: PackageFolder = None, as_json: Json = False) -> None:
         print_table((), rows.items(), f"{described.name} {described.version}")
 
 
-@package_app.command("check", epilog=example("stormcast-tw package check packages/demo"))
+@package_app.command("check", epilog=example("stormcast-tw package check demo"))
 def package_check(
     folder: PackageFolder = None,
     public_key: Annotated[Path | None, typer.Option(help="Also require a signature by this key (PEM).")] = None,
@@ -70,7 +70,7 @@ def _check(folder: Path) -> tuple[str, dict[Any, int]]:
     return check(folder)
 
 
-@package_app.command("sign", epilog=example("stormcast-tw package sign trainer.pem packages/demo"))
+@package_app.command("sign", epilog=example("stormcast-tw package sign trainer.pem runs/new/package"))
 def package_sign(
     private_key: Annotated[Path, typer.Argument(help="Ed25519 private key (PEM).")], folder: PackageFolder = None
 ) -> None:
@@ -80,7 +80,7 @@ def package_sign(
     typer.echo(f"{sign(folder or _configured(), private_key)}: written")
 
 
-@package_app.command("export", epilog=example("stormcast-tw package export mdlus packages/demo"))
+@package_app.command("export", epilog=example("stormcast-tw package export mdlus demo"))
 def package_export(
     target: Annotated[Path, typer.Argument(help="Folder to write.")], folder: PackageFolder = None
 ) -> None:

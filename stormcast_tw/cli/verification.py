@@ -16,9 +16,11 @@ from stormcast_tw.cli.options import (
     TruthOption,
     WorldSeed,
     parse_dates,
+    parse_package,
     require_span,
 )
 from stormcast_tw.cli.shown import example, print_table
+from stormcast_tw.errors import NotReady
 
 if TYPE_CHECKING:
     from stormcast_tw.flows.verification import Verified
@@ -38,14 +40,18 @@ Training = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed for breaking ties, dressing and STEPS.")]
 
 
-def _begin(start: str, end: str, training: str, seed: int, *packages: Path | None) -> Scoring:
-    """Refuse a wrong span and what is no package, and prepare Prefect's home: all before Prefect is imported."""
+def _begin(start: str, end: str, experiment: str, training: str, seed: int, *packages: Path | None) -> Scoring:
+    """Refuse a wrong span, no package and nothing published before Prefect is imported; prepare its home."""
     from stormcast_tw.model.description import describe
+    from stormcast_tw.publication.pointers import latest
     from stormcast_tw.settings import settings
+    from stormcast_tw.storage.store import Store
 
     require_span(start, end)
     for package in packages:
         describe(package or settings().package)
+    if latest(published := Store(settings().published_root), experiment) is None:
+        raise NotReady(f"{published.root}: nothing is published in experiment {experiment}: there is nothing to score")
     settings().use_prefect_home()
     return _scoring(training, seed)
 
@@ -68,7 +74,10 @@ def run(
     end: End,
     experiment: Experiment = "demo",
     truth: TruthOption = "operational",
-    package: Annotated[Path | None, typer.Option(help="Package to score; by default the configured one.")] = None,
+    package: Annotated[
+        Path | None,
+        typer.Option(parser=parse_package, metavar="PACKAGE", help="Package to score; by default the configured one."),
+    ] = None,
     training: Training = "",
     seed: Seed = 0,
     as_json: Json = False,
@@ -76,7 +85,7 @@ def run(
     world_seed: WorldSeed,
 ) -> None:
     """Score every published cycle of a range once, against every baseline, and draw the scorecard."""
-    scoring = _begin(start, end, training, seed, package)
+    scoring = _begin(start, end, experiment, training, seed, package)
     from stormcast_tw.flows.verification import verification
 
     verified = verification(
@@ -107,8 +116,8 @@ def _show(verified: Verified) -> None:
     ),
 )
 def compare(
-    package_a: Annotated[Path, typer.Argument(help="Folder of the package in service.")],
-    package_b: Annotated[Path, typer.Argument(help="Folder of the other package.")],
+    package_a: Annotated[Path, typer.Argument(parser=parse_package, metavar="A", help="The package in service.")],
+    package_b: Annotated[Path, typer.Argument(parser=parse_package, metavar="B", help="The other package.")],
     start: Start,
     end: End,
     experiment: Experiment = "demo",
@@ -120,7 +129,7 @@ def compare(
     world_seed: WorldSeed,
 ) -> None:
     """Write the choice between two packages as a document: the rule, the verdict, the numbers."""
-    scoring = _begin(start, end, training, seed, package_a, package_b)
+    scoring = _begin(start, end, experiment, training, seed, package_a, package_b)
     from stormcast_tw.flows.verification import comparison
     from stormcast_tw.verification.choice import markdown
 

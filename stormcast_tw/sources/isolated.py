@@ -42,7 +42,8 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal
 """Signals that a file can cause: a memory overrun, a library's failed assertion, or the kernel refusing more memory. An
 exit code comes from the interpreter itself and says nothing about the file."""
 _BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[2]);"
+    "import sys, json, signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"  # Ctrl-C is for the parent
+    " sys.path[:] = json.loads(sys.argv[2]);"
     " from stormcast_tw.sources.isolated import serve; serve(int(sys.argv[1]))"
 )
 

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
+ROOT = Path(__file__).parents[2]
 SPAN = ["--start", "20260612T00Z", "--end", "20260611T18Z"]
 WRONG = {
     "backfill " + " ".join(SPAN): "20260611T18Z is before --start 20260612T00Z; allowed: the same cycle or a later",
@@ -201,3 +203,16 @@ def test_ctrl_c_ends_with_one_line(small_package_folder: Path, tmp_path: Path):
         waiting.send_signal(signal.SIGINT)
         _, said = waiting.communicate(timeout=60)
     assert (waiting.returncode, said) == (130, "\nInterrupted: the same command begins anew.\n")
+
+
+def test_a_library_that_is_missing_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch, capsys):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for module, extra in cli.EXTRAS.items():
+        assert any(line.startswith(module.replace("_", "-")) for line in extras[extra]), module
+
+    def missing(**_: object) -> None:
+        raise ModuleNotFoundError("No module named 'dask'", name="dask")
+
+    monkeypatch.setattr(cli, "app", missing)
+    assert run(monkeypatch, "prepare", "rehearsal") == 1
+    assert "pip install 'stormcast-tw[training]'" in capsys.readouterr().err

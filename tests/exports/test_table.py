@@ -9,7 +9,7 @@ from stormcast_tw.exports.series import Place
 from stormcast_tw.exports.table import EXPORTS, VIEWS, Export
 from stormcast_tw.products import make_products
 from tests.conftest import NOW, SMALL
-from tests.exports.test_cap import board, row
+from tests.exports.test_cap import board
 from tests.products.by_hand import random_forecast
 
 
@@ -18,7 +18,7 @@ def given() -> dict[str, object]:
     members = random_forecast(members=2, leads=2, grid=SMALL).assign_attrs(experiment="demo", run="0123456789ab")
     products: xr.Dataset = make_products(members)[["tp01_mean", "t2m_quantile"]].assign_attrs(experiment="demo")
     return {"members": members, "products": products, "sent": NOW, "board": board(),
-            "rows": [row()], "places": [Place("A", "甲", "A", 23.2, 120.7)], "assets": {"a.tif": "a"}}  # fmt: skip
+            "places": [Place("A", "甲", "A", 23.2, 120.7)], "assets": {"a.tif": "a"}}  # fmt: skip
 
 
 @pytest.mark.parametrize("export", [*EXPORTS.values(), *VIEWS.values()], ids=lambda export: export.name)
