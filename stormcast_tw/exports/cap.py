@@ -31,15 +31,15 @@ _WORDS = {
         "simulated": "【模擬資料，非真實天氣】",
         "headline": "{mark}演練：{zone}可能{criterion}",
         "description": "{mark}本訊息為演練草稿，不是警報。{members} 個系集成員中有 {hits} 個於 {zone} {criterion}"
-        "（機率 {chance:.0%}）；半數達到之時間約為 {onset:%m 月 %d 日 %H} 時（臺灣時間）。"
+        "（機率 {chance:.0%}），其中半數約在 {onset:%m 月 %d 日 %H} 時（臺灣時間）前達到。"
         "預報起始時間 {init:%Y-%m-%d %H:%M}（臺灣時間）。{not_judged}",
         "instruction": "僅供演練，請勿轉發。",
     },
     "en": {
         "simulated": "[SIMULATED, not real weather] ",
-        "headline": "{mark}Exercise: {zone} may see: {criterion}",
+        "headline": "{mark}Exercise: {zone}, possibly: {criterion}",
         "description": "{mark}This is a draft for an exercise, not a warning. In {zone}, {hits} of {members} ensemble "
-        "members: {criterion} (chance {chance:.0%}); half of them by about {onset:%Y-%m-%d %H:%M} Taiwan time. "
+        "members say: {criterion} (chance {chance:.0%}), half of those by about {onset:%Y-%m-%d %H:%M} Taiwan time. "
         "Forecast started {init:%Y-%m-%d %H:%M} Taiwan time. {not_judged}",
         "instruction": "For exercise only. Do not pass on.",
     },
