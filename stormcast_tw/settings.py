@@ -136,6 +136,15 @@ class Settings(BaseSettings):
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
+    grib_centre: int = Field(default=255, ge=0, le=65535)
+    grib_subcentre: int = Field(default=255, ge=0, le=65535)
+    """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
+    cap_for_oper: bool = False
+    """Whether drafts of CAP messages are made of operational forecasts too; their status is Exercise all the same."""
+    archive_root: str = "var/archive"
+    """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
+    archive_members: bool = False
+    """Whether the members are archived beside the products."""
     zones: ZoneFile | None = None
     """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
     `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
