@@ -133,7 +133,7 @@ def since_init_coordinates(init_time: xr.DataArray, valid_time: xr.DataArray) ->
     return _interval("valid_time_since_init", begin, valid_time, "end of the hours since init_time")
 
 
-def _interval(name: str, begin: npt.NDArray[np.datetime64], end: xr.DataArray, long_name: str) -> xr.Dataset:
+def _interval(name: str, begin: npt.NDArray[Any], end: xr.DataArray, long_name: str) -> xr.Dataset:
     attributes = {"standard_name": "time", "long_name": long_name, "bounds": f"{name}_bounds"}
     bounds = np.stack([begin, end.values], axis=-1)
     return xr.Dataset(

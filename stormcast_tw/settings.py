@@ -136,9 +136,6 @@ class Settings(BaseSettings):
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
-    zones: ZoneFile | None = None
-    """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
-    `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
     grib_centre: int = Field(default=255, ge=0, le=65535)
     grib_subcentre: int = Field(default=255, ge=0, le=65535)
     """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
@@ -148,6 +145,9 @@ class Settings(BaseSettings):
     """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
     archive_members: bool = False
     """Whether the members are archived beside the products."""
+    zones: ZoneFile | None = None
+    """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
+    `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
     s3_endpoint: str | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
@@ -166,6 +166,8 @@ class Settings(BaseSettings):
     """torch threads on the CPU; 0: torch's default."""
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
+    rollout_silent_seconds: float = 900.0
+    """So is one that stores nothing for so long, as a device that hangs does; then it is tried once more."""
 
     def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
         """Return the options for s3fs, for our own stores or for one provider's.
@@ -206,6 +208,9 @@ class Settings(BaseSettings):
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            # A flow's own client asks a server that is away, or whose database is, for a quarter of an hour.
+            "PREFECT_CLIENT_MAX_RETRIES": "9",
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",
         }
 
     def use_prefect_home(self) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from stormcast_tw import __version__
-from stormcast_tw.cli import operations, simulation
+from stormcast_tw.cli import operations, services, simulation
 from stormcast_tw.cli.catalogue import catalogue_app
 from stormcast_tw.cli.interrupt import end_at_ctrl_c
 from stormcast_tw.cli.package import package_app
@@ -43,6 +43,8 @@ for _verb, _panel, _example in (
     (operations.forecast, OPERATE, "stormcast-tw forecast --cycle 20260611T06Z --members 4"),
     (operations.backfill, OPERATE, "stormcast-tw backfill --start 20260610T00Z --end 20260611T06Z"),
     (operations.reproduce, OPERATE, "stormcast-tw reproduce var/published/demo/20260611T06Z/RUN"),
+    (services.up, OPERATE, "stormcast-tw up --postgres"),
+    (services.down, OPERATE, "stormcast-tw down"),
     (simulation.simulate, OPERATE, "stormcast-tw simulate --cycle 20260611T06Z"),
     (operations.inputs, LOOK, "stormcast-tw inputs --cycle 20260611T06Z --follow"),
     (operations.doctor, LOOK, "stormcast-tw doctor"),

@@ -7,14 +7,15 @@ who warn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 
-from stormcast_tw.cycle import as_utc
-from stormcast_tw.errors import BadInput, Refused
+from stormcast_tw.cycle import as_utc, hours
+from stormcast_tw.errors import Refused
+from stormcast_tw.products.board import Row, unpacked
 from stormcast_tw.regions import HOME
 from stormcast_tw.settings import settings
 
@@ -30,91 +31,86 @@ _WORDS = {
         "simulated": "【模擬資料，非真實天氣】",
         "headline": "{mark}演練：{zone}可能{criterion}",
         "description": "{mark}本訊息為演練草稿，不是警報。{members} 個系集成員中有 {hits} 個於 {zone} {criterion}"
-        "（機率 {chance:.0%}）；半數達到之時間約為 {onset:%m 月 %d 日 %H} 時（臺灣時間）。"
+        "（機率 {chance:.0%}），其中半數約在 {onset:%m 月 %d 日 %H} 時（臺灣時間）前達到。"
         "預報起始時間 {init:%Y-%m-%d %H:%M}（臺灣時間）。{not_judged}",
         "instruction": "僅供演練，請勿轉發。",
     },
     "en": {
         "simulated": "[SIMULATED, not real weather] ",
-        "headline": "{mark}Exercise: {zone} may see: {criterion}",
+        "headline": "{mark}Exercise: {zone}, possibly: {criterion}",
         "description": "{mark}This is a draft for an exercise, not a warning. In {zone}, {hits} of {members} ensemble "
-        "members: {criterion} (chance {chance:.0%}); half of them by about {onset:%Y-%m-%d %H:%M} Taiwan time. "
+        "members say: {criterion} (chance {chance:.0%}), half of those by about {onset:%Y-%m-%d %H:%M} Taiwan time. "
         "Forecast started {init:%Y-%m-%d %H:%M} Taiwan time. {not_judged}",
         "instruction": "For exercise only. Do not pass on.",
     },
 }
 
 
-def drafts(
-    *, board: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], sent: datetime
-) -> Iterator[tuple[str, bytes]]:
+def drafts(*, board: Mapping[str, Any], sent: datetime) -> Iterator[tuple[str, bytes]]:
     """Yield `<zone>_<hazard>.xml` for each row of the board that some member hits, in Traditional Chinese and English.
 
-    `board` is the content of `zones.json`: which forecast it is, its zones and hazards. Of `rows`, one a zone and
-    hazard, are used `zone` (its code), `hazard` (its id), `hits` and `onset`, the lead hours by which 10 and 50 % of
-    the members that hit have done so. A zone's `polygon`, (latitude, longitude) pairs, is given where the board has
-    one, its code always. `sent` is when the run was published.
-
-    Raises Refused for the experiment `oper` unless `STORMCAST_TW_CAP_FOR_OPER` is set, and BadInput for a row whose
-    zone or hazard the board does not describe.
+    `board` is the content of `zones.json` (`products.board`), `sent` when the run was published. Raises Refused for the
+    experiment `oper` unless `STORMCAST_TW_CAP_FOR_OPER` is set.
     """
     if board["experiment"] == "oper" and not settings().cap_for_oper:
         raise Refused("CAP drafts of experiment oper: allowed only with STORMCAST_TW_CAP_FOR_OPER=true")
     zones = {zone["code"]: zone for zone in board["zones"]}
     hazards = {hazard["id"]: hazard for hazard in board["hazards"]}
-    for row in rows:
-        for what, known in (("zone", zones), ("hazard", hazards)):
-            if row[what] not in known:
-                raise BadInput(f"board: row of {what} {row[what]!r}, which is not among its {len(known)} {what}s")
-        if row["hits"]:
-            draft = _Draft(board, row, zones[row["zone"]], hazards[row["hazard"]])
-            yield f"{row['zone']}_{row['hazard']}.xml", _alert(draft, sent)
+    for row in unpacked(board):
+        if row.onset is not None:
+            draft = _Draft(board, row, row.onset, zones[row.zone], hazards[row.hazard])
+            yield f"{row.zone}_{row.hazard}.xml", _alert(draft, sent)
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """One row of the board with its zone and hazard."""
+    """One row of the board with its zone and hazard; `onset` is the lead by which 10 % and half of the hits are."""
 
     board: Mapping[str, Any]
-    row: Mapping[str, Any]
+    row: Row
+    onset: Sequence[int]
     zone: Mapping[str, Any]
     hazard: Mapping[str, Any]
 
     @property
     def chance(self) -> float:
         """The probability that the criterion is reached anywhere in the zone."""
-        return float(self.row["hits"] / self.board["members"])
+        return float(self.row.hits / self.board["members"])
 
     @property
     def init_time(self) -> datetime:
         """The start of the forecast."""
-        return datetime.fromisoformat(str(self.board["init_time"]).replace("Z", "+00:00"))
+        return datetime.fromisoformat(str(self.board["init_time"]))
 
-    def at(self, lead_hours: float) -> datetime:
+    def at(self, lead_hours: int) -> datetime:
         """Return the valid time of a lead."""
-        return self.init_time + timedelta(hours=float(lead_hours))
+        return self.init_time + hours(lead_hours)
 
     def said(self, key: str, element: str) -> str:
         """Return a sentence in a language."""
-        words, not_judged = _WORDS[key], self.hazard.get("not_judged")
-        return words[element].format(
-            mark=words["simulated"] if self.board["simulated"] else "",
-            zone=self.zone[key],
-            criterion=self.hazard["criterion"][key],
-            members=self.board["members"],
-            hits=self.row["hits"],
-            chance=self.chance,
-            onset=self.at(self.row["onset"][1]).astimezone(HOME.clock),
-            init=self.init_time.astimezone(HOME.clock),
-            not_judged=not_judged[key] if not_judged else "",
-        ).strip()  # fmt: skip
+        words, not_judged = _WORDS[key], self.hazard["not_judged"]
+        return (
+            words[element]
+            .format(
+                mark=words["simulated"] if self.board["simulated"] else "",
+                zone=self.zone[key],
+                criterion=self.hazard["criterion"][key],
+                members=self.board["members"],
+                hits=self.row.hits,
+                chance=self.chance,
+                onset=self.at(self.onset[1]).astimezone(HOME.clock),
+                init=self.init_time.astimezone(HOME.clock),
+                not_judged=not_judged[key] if not_judged else "",
+            )
+            .strip()
+        )
 
 
 def _alert(draft: _Draft, sent: datetime) -> bytes:
     about, row = draft.board, draft.row
     attribution = settings().attribution
     alert = ElementTree.Element("alert", xmlns=NAMESPACE)
-    _add(alert, "identifier", ".".join((about["experiment"], about["run"], row["zone"], row["hazard"])))
+    _add(alert, "identifier", ".".join((about["experiment"], about["run"], row.zone, row.hazard)))
     _add(alert, "sender", attribution.creator_email or attribution.naming_authority)
     _add(alert, "sent", _time(sent))
     _add(alert, "status", "Exercise")
@@ -129,7 +125,7 @@ def _alert(draft: _Draft, sent: datetime) -> bytes:
 
 
 def _info(draft: _Draft, language: str, key: str) -> ElementTree.Element:
-    first, _ = draft.row["onset"]
+    first = draft.onset[0]
     info = ElementTree.Element("info")
     _add(info, "language", language)
     _add(info, "category", "Met")
@@ -142,12 +138,10 @@ def _info(draft: _Draft, language: str, key: str) -> ElementTree.Element:
     _add(info, "senderName", settings().attribution.institution)
     for element in ("headline", "description", "instruction"):
         _add(info, element, draft.said(key, element))
-    for name, value in (("members", draft.board["members"]), ("hits", draft.row["hits"]), ("run", draft.board["run"])):
+    for name, value in (("members", draft.board["members"]), ("hits", draft.row.hits), ("run", draft.board["run"])):
         _pair(info, "parameter", name, value)
     area = ElementTree.SubElement(info, "area")
     _add(area, "areaDesc", draft.zone[key])
-    if polygon := draft.zone.get("polygon"):
-        _add(area, "polygon", " ".join(f"{latitude:.4f},{longitude:.4f}" for latitude, longitude in polygon))
     _pair(area, "geocode", GEOCODE, draft.zone["code"])
     return info
 

@@ -1,4 +1,4 @@
-"""Cloud-optimised GeoTIFFs: one file a field, a band a lead, for QGIS and every other GIS."""
+"""Cloud-optimised GeoTIFFs: one file a field, a band a lead, for geographic information systems."""
 
 from __future__ import annotations
 

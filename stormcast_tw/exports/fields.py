@@ -50,10 +50,9 @@ class Kind:
         return {"units": self.units, **scale, **offset, "_FillValue": self.fill}
 
     @property
-    def legend(self) -> dict[str, Any]:
-        """What a page needs to draw and label it."""
-        wanted = ("shown_units", "zh", "en", "colours", "steps")
-        return {name: value for name, value in asdict(self).items() if name in wanted}
+    def described(self) -> dict[str, Any]:
+        """All of it but the name, for a page that unpacks, draws and labels it."""
+        return {name: value for name, value in asdict(self).items() if name != "name"}
 
     def packed(self, values: Array, name: str) -> Array:
         """Return values (any shape) as whole numbers, NaN as `fill`; off by at most half of `scale`.

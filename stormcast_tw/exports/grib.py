@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,22 +61,25 @@ def statistics(*, products: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     A lead at which all of a field is missing has no message; missing points have a bitmap. Raises BadInput unless the
     grid is in latitude and longitude.
     """
-    for field in fields(products):
-        if (described := _described(field, products.attrs)) is not None:
-            maps = [(described.keys, values) for values in field.values.transpose("lead_time", ...)]
-            yield from _file(field.name, described, maps, products)
+    with _blank(products) as blank:
+        for field in fields(products):
+            if (described := _described(field, products.attrs)) is not None:
+                maps = [(described.keys, values) for values in field.values.transpose("lead_time", ...)]
+                yield from _file(field.name, described, maps, blank, simulated=bool(products.attrs["simulated"]))
 
 
 def members(*, members: xr.Dataset) -> Iterator[tuple[str, bytes]]:
     """Yield `<variable>_members.grib2` and its index for rain, wind and temperature of the members, by path."""
-    for name in (n for n in members.data_vars if _parameter(str(n)) is not None):
-        described = _Described(str(name), "member", {"numberOfForecastsInEnsemble": members.sizes["member"]})
-        maps = (
-            ({"perturbationNumber": int(member["member"]), **described.keys}, values)
-            for member in members[name].transpose("member", "lead_time", ...)
-            for values in member
-        )
-        yield from _file(f"{name}_members", described, maps, members)
+    with _blank(members) as blank:
+        for name in (str(n) for n in members.data_vars if _parameter(str(n)) is not None):
+            described = _Described(name, "member", {"numberOfForecastsInEnsemble": members.sizes["member"]})
+            maps = (
+                ({"perturbationNumber": int(member["member"]), **described.keys}, values)
+                for member in members[name].transpose("member", "lead_time", ...)
+                for values in member
+            )
+            simulated = bool(members.attrs["simulated"])
+            yield from _file(f"{name}_members", described, maps, blank, simulated=simulated)
 
 
 @dataclass(frozen=True)
@@ -129,14 +133,12 @@ def _hours(quantity: str) -> int:
 
 
 def _file(
-    name: str, described: _Described, maps: Iterable[tuple[Keys, xr.DataArray]], dataset: xr.Dataset
+    name: str, described: _Described, maps: Iterable[tuple[Keys, xr.DataArray]], blank: int, *, simulated: bool
 ) -> Iterator[tuple[str, bytes]]:
     """Yield a file of one message a map (y, x), each with its own keys, and its index: a line of JSON a message."""
     scale = 100.0 if described.statistic == "probability" else 1.0
-    simulated = bool(dataset.attrs["simulated"])
     messages, index, offset = [], [], 0
-    template = _template(dataset, described)
-    try:
+    with _clone(blank, _identity(described)) as template:
         for keys, values in maps:
             if np.isnan(values.values).all():
                 continue
@@ -148,21 +150,44 @@ def _file(
             index.append(json.dumps(line) + "\n")
             messages.append(message)
             offset += len(message)
-    finally:
-        eccodes.codes_release(template)
     yield f"{name}.grib2", b"".join(messages)
     yield f"{name}.index", "".join(index).encode()
 
 
-def _template(dataset: xr.Dataset, described: _Described) -> int:
-    """Return a message of eccodes that lacks only its step, its member or limit, and its values."""
+@contextmanager
+def _blank(dataset: xr.Dataset) -> Iterator[int]:
+    """A message of eccodes that knows its origin and its grid, and nothing else."""
+    packing: dict[str, int | float | str] = {"packingType": "grid_ccsds", "bitsPerValue": 16}
+    handle: int = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
+    try:
+        _set(handle, packing | _origin(dataset) | _area(Grid.of(dataset)))
+        yield handle
+    finally:
+        eccodes.codes_release(handle)
+
+
+@contextmanager
+def _clone(handle: int, keys: Keys) -> Iterator[int]:
+    """A copy of a message, with these keys."""
+    clone: int = eccodes.codes_clone(handle)
+    try:
+        _set(clone, keys)
+        yield clone
+    finally:
+        eccodes.codes_release(clone)
+
+
+def _set(handle: int, keys: Keys) -> None:
+    for key, value in keys.items():
+        eccodes.codes_set(handle, key, value)
+
+
+def _identity(described: _Described) -> Keys:
+    """Return the keys of section 4 that all messages of a file share: the statistic, the parameter and its height."""
     parameter = _parameter(described.quantity)
     assert parameter is not None
     height, over_hours = parameter[2], described.hours > 0
-    keys = {
-        "packingType": "grid_ccsds",
-        "bitsPerValue": 16,
-        **_origin(dataset),
+    return {
         "productDefinitionTemplateNumber": _TEMPLATES[described.statistic][over_hours],
         "discipline": 0,
         "parameterCategory": parameter[0],
@@ -173,15 +198,10 @@ def _template(dataset: xr.Dataset, described: _Described) -> int:
         "scaledValueOfFirstFixedSurface": height,
         **({"typeOfStatisticalProcessing": 1, "typeOfTimeIncrement": 2} if over_hours else {}),
         **({"typeOfEnsembleForecast": 255} if described.statistic == "member" else {}),
-        **_area(Grid.of(dataset)),
     }
-    handle: int = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib2")
-    for key, value in keys.items():
-        eccodes.codes_set(handle, key, value)
-    return handle
 
 
-def _origin(dataset: xr.Dataset) -> Keys:
+def _origin(dataset: xr.Dataset) -> dict[str, int | float | str]:
     """Return the keys of section 1: who made it, of which run, and whether it is operational, a test or research."""
     init_time = str(np.datetime_as_string(dataset["init_time"].values, "m"))
     simulated, oper = bool(dataset.attrs["simulated"]), dataset.attrs.get("experiment") == "oper"
@@ -196,7 +216,7 @@ def _origin(dataset: xr.Dataset) -> Keys:
     }
 
 
-def _area(grid: Grid) -> Keys:
+def _area(grid: Grid) -> dict[str, int | float | str]:
     """Return the keys of section 3: the grid on WGS 84, west to east, then north to south."""
     if not grid.is_geographic:
         raise BadInput(f"grid {grid.name}: a projection cannot be written as GRIB 2 yet; allowed latitude/longitude")
@@ -216,19 +236,14 @@ def _area(grid: Grid) -> Keys:
 
 
 def _message(template: int, keys: Keys, values: Any) -> bytes:
-    handle = eccodes.codes_clone(template)
-    try:
-        for key, value in keys.items():
-            eccodes.codes_set(handle, key, value)
-        northern_first = np.asarray(values, np.float64)[::-1]
-        missing = np.isnan(northern_first)
+    northern_first = np.asarray(values, np.float64)[::-1]
+    missing = np.isnan(northern_first)
+    with _clone(template, keys) as handle:
         if missing.any():
             eccodes.codes_set(handle, "bitmapPresent", 1)
             northern_first = np.where(missing, eccodes.codes_get(handle, "missingValue"), northern_first)
         eccodes.codes_set_values(handle, northern_first.ravel())
         return bytes(eccodes.codes_get_message(handle))
-    finally:
-        eccodes.codes_release(handle)
 
 
 def _marked(message: bytes) -> bytes:

@@ -20,6 +20,7 @@ from stormcast_tw.regions import HOME
 COLUMNS = (
     "valid_time_utc", "valid_time_taiwan", "member", "rain_mm", "wind_speed_m_s", "beaufort", "temperature_c",
 )  # fmt: skip
+_NEEDED = ("tp01", "u10m", "v10m", "t2m")
 _ZERO_CELSIUS = 273.15
 _BOM = "\ufeff"
 """Tells a spreadsheet that the text is UTF-8."""
@@ -41,9 +42,11 @@ def by_place(*, members: xr.Dataset, places: Sequence[Place]) -> Iterator[tuple[
 
     The first line is a comment that says what it is: SIMULATED where it is, experiment, run, place and who made it. The
     second names the columns: rain of the past hour in mm, 10 metre wind in m/s and Beaufort force, 2 metre temperature
-    in degrees Celsius. Raises BadInput for a place outside the grid.
+    in degrees Celsius. Raises BadInput for a place outside the grid, or members without one of these variables.
     """
-    grid = Grid.of(members)
+    if absent := [name for name in _NEEDED if name not in members]:
+        raise BadInput(f"csv: the forecast has no {', '.join(absent)}")
+    grid, fields = Grid.of(members), members[list(_NEEDED)].load()
     for place in places:
         j, i = (round(float(index)) for index in grid.index_of(place.latitude, place.longitude))
         if not (0 <= j < grid.ny and 0 <= i < grid.nx):
@@ -51,7 +54,7 @@ def by_place(*, members: xr.Dataset, places: Sequence[Place]) -> Iterator[tuple[
                 f"{place.code} {place.zh} at {place.latitude:g} N, {place.longitude:g} E: is outside the grid, allowed "
                 f"{grid.y_first:g} to {grid.y_last:g}, {grid.x_first:g} to {grid.x_last:g}"
             )
-        here = members.isel({grid.dims[0]: j, grid.dims[1]: i}).transpose("lead_time", "member", ...).load()
+        here = fields.isel({grid.dims[0]: j, grid.dims[1]: i}).transpose("lead_time", "member", ...)
         text = io.StringIO()
         text.write(f"{_BOM}# {_heading(members, place, here)}\r\n")
         csv.writer(text).writerows([COLUMNS, *_rows(here)])

@@ -13,9 +13,9 @@ from stormcast_tw.exports import cap, cog, grib, members, series, stac, web
 class Export:
     """Files in one format: `write` takes what it `needs` by keyword, and yields paths and bytes, the same each time.
 
-    `needs` are `products` and `members` (datasets as they are published), `places` (`series.Place`), `board` and `rows`
-    (the content of zones.json, and its rows), `sent` (when the run was published) and `assets` (titles of its files by
-    path). An export that is not `always` made is made for those who ask.
+    `needs` are `products` and `members` (datasets as they are published), `places` (`series.Place`), `board` (the
+    content of zones.json), `sent` (when the run was published) and `assets` (titles of its files by path). An export
+    that is not `always` made is made for those who ask.
     """
 
     name: str
@@ -35,7 +35,7 @@ EXPORTS: dict[str, Export] = {
         Export("grib", grib.statistics, ("products",)),
         Export("cog", cog.statistics, ("products",)),
         Export("csv", series.by_place, ("members", "places")),
-        Export("cap", cap.drafts, ("board", "rows", "sent")),
+        Export("cap", cap.drafts, ("board", "sent")),
         Export("stac", stac.item, ("products", "assets")),
         Export("grib_members", grib.members, ("members",), always=False),
         Export("netcdf_members", members.netcdf, ("members",), always=False),

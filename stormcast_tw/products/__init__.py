@@ -9,8 +9,9 @@ from types import ModuleType
 import numpy.typing as npt
 import xarray as xr
 
+from stormcast_tw.products.quantities import QUANTITIES, Product, Quantity
 from stormcast_tw.products.summary import summarise
-from stormcast_tw.products.table import PRODUCTS, QUANTITIES, Product, Quantity, make_products
+from stormcast_tw.products.table import PRODUCTS, make_products
 
 __all__ = [
     "PRODUCTS",

@@ -26,7 +26,7 @@ class Observed:
     """What observations say of the quantities, each by name; a quantity that is not named is the forecast's alone.
 
     `at_least` (lead_time, y, x) is true where a sum lacks observed hours, so that it is a lower bound. `before` (y, x)
-    is the quantity at init_time from observations alone, NaN where it is not known.
+    is the quantity at init_time from observations alone, a lower bound where some lack; NaN where nothing is known.
     """
 
     at_least: Mapping[str, xr.DataArray] = field(default_factory=dict)
@@ -63,9 +63,7 @@ def area_statistics(
     given = [c for c in criteria if c.quantity in quantities and (c.ground_below is None or orography is not None)]
     judged = {quantity: quantities[quantity] for quantity in dict.fromkeys(c.quantity for c in given)}
     leads = np.unique(np.concatenate([q["lead_time"].values for q in judged.values()] or [np.array([], "m8[ns]")]))
-    counts = {int(quantity.sizes["member"]) for quantity in judged.values()}
-    if len(counts) > 1:
-        raise BadInput(f"quantities by zone: they have {sorted(counts)} members; allowed one number")
+    members = _members(judged)
     rows: dict[str, dict[str, npt.NDArray[Any]]] = {}
     for group in _alike(given):
         first = group[0]
@@ -74,7 +72,7 @@ def area_statistics(
         for criterion in group:
             rows[criterion.id] = _on_all(_row(values, criterion, seen), places, zones)
     ordered = [rows[criterion.id] for criterion in given]
-    return _dataset(ordered, given, zones, leads).assign_attrs(members=max(counts, default=0))
+    return _dataset(ordered, given, zones, leads).assign_attrs(members=members)
 
 
 def zone_values(quantity: xr.DataArray, zones: Zones, statistic: str) -> xr.DataArray:
@@ -134,9 +132,15 @@ class _Values:
         return np.asarray(reduction.reduceat(of_cells, self.zones.starts[:-1], axis=0))
 
     def of_map(self, field: xr.DataArray) -> npt.NDArray[Any]:
-        """Return a map (..., y, x) in the cells of the zones, (cell of a zone, ...)."""
-        flat = field.values.reshape(*field.shape[:-2], -1)
-        return np.moveaxis(flat[..., self.zones.cells], -1, 0)
+        """Return a map (y, x) in the cells of the zones, (cell of a zone,)."""
+        return np.asarray(field.values.ravel()[self.zones.cells])
+
+
+def _members(quantities: Mapping[str, xr.DataArray]) -> int:
+    counts = {int(quantity.sizes["member"]) for quantity in quantities.values()}
+    if len(counts) > 1:
+        raise BadInput(f"quantities by zone: they have {sorted(counts)} members; allowed one number")
+    return max(counts, default=0)
 
 
 def _alike(criteria: Iterable[Criterion]) -> Iterator[list[Criterion]]:
@@ -163,11 +167,11 @@ def _row(values: _Values, criterion: Criterion, observed: Observed) -> dict[str,
     at_once = np.count_nonzero(values.cells >= edge, axis=1).max(axis=1, initial=0)
     at_least = (values.anywhere(values.unknown) & ~unknown).any(axis=1)
     if (mask := observed.at_least.get(criterion.quantity)) is not None:
-        at_least |= values.anywhere(values.of_map(mask).any(axis=1))
+        at_least |= values.anywhere(values.of_map(mask.any("lead_time")))
     before = np.zeros(len(values.zones), bool)
     if (past := observed.before.get(criterion.quantity)) is not None:
         known = values.of_map(past).astype(values.cells.dtype)
-        before = values.anywhere(np.greater_equal(-known if values.negated else known, edge))
+        before = values.anywhere((-known if values.negated else known) >= edge)
     return {
         "hits": np.count_nonzero(reached, axis=1),
         "hits_by_lead": np.where(unknown, np.nan, np.count_nonzero(hits, axis=1)),
@@ -202,8 +206,9 @@ def _peak(values: _Values) -> dict[str, npt.NDArray[Any]]:
     """Return the quantiles (zone, 4) of the members' most severe values, linear, and where the highest is."""
     highest = np.fmax.reduce(values.peaks, axis=2)
     quantiles = np.quantile(highest, PEAK_QUANTILES, axis=1).T
-    by_hour = np.fmax(values.peaks.transpose(0, 2, 1), -np.inf).reshape(len(values.zones), -1)
-    lead, member = np.divmod(by_hour.argmax(axis=1), values.members)
+    by_hour = np.fmax(values.peaks.transpose(0, 2, 1), -np.inf)
+    first = by_hour.reshape(len(by_hour), values.hours.size * values.members).argmax(axis=1)
+    lead, member = np.divmod(first, values.members)
     return {
         "peak": -quantiles if values.negated else quantiles,
         "peak_lead": np.where(np.isnan(highest[:, 0]), np.nan, values.hours[lead]),

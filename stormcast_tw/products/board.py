@@ -172,15 +172,13 @@ def rows(statistics: xr.Dataset, zones: Zones, criteria: Iterable[Criterion]) ->
     by_id = {criterion.id: criterion for criterion in criteria}
     made = []
     for c, name in enumerate(map(str, statistics["criterion"].values)):
-        if name in by_id:
-            here = statistics.isel(criterion=c)
-            reached = np.flatnonzero((here["hits"].values > 0) | here["reached_before"].values)
-            made += _rows(here, by_id[name], zones, reached.tolist())
+        here = statistics.isel(criterion=c)
+        reached = np.flatnonzero((here["hits"].values > 0) | here["reached_before"].values)
+        made += _rows(here, by_id[name], zones, reached.tolist())
     order, place = {name: n for n, name in enumerate(by_id)}, {zone.code: n for n, zone in enumerate(zones.zones)}
-    never = (len(statistics["lead_time"]) + 1,) * 2
 
     def key(row: Row) -> tuple[Any, ...]:
-        onset = tuple(row.onset or never)[::-1]
+        onset = tuple(row.onset or ())[::-1]
         return -by_id[row.hazard].rank, -row.hits, onset, order[row.hazard], place[row.zone]
 
     return sorted(made, key=key)
@@ -233,13 +231,13 @@ def _rows(here: xr.Dataset, criterion: Criterion, zones: Zones, numbers: Sequenc
             zone=zones.zones[n].code,
             hazard=criterion.id,
             hits=values["hits"][n],
-            by_lead=[None if count != count else int(count) for count in by_lead[n]],
+            by_lead=[None if np.isnan(count) else int(count) for count in by_lead[n]],
             point_hits=values["point_hits"][n],
             onset=[int(hour) for hour in onsets[n]] if values["hits"][n] else None,
             peak=peaks[n],
             peak_lead=int(values["peak_lead"][n]),
             peak_member=values["peak_member"][n],
-            share=round(float(values["share"][n]), 4),
+            share=float(f"{values['share'][n]:.2g}"),
             at_least=values["at_least"][n],
             reached_before=values["reached_before"][n],
         )

@@ -11,6 +11,7 @@ import xarray as xr
 
 from stormcast_tw.products.ensemble import probability
 from stormcast_tw.products.neighbourhood import RADIUS_KM, neighbourhood_probability
+from stormcast_tw.products.projected import PROJECTED_HOURS
 from stormcast_tw.products.quantities import QUANTITIES, Product
 from stormcast_tw.products.timing import onset, reached_probability
 from stormcast_tw.regions.region import Hazard
@@ -36,8 +37,7 @@ class _Chance:
     since_init: bool = False
 
 
-_RAIN = tuple(f"tp{hours:02d}_projected" for hours in (3, 6, 12, 24))
-_NEARBY = ("tp01", "wind_speed", *_RAIN)
+_NEARBY = ("tp01", "wind_speed", *(f"tp{hours:02d}_projected" for hours in PROJECTED_HOURS))
 """Rain and wind change within kilometres; temperature follows the ground, and near a point there is always a valley."""
 _TIMED = (*_NEARBY, "t2m_heat_lowland", "t2m_cold_lowland")
 """Of the sums the projected ones, which begin at lead 1; of temperature that of the lowland."""
@@ -83,9 +83,7 @@ def chances(hazard: Hazard) -> Iterator[Product]:
         )
         if quantity.of_some_cells:
             compute = partial(_where_given, compute)
-        yield Product(
-            f"{hazard.name}_{chance.suffix}", quantity, attributes, compute, since_init=chance.since_init
-        )
+        yield Product(f"{hazard.name}_{chance.suffix}", quantity, attributes, compute, since_init=chance.since_init)
 
 
 def _where_given(compute: Callable[[xr.DataArray], xr.DataArray], members: xr.DataArray) -> xr.DataArray:

@@ -15,15 +15,15 @@ from stormcast_tw.regions.region import Criterion, Text
 
 @dataclass(frozen=True)
 class Shown:
-    """How values of SI units are shown to people: the unit, what is added, and the digits after the point."""
+    """How values of SI units are shown to people: the unit, and what is added."""
 
     unit: str
     added: float = 0.0
-    digits: int = 1
 
     def __call__(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return values, any shape, as they are shown."""
-        return np.round(np.asarray(values, np.float64) + self.added, self.digits) + 0.0
+        """Return values, any shape, as they are shown: to a tenth, from 100 on whole."""
+        exact = np.asarray(values, np.float64) + self.added
+        return np.where(np.abs(exact) < 100, np.round(exact, 1), np.round(exact)) + 0.0
 
 
 SHOWN = {"kg m-2": Shown("mm"), "m s-1": Shown("m/s"), "K": Shown("°C", -273.15)}

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw.grid import Grid
 from stormcast_tw.products.ensemble import matched
+from stormcast_tw.products.place import grid_of
 
 PATCH_KM, AREA_KM = 32.0, 96.0
 """Distance between the centres of areas, and the side of an area. Snook et al. (2020, doi:10.1029/2020GL087839) found
@@ -33,7 +33,7 @@ def localised_probability_matched_mean(members: xr.DataArray) -> xr.DataArray:
     ordered = members.transpose("member", "lead_time", ...)
     weights = [
         list(_areas(points, spacing))
-        for points, spacing in zip(ordered.shape[-2:], Grid.of(members.coords.to_dataset()).spacing_km, strict=True)
+        for points, spacing in zip(ordered.shape[-2:], grid_of(members).spacing_km, strict=True)
     ]
     joined = np.zeros(ordered.shape[1:], np.float64)
     for rows, weights_y in weights[0]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from stormcast_tw.grid import Grid
 from stormcast_tw.products.ensemble import stacked
+from stormcast_tw.products.place import grid_of
 from stormcast_tw.products.reached import Bits, count, reached
 from stormcast_tw.regions.region import Side
 
@@ -36,7 +36,7 @@ def neighbourhood_probability(
     times the cosine of the middle latitude, so that the same circle is drawn everywhere. Points whose distance equals
     the radius count; points outside the grid do not exist. `name` and `attributes` describe the threshold coordinate.
     """
-    widths = circle(Grid.of(members.coords.to_dataset()).spacing_km, radius_km)
+    widths = circle(grid_of(members).spacing_km, radius_km)
     near = [count(_spread(reached(members, edge, side), widths)) / members.sizes["member"] for edge in thresholds]
     return stacked(members, near, name, thresholds, attributes)
 

@@ -1,7 +1,7 @@
 """Rain over several hours of which the first have been observed, and the last are forecast.
 
-At lead k the sum over n hours is the observed rain of (T+k-n, T] plus the member's rain of (T, T+k], T being
-init_time. What was not observed is not counted, so there the sum is "at least": `missing_hours` says where and how many.
+At lead k the sum over n hours is the observed rain of (T+k-n, T] plus the member's rain of (T, T+k], T being init_time.
+What was not observed is not counted, so there the sum is "at least": `missing_hours` says where and how many.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from stormcast_tw.errors import BadInput
+from stormcast_tw.products.place import horizontal
 from stormcast_tw.products.rain import accumulate
 
 PROJECTED_HOURS = (3, 6, 12, 24)
@@ -32,12 +32,12 @@ def with_observed(forecast: xr.Dataset, observed: xr.Dataset | None) -> xr.Datas
     """Return the forecast with `observed` (age = 24, y, x), mm, of the hours of rain that end at init_time or before.
 
     `observed` holds `tp01` (valid_time, y, x) on the forecast's grid, NaN where no radar sees. An hour that it does not
-    have is NaN everywhere, one that is older than a day is not used. Without any hour the forecast is returned as it is.
+    have is NaN everywhere, one that is older than a day is not used. Without any hour the forecast is returned alone.
     Raises BadInput for another grid, a time that is after init_time or not on the hour, and rain that cannot be.
     """
     if observed is None or not observed.sizes["valid_time"]:
         return forecast
-    y, x = forecast["tp01"].dims[-2:]
+    y, x = horizontal(forecast)
     for axis in (y, x):
         if axis not in observed.coords or not np.array_equal(observed[axis].values, forecast[axis].values):
             raise BadInput(f"observed rain: {axis} is not the forecast's; allowed is the forecast's grid only")
@@ -79,11 +79,11 @@ def projected(forecast: xr.Dataset, hours: int) -> xr.DataArray:
 def missing_hours(forecast: xr.Dataset, hours: int) -> xr.DataArray:
     """Return how many of the hours before init_time that a projected sum needs were not observed (lead_time, y, x).
 
-    int8, 0 to hours - 1. Where it is not 0, the sum is a lower bound.
+    int8, 0 to hours - 1. Where it is not 0, the sum is a lower bound. `forecast` has `observed` beside it.
     """
     rain = forecast["tp01"].isel(member=0, drop=True)
     leads = (rain["lead_time"].values / _HOUR).astype(int)
-    unknown = np.cumsum(np.isnan(_observed(forecast)), axis=0, dtype=np.int8)
+    unknown = np.cumsum(np.isnan(forecast[OBSERVED].values), axis=0, dtype=np.int8)
     nothing = np.zeros(rain.shape[1:], np.int8)
     needed = [unknown[hours - lead - 1] if lead < hours else nothing for lead in leads]
     return rain.copy(data=np.stack(needed))
@@ -95,19 +95,12 @@ def reached_before(
     """Return whether the observed rain of (T - hours, T] alone reaches each threshold: (name, y, x), int8.
 
     Values are the places in REACHED_BEFORE: where hours are missing and the others do not reach it, it is not known.
-    `name` and `attributes` describe the threshold coordinate, in kg m-2.
+    `name` and `attributes` describe the threshold coordinate, in kg m-2. `forecast` has `observed` beside it.
     """
-    hourly = _observed(forecast)[:hours]
+    hourly = forecast[OBSERVED].values[:hours]
     total = np.nansum(hourly, axis=0, dtype=np.float64).astype(np.float32)
     otherwise = np.where(np.isnan(hourly).any(axis=0), 2, 0)
     layers = [np.where(total >= np.float32(edge), 1, otherwise).astype(np.int8) for edge in thresholds]
     template = forecast["tp01"].isel(member=0, lead_time=0, drop=True)
     coordinate = (name, np.asarray(thresholds, np.float64), dict(attributes))
     return xr.DataArray(np.stack(layers), dims=(name, *template.dims), coords={**template.coords, name: coordinate})
-
-
-def _observed(forecast: xr.Dataset) -> npt.NDArray[np.float32]:
-    """Return the observed rain (age = 24, y, x); all of it is NaN if there is none."""
-    if OBSERVED in forecast:
-        return np.asarray(forecast[OBSERVED].values)
-    return np.full((_DAY, *forecast["tp01"].shape[-2:]), np.nan, np.float32)

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from stormcast_tw.products.projected import (
+    OBSERVED,
     PROJECTED_HOURS,
     REACHED_BEFORE,
     missing_hours,
@@ -30,9 +31,9 @@ class Quantity:
     """A quantity at a point, computed for each member before any statistic.
 
     `form` takes the forecast, with `observed` and `orog` beside it (`table.beside`), and returns (member, lead_time,
-    y, x) in `attributes["units"]`; what depends on no member has no such dimension. `hours` is the length of the interval that ends at valid_time; if it exceeds one
-    hour, the first hours - 1 leads may be absent. Values are finite, but on cells that a quantity `of_some_cells`
-    leaves out.
+    y, x) in `attributes["units"]`; what depends on no member has no such dimension. `hours` is the length of the
+    interval that ends at valid_time; if it exceeds one hour, the first hours - 1 leads may be absent. Values are
+    finite, except on cells that a quantity `of_some_cells` leaves out.
     """
 
     name: str
@@ -99,7 +100,7 @@ def _missing_hours(hours: int) -> Quantity:
         "coverage_content_type": "qualityInformation",
     }
     return Quantity(f"tp{hours:02d}_missing_hours", ("tp01",), attributes, lambda f: missing_hours(f, hours), hours,
-                    of_members=False)  # fmt: skip
+                    (OBSERVED,), of_members=False)  # fmt: skip
 
 
 def _reached_before(hazard: Hazard, hours: int) -> Quantity:
@@ -111,13 +112,13 @@ def _reached_before(hazard: Hazard, hours: int) -> Quantity:
     attributes = {
         "long_name": f"whether the observed rain of the {hours} hours before init_time alone reaches a threshold",
         "units": "1",
-        "cell_methods": f"area: mean (comment: time: sum of the {hours} hours that end at init_time)",
+        "cell_methods": f"area: mean (of the sum of the {hours} hours that end at init_time)",
         "flag_values": list(range(len(REACHED_BEFORE))),
         "flag_meanings": " ".join(REACHED_BEFORE),
         "coverage_content_type": "physicalMeasurement",
     }
     form = partial(reached_before, hours=hours, thresholds=hazard.thresholds, name=name, attributes=threshold)
-    return Quantity(f"tp{hours:02d}_reached_before", ("tp01",), attributes, form, of_members=False)
+    return Quantity(f"tp{hours:02d}_reached_before", ("tp01",), attributes, form, 1, (OBSERVED,), of_members=False)
 
 
 _WIND = {"units": "m s-1", "cell_methods": "time: point"}

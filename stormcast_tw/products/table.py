@@ -18,6 +18,7 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.products.chances import chances
 from stormcast_tw.products.ensemble import mean, probability_matched_mean, quantiles, spread
 from stormcast_tw.products.localised import AREA_KM, localised_probability_matched_mean
+from stormcast_tw.products.place import horizontal
 from stormcast_tw.products.projected import OBSERVED, PROJECTED_HOURS, with_observed
 from stormcast_tw.products.quantities import QUANTITIES, Product, Quantity
 from stormcast_tw.products.surface import BEAUFORT_NAMES, OROGRAPHY, beaufort, vector_mean_direction
@@ -44,14 +45,14 @@ class _Statistic:
 
 _STATISTICS = (
     _Statistic("mean", "ensemble mean of the members' values", "realization: mean", mean,
-               ("wind_speed", "t2m", *_RAIN, *_PROJECTED)),
+               ("wind_speed", "t2m", *_RAIN)),
     _Statistic("spread", "ensemble standard deviation (divisor M - 1)", "realization: standard_deviation", spread,
                ("wind_speed", "t2m", *_RAIN), members=2),
     _Statistic("quantile", "ensemble quantiles, linear between members", "", quantiles,
                ("wind_speed", "t2m", *_RAIN, *_PROJECTED)),
     _Statistic("pmm", "probability-matched ensemble mean", "", probability_matched_mean, _RAIN),
     _Statistic("lpmm", f"probability-matched ensemble mean of areas of {AREA_KM:g} km, joined", "",
-               localised_probability_matched_mean, (*_RAIN, *_PROJECTED)),
+               localised_probability_matched_mean, ("tp01", *_PROJECTED)),
     _Statistic("highest_quantile", "ensemble quantiles of each member's highest hour since init_time",
                "time: maximum (interval: 1 hour comment: of the hours since init_time)",
                lambda members: quantiles(highest(members)), ("wind_speed", "tp01"), since_init=True),
@@ -144,13 +145,14 @@ def beside(forecast: xr.Dataset, observed: xr.Dataset | None, orography: npt.Arr
 
     Raises BadInput where they are not on the forecast's grid, or cannot be.
     """
-    source, horizontal = with_observed(forecast, observed), forecast["tp01"].dims[-2:]
+    source = with_observed(forecast, observed)
     if orography is None:
         return source
-    heights, shape = np.asarray(orography), forecast["tp01"].shape[-2:]
+    dims, heights = horizontal(forecast), np.asarray(orography)
+    shape = tuple(forecast.sizes[dim] for dim in dims)
     if heights.shape != shape or not np.isfinite(heights).all():
         raise BadInput(f"orography: {heights.shape}, or not finite; allowed finite heights of the forecast's {shape}")
-    return source.assign({OROGRAPHY: (horizontal, heights)})
+    return source.assign({OROGRAPHY: (dims, heights)})
 
 
 def _placed(row: Product, product: xr.DataArray, leads: xr.DataArray) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,12 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.plan import digest_of
 from stormcast_tw.products.borders import Border, Borders, read_borders
-from stormcast_tw.products.overlap import cell_shares, ring_area
+from stormcast_tw.products.overlap import cell_shares, multipolygon
 from stormcast_tw.regions import HOME
 from stormcast_tw.settings import ZoneFile, settings
+
+if TYPE_CHECKING:
+    import shapely
 
 Cells = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
@@ -24,7 +27,7 @@ Shares = npt.NDArray[np.float64]
 HALF = 0.5
 """A cell belongs to a zone if at least this share of it lies in the zone."""
 _TOLERANCE = 1e-6
-"""How far a share may be from 0 to 1 by rounding; beyond, polygons of a zone lie on each other."""
+"""How far a sum of shares may be off by rounding."""
 _WHOLE = 0.999
 
 
@@ -38,7 +41,7 @@ class Zone:
     zh: str
     en: str
     coarse: bool = False
-    """No cell is half inside: it is judged by the cells that it touches."""
+    """No cell is half inside: it is judged by the cells that it, or its parts, touch."""
     partial: bool = False
     """Part of it lies outside the grid, and is not judged."""
 
@@ -92,27 +95,31 @@ def zones_on(grid: Grid, file: ZoneFile) -> Zones:
     has whatever they have. One without any takes the cells that it touches and of which at least half is in some zone
     (those of the coast that are mostly sea are not its own), or else all that it touches: it is `coarse`. Shares are
     exact on a latitude/longitude grid; on a projection borders are straight from point to point.
-    Raises what `read_borders` raises, and BadInput where polygons of one zone lie on each other.
+    Raises what `read_borders` raises, and BadInput where a zone's polygons are not valid or no zone is on the grid.
     """
     source = read_borders(file)
-    shares = {border.code: _shares(border, grid, file) for border in source.borders}
+    polygons = {border.code: _in_cells(border, grid, file) for border in source.borders}
+    shares = {code: cell_shares(shape, grid.shape) for code, shape in polygons.items()}
     inside = [border for border in source.borders if shares[border.code].any()]
+    if not inside:
+        raise BadInput(f"{file.path}: none of its {len(source.borders)} zones lies on grid {grid.name}")
     own = {border.code: shares[border.code] >= HALF for border in inside}
     land = np.sum([shares[border.code] for border in inside if border.parent not in own], axis=0) >= HALF - _TOLERANCE
-    coarse = {code for code, cells in own.items() if not cells.any() and not _has_parts(code, source)}
-    for code in coarse:
-        touched = shares[code] > 0
-        own[code] = touched & land if (touched & land).any() else touched
+    coarse = {code for code, cells in own.items() if not cells.any()}
     for border in reversed(inside):  # the parts of a zone before the zone
+        if not own[border.code].any():
+            touched = shares[border.code] > 0
+            own[border.code] = touched & land if (touched & land).any() else touched
         if border.parent in own:
             own[border.parent] = own[border.parent] | own[border.code]
     counts = [np.count_nonzero(own[border.code]) for border in inside]
+    partial = {code for code, shape in polygons.items() if shares[code].sum() < _WHOLE * shape.area}
     return Zones(
         grid=grid,
-        zones=tuple(_zone(b, b.code in coarse, _is_partial(b, shares[b.code], grid)) for b in inside),
+        zones=tuple(_zone(b, b.code in coarse, b.code in partial) for b in inside),
         starts=np.append(0, np.cumsum(counts, dtype=np.int64)),
-        cells=np.concatenate([np.flatnonzero(own[border.code]) for border in inside] or [np.empty(0, np.int64)]),
-        shares=np.concatenate([shares[border.code][own[border.code]] for border in inside] or [np.empty(0)]),
+        cells=np.concatenate([np.flatnonzero(own[border.code]) for border in inside]),
+        shares=np.concatenate([shares[border.code][own[border.code]] for border in inside]),
         outside=tuple(_zone(border) for border in source.borders if border.code not in own),
         digest=digest_of({"file": source.digest, "properties": file.properties, "grid": grid.fingerprint}),
         attribution=file.attribution,
@@ -135,30 +142,18 @@ def _features(zones: Zones, borders: Borders, properties: Mapping[str, Mapping[s
         yield {"type": "Feature", "id": border.code, "properties": described, "geometry": border.geometry}
 
 
-def _has_parts(code: str, source: Borders) -> bool:
-    return any(border.parent == code for border in source.borders)
-
-
 def _zone(border: Border, coarse: bool = False, partial: bool = False) -> Zone:
     return Zone(border.code, border.level, border.parent, border.zh, border.en, coarse, partial)
 
 
-def _in_cells(border: Border, grid: Grid) -> Iterator[Iterator[npt.NDArray[np.float64]]]:
-    """Return the polygons of a zone as `cell_shares` takes them: grid points are the centres of cells."""
-    for polygon in border.polygons:
-        yield (np.stack(grid.index_of(ring[:, 1], ring[:, 0]), axis=-1) + 0.5 for ring in polygon)
+def _in_cells(border: Border, grid: Grid, file: ZoneFile) -> shapely.MultiPolygon:
+    """Return the polygons of a zone in units of cells; grid points are the centres of cells."""
 
+    def in_cells(ring: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        row, column = grid.index_of(ring[:, 1], ring[:, 0])
+        return np.stack([column, row], axis=-1) + 0.5
 
-def _shares(border: Border, grid: Grid, file: ZoneFile) -> Shares:
-    shares = cell_shares(_in_cells(border, grid), grid.shape)
-    low, high = float(shares.min()), float(shares.max())
-    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
-        raise BadInput(
-            f"{file.path}: zone {border.code} has {high if high > 1 else low:.3g} of a cell, allowed 0 to 1:"
-            " its polygons lie on each other"
-        )
-    return np.clip(shares, 0.0, 1.0)
-
-
-def _is_partial(border: Border, shares: Shares, grid: Grid) -> bool:
-    return bool(shares.sum() < _WHOLE * ring_area(_in_cells(border, grid)))
+    try:
+        return multipolygon((in_cells(ring) for ring in polygon) for polygon in border.polygons)
+    except ValueError as error:
+        raise BadInput(f"{file.path}: zone {border.code}: its polygons are not valid: {error}, in cells") from error

@@ -257,7 +257,8 @@ class _Layout:
                 raise BadInput(f"{self._where}: {name} is {given}, the archive's is {there}; begin another archive")
         new = axes.drop_vars(set(axes.variables) & set(known.variables)).drop_encoding()
         new.attrs = known.attrs
-        new.to_zarr(self._store, mode="a", consolidated=False, encoding=_encoding(new))
+        if new.variables:  # to write nothing would be an update of the group, which two writers cannot both do
+            new.to_zarr(self._store, mode="a", consolidated=False, encoding=_encoding(new))
 
     def _require_array(self, name: str, field: xr.DataArray) -> None:
         """Add the array of a variable that is new; raises BadInput where the archive has one of other dimensions."""

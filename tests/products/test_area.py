@@ -1,6 +1,5 @@
 """Statistics by zone: by hand on a county of two townships, and against loops on Taiwan."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.products.area import Observed, area_statistics, zone_values
 from stormcast_tw.products.borders import read_borders
-from stormcast_tw.products.overlap import cell_shares
+from stormcast_tw.products.overlap import cell_shares, multipolygon
 from stormcast_tw.products.zones import Zones, zones_on
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import Criterion, Text
@@ -72,7 +71,7 @@ def test_several_cells_of_a_member_count_once_and_of_members_together(zones: Zon
 
 
 def test_onset_is_a_whole_hour_by_which_a_share_of_those_that_hit_has(zones: Zones):
-    # Members hit at 1, 2, 2, 4 h; the fifth never, and counts in no quantile. 10 % of four is the first, half the second.
+    # Members hit at 1, 2, 2, 4 h, the fifth never: 10 % of four are the first of them, half are the second.
     first = quantity([[9, 9, 0, 0], [0, 9, 9, 0], [0, 9, 0, 0], [0, 0, 0, 9], [0, 0, 0, 0]])
     assert made(zones, first, criterion(9))["onset"].values.tolist() == [[1, 2]]
     # Of eleven 10 % are two.
@@ -144,7 +143,7 @@ def test_cold_is_severe_downwards(zones: Zones):
 
 
 def test_criteria_of_the_plains(zones: Zones):
-    """Mountains, here the west and one column of the east, do not count; without a height of the ground nothing does."""
+    """Mountains, here the west and a column of the east, do not count; without a height of the ground nothing does."""
     cold = criterion(283.15, "t2m", side="at or below", units="K", ground_below=500.0)
     kelvin = quantity(np.full((2, 1), 280.0), "t2m", "K")
     ground = xr.DataArray(np.broadcast_to([2000.0, 500, 800, 499, 0], GRID.shape), dims=("latitude", "longitude"))
@@ -156,6 +155,8 @@ def test_criteria_of_the_plains(zones: Zones):
     kelvin[:, :, :, 3] = 290
     assert area_statistics({"t2m": kelvin}, [cold], zones, orography=ground)["hits"].values.tolist() == [[0, 0, 0]]
     assert area_statistics({"t2m": kelvin}, [cold], zones).sizes["criterion"] == 0
+    high = area_statistics({"t2m": kelvin}, [cold], zones, orography=ground + 501)
+    assert high["hits_by_lead"].isnull().all(), "no plains at all"
 
 
 def test_what_is_wrong_is_refused(zones: Zones):
@@ -165,8 +166,8 @@ def test_what_is_wrong_is_refused(zones: Zones):
         made(zones, half, criterion(1))
     with pytest.raises(BadInput, match=r"rain by zone: it is \(2, 4\), allowed \(2, 5\)"):
         made(zones, rain[..., :4], criterion(1))
+    other = quantity(np.zeros((1, 2)), "other")
     with pytest.raises(BadInput, match=r"they have \[1, 2\] members"):
-        other = quantity(np.zeros((1, 2)), "other")
         area_statistics({"rain": rain, "other": other}, [criterion(1), criterion(1, "other")], zones)
     with pytest.raises(BadInput, match="orography by zone"):
         made(zones, rain, criterion(1, ground_below=500.0), orography=xr.DataArray(np.zeros((2, 4))))
@@ -231,8 +232,10 @@ def test_wind_over_the_sea_only_hits_no_land(taiwan: Zones):
     land = np.zeros(TAIWAN_2KM.shape)
     for border in read_borders(HOME.zones).borders:
         if border.parent is None:
-            rings = ([np.stack(TAIWAN_2KM.index_of(r[:, 1], r[:, 0]), -1) + 0.5 for r in p] for p in border.polygons)
-            land += cell_shares(rings, TAIWAN_2KM.shape)
+            rings = (
+                [np.stack(TAIWAN_2KM.index_of(r[:, 1], r[:, 0])[::-1], -1) + 0.5 for r in p] for p in border.polygons
+            )
+            land += cell_shares(multipolygon(rings), TAIWAN_2KM.shape)
     assert ((land > 0) & (land < 0.5)).sum() > 300, "the coast"
     wind = quantity(np.where(land < 0.5, 40.0, 3.0)[None, None], "wind_speed", "m s-1")
     gale = [c for c in HOME.criteria if c.quantity == "wind_speed"]

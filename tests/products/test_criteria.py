@@ -17,10 +17,12 @@ def test_the_table():
     shown = {c.id: (c.name.zh, float(SHOWN[c.units](c.threshold)), c.rank) for c in CRITERIA}
     assert shown == {
         "tp24_500": ("超大豪雨", 500, 4), "tp24_350": ("大豪雨", 350, 3), "tp03_200": ("大豪雨", 200, 3),
-        "tp24_200": ("豪雨", 200, 2), "tp03_100": ("豪雨", 100, 2), "tp24_80": ("大雨", 80, 1), "tp01_40": ("大雨", 40, 1),
+        "tp24_200": ("豪雨", 200, 2), "tp03_100": ("豪雨", 100, 2),
+        "tp24_80": ("大雨", 80, 1), "tp01_40": ("大雨", 40, 1),
         "wind_speed_12": ("強風紅色燈號", 32.7, 3), "wind_speed_9": ("強風橙色燈號", 20.8, 2),
         "wind_speed_6": ("強風黃色燈號", 10.8, 1), "t2m_heat_38": ("高溫橙色燈號", 38, 2),
-        "t2m_heat_36": ("高溫黃色燈號", 36, 1), "t2m_cold_6": ("低溫橙色燈號", 6, 2), "t2m_cold_10": ("低溫黃色燈號", 10, 1),
+        "t2m_heat_36": ("高溫黃色燈號", 36, 1), "t2m_cold_6": ("低溫橙色燈號", 6, 2),
+        "t2m_cold_10": ("低溫黃色燈號", 10, 1),
     }  # fmt: skip
     assert [c.rank for c in CRITERIA] == sorted((c.rank for c in CRITERIA), reverse=True)
     winds = {c.id: c.threshold for c in CRITERIA if c.kind == "wind"}
@@ -29,7 +31,7 @@ def test_the_table():
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=lambda criterion: criterion.id)
 def test_a_criterion(criterion: Criterion):
-    """Its unit is the quantity's; what a forecast alone judges has a point probability too; the words say what counts."""
+    """Its unit is the quantity's; what a forecast alone judges has a point probability too; words say what counts."""
     if criterion.quantity in QUANTITIES:
         assert QUANTITIES[criterion.quantity].attributes["units"] == criterion.units
         thresholds = [h.thresholds for h in HAZARDS if (h.quantity, h.side) == (criterion.quantity, criterion.side)]
@@ -68,6 +70,7 @@ def test_a_sentence():
 def test_values_as_people_read_them():
     assert SHOWN["K"](np.array([273.15, 273.11, 310.17])).tolist() == [0, 0, 37.0]
     assert not np.signbit(SHOWN["K"](273.11)), "zero has no sign"
+    assert SHOWN["kg m-2"]([99.94, 99.96, 123.6, 350.4]).tolist() == [99.9, 100, 124, 350]
     assert [SHOWN[units].unit for units in ("kg m-2", "m s-1", "K")] == ["mm", "m/s", "°C"]
 
 

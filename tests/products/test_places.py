@@ -40,7 +40,7 @@ def test_a_place_by_hand(zones: Zones):
     assert rain["highest"] == [[0, 0, 0], [0, 0, 55], [41, 0, 0], [0, 0, 0]], "a list a member, without the west's"
     assert rain["median"]["p90"] == [0, 0, 0]
     assert rain["lowest"] is None
-    # The cells of the east: half at 17, half at 22 degrees, and a degree more with each member; the sea's 26 are not its.
+    # The cells of the east: half at 17, half at 22 degrees, a degree more with each member; the sea is not its.
     assert warm["highest"] == [[22] * 3, [23] * 3, [24] * 3, [25] * 3]
     assert warm["median"] == {"p10": [19.8] * 3, "p50": [21.0] * 3, "p90": [22.2] * 3}
     assert warm["lowest"] == {"p10": [17.3] * 3, "p50": [18.5] * 3, "p90": [19.7] * 3}

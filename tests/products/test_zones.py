@@ -12,7 +12,7 @@ import pytest
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.products.borders import Border, read_borders
-from stormcast_tw.products.overlap import cell_shares
+from stormcast_tw.products.overlap import cell_shares, multipolygon
 from stormcast_tw.products.zones import HALF, Zones, geojson, home_zones, zones_on
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.taiwan import TAIWAN_2KM
@@ -69,8 +69,8 @@ def test_shares_of_townships_make_those_of_their_county():
     """A border of two townships is one line: what a cell gives to one it takes from the other."""
 
     def shares(border: Border) -> np.ndarray:
-        rings = ([np.stack(TAIWAN_2KM.index_of(r[:, 1], r[:, 0]), -1) + 0.5 for r in p] for p in border.polygons)
-        return cell_shares(rings, TAIWAN_2KM.shape)
+        rings = ([np.stack(TAIWAN_2KM.index_of(r[:, 1], r[:, 0])[::-1], -1) + 0.5 for r in p] for p in border.polygons)
+        return cell_shares(multipolygon(rings), TAIWAN_2KM.shape)
 
     borders = read_borders(HOME.zones).borders
     for code in ("10020", "10017"):  # the cities of Chiayi, inland, and Keelung, on the coast
@@ -124,10 +124,23 @@ def test_a_zone_that_reaches_beyond_the_grid_says_so(tmp_path: Path):
     assert [zone.code for zone in zones.outside] == ["12"]
 
 
+def test_a_zone_whose_parts_are_elsewhere(tmp_path: Path):
+    """A county of which only a corner lies on the grid, and whose township does not: it is judged by the corner."""
+    corner = [[121.9, 23.9], [123, 23.9], [123, 25], [121.9, 25], [121.9, 23.9]]
+    zones = zones_on(GRID, write(tmp_path, collection((COUNTY, [corner]), (EAST, [square(122.5, 123)]))))
+    assert [(zone.code, zone.coarse, zone.partial) for zone in zones.zones] == [("1", True, True)]
+    assert zones.of("1")[0].tolist() == [15]
+
+
+def test_no_zone_on_the_grid_is_refused(tmp_path: Path):
+    with pytest.raises(BadInput, match="none of its 1 zones lies on grid DEGREE"):
+        zones_on(GRID, write(tmp_path, collection((COUNTY, [square(130, 131)]))))
+
+
 def test_polygons_on_each_other_are_refused(tmp_path: Path):
     twice = [[square(120, 121)], [square(120.4, 121.4)]]
     file = write(tmp_path, collection((COUNTY, twice), kind="MultiPolygon"))
-    with pytest.raises(BadInput, match="zone 1 has 2 of a cell, allowed 0 to 1"):
+    with pytest.raises(BadInput, match="zone 1: its polygons are not valid: Self-intersection"):
         zones_on(GRID, file)
 
 
