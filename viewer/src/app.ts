@@ -173,7 +173,7 @@ export class App {
     const choice = fitting(this.state.view, run.maps.names, run.board)
     const name = mapName(choice)
     const field = name === null ? null : await run.maps.field(name)
-    return new Display(choice, field, field && run.maps.kind(field.kindName), run.board)
+    return new Display(choice, field, run.board)
   }
 
   private async loadField(): Promise<void> {

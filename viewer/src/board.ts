@@ -57,7 +57,7 @@ export class BoardView {
     const counties = this.filtered(board).filter(({ zone }) => zone.parent === null)
     return [
       this.filters(board),
-      el('div', { class: 'rows', tabindex: 0, role: 'region', 'aria-label': t('board.title') },
+      el('div', { class: 'rows', tabindex: 0, role: 'region', 'aria-label': t('board.rows') },
         counties.length ? this.table(board, counties) : this.empty(board)),
       this.footnotes(board),
     ]
@@ -137,7 +137,7 @@ export class BoardView {
     const part = el('span')
     part.style.width = `${(100 * hits) / members}%`
     bar.append(part)
-    return el('span', { class: 'count' }, el('b', {}, String(hits)), `/${members}`, el('small', {}, word('chance', level)), bar)
+    return el('span', { class: 'count' }, el('b', {}, String(hits)), `/${members} `, el('small', {}, word('chance', level)), bar)
   }
 
   private empty(board: Board): HTMLElement {

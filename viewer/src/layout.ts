@@ -8,14 +8,16 @@ type Tab = 'board' | 'place'
 type Part = 'state' | 'notices' | 'board' | 'map' | 'place' | 'timeline' | 'layers'
 
 export class Layout {
-  private readonly band = el('div', { class: 'band' })
+  private readonly band = el('p', { class: 'band' })
   private readonly tabs = el('div', { class: 'tabs' })
   private readonly credits = el('footer', { class: 'credits' })
 
   constructor(parts: Record<Part, HTMLElement>) {
     const { state, notices, board, map, place, timeline, layers } = parts
     const main = el('main', {}, board, map, place, timeline, layers, this.tabs)
-    document.body.append(state, this.band, notices, main, this.credits)
+    state.append(this.band)
+    document.body.append(state, main, this.credits)
+    main.prepend(notices)
     this.tab('board')
   }
 

@@ -131,7 +131,8 @@ export function shortName(url: string): string {
   return url.split('?')[0].split('/').slice(3).slice(-6).join('/')
 }
 
-async function readJson<Content>(url: string, wanted: string[], fresh = false): Promise<Content> {
+/** Fetch JSON that has some keys; raises what `fetchFile` raises, and Broken for another content. */
+export async function readJson<Content>(url: string, wanted: string[], fresh = false): Promise<Content> {
   const answer = await fetchFile(url, fresh)
   let content: Record<string, unknown>
   try {

@@ -15,8 +15,8 @@ export class Display {
   readonly kind: Kind
   private painted: { key: string; table: ColourClass[]; paint: (at: number) => Painting } | null = null
 
-  constructor(readonly choice: Choice, readonly field: Field | null, kind: Kind | null, readonly board: Board | null) {
-    this.kind = kind ?? PROBABILITY
+  constructor(readonly choice: Choice, readonly field: Field | null, readonly board: Board | null) {
+    this.kind = field?.kind ?? PROBABILITY
   }
 
   /** True for what holds for the whole run, whatever the hour. */

@@ -1,45 +1,39 @@
-/** Maps and points of a run: Zarr v3 in small whole numbers, see `stormcast_tw/exports/web.py`. */
+/** Maps and points of a run: small whole numbers, laid out as `stormcast_tw/exports/web.py` says. */
 
 import { decompress } from 'fzstd'
-import * as zarr from 'zarrita'
 import type { Kind, Packing } from './colours'
-import { Broken, fetchFile, shortName, Unreachable } from './published'
-
-/** What zarrita says of the chunks that a codec is made for. */
-interface ChunkShape {
-  shape: number[]
-  dataType: string
-}
-
-/** Zstandard, and a check that a chunk is as long as it must be: zarrita would fill up a short one with zeros. */
-function zstd(_: unknown, { shape, dataType }: ChunkShape) {
-  const wanted = shape.reduce((product, n) => product * n, Number(/\d+$/.exec(dataType)![0]) / 8)
-  return {
-    encode: () => {
-      throw new Error('this page only reads')
-    },
-    decode: (data: Uint8Array): Uint8Array => {
-      const bytes = decompress(data)
-      if (bytes.length !== wanted) throw new Error(`a chunk of ${bytes.length} bytes, not ${wanted}`)
-      return bytes
-    },
-  }
-}
-
-zarr.registry.set('zstd', (async () => ({ kind: 'bytes_to_bytes', fromConfig: zstd })) as never)
-
-/** A Zarr folder behind HTTP. Every chunk is there, so a missing one is an error and never a blank map. */
-class Folder {
-  constructor(readonly url: string) {}
-
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return new Uint8Array(await (await fetchFile(this.url + key)).arrayBuffer())
-  }
-}
+import { Broken, fetchFile, readJson, shortName } from './published'
 
 type Numbers = Int16Array | Uint8Array
+type Type = 'int16' | 'uint8'
 
-/** What the group of maps, or of points, says of itself. */
+/** Fetch a chunk: zstd, then little-endian numbers; raises Broken unless there are as many as there must be. */
+async function chunk(url: string, type: Type, count: number): Promise<Numbers> {
+  const packed = new Uint8Array(await (await fetchFile(url)).arrayBuffer())
+  let bytes: Uint8Array
+  try {
+    bytes = decompress(packed)
+  } catch (error) {
+    throw new Broken(shortName(url), error instanceof Error ? error.message : String(error))
+  }
+  const numbers = type === 'int16' ? new Int16Array(bytes.slice().buffer, 0, bytes.length >> 1) : bytes
+  if (numbers.length !== count) throw new Broken(shortName(url), `${numbers.length} numbers, not ${count}`)
+  return numbers
+}
+
+/** A kind of numbers: how they are packed, and what people read. */
+interface PackedKind extends Kind, Packing {
+  dtype: Type
+}
+
+interface FieldEntry {
+  name: string
+  long_name: string
+  kind: string
+  has_leads: boolean
+}
+
+/** What `fields.json` says of a run. */
 export interface About {
   init_time: string
   lead_hours: number[]
@@ -52,34 +46,20 @@ export interface About {
   license?: string
   acknowledgement?: string
   axes: Record<'latitude' | 'longitude', [number, number, number]>
-  kinds?: Record<string, Kind>
-}
-
-interface FieldAttributes {
-  long_name: string
-  kind: string
-  units: string
-  scale_factor?: number
-  _FillValue: number
+  kinds: Record<string, PackedKind>
+  fields: FieldEntry[]
 }
 
 /** One field at all of its hours, whole numbers as they are stored. `leads` is 1 for what holds for the whole run. */
 export class Field {
-  readonly leads: number
-  readonly size: number
-
   constructor(
     readonly name: string,
-    readonly kindName: string,
-    readonly longName: string,
+    readonly kind: Kind,
     readonly packing: Packing,
     readonly data: Numbers,
-    shape: readonly number[],
-  ) {
-    this.leads = shape.length === 3 ? shape[0] : 1
-    this.size = shape.at(-1)! * shape.at(-2)!
-    if (data.length !== this.leads * this.size) throw new Broken(name, `${data.length} numbers, not ${shape.join(' x ')}`)
-  }
+    readonly leads: number,
+    readonly size: number,
+  ) {}
 
   get bits(): 8 | 16 {
     return this.data instanceof Int16Array ? 16 : 8
@@ -98,78 +78,41 @@ export class Field {
   }
 }
 
-function packingOf(attributes: FieldAttributes): Packing {
-  return { scale: attributes.scale_factor ?? 1, fill: attributes._FillValue }
-}
-
-/** A folder of Zarr whose documents lie in one. */
-class Arrays {
-  private constructor(readonly url: string, private readonly root: zarr.Group<zarr.Readable>, readonly names: Set<string>) {}
-
-  static async open(url: string): Promise<Arrays> {
-    return named(url, async () => {
-      const store = await zarr.withConsolidatedMetadata(new Folder(url), { format: 'v3' })
-      const root = await zarr.open.v3(store, { kind: 'group' })
-      return new Arrays(url, root, new Set(store.contents().map(({ path }) => path.slice(1))))
-    })
-  }
-
-  get about(): About {
-    return this.root.attrs as unknown as About
-  }
-
-  async read(name: string, selection: Array<number | null> | null): Promise<{ data: Numbers; shape: number[]; attributes: FieldAttributes }> {
-    return named(`${this.url}/${name}`, async () => {
-      const array = await zarr.open.v3(this.root.resolve(name), { kind: 'array' })
-      const { data, shape } = await zarr.get(array, selection)
-      return { data: data as Numbers, shape, attributes: array.attrs as unknown as FieldAttributes }
-    })
-  }
-}
-
-async function named<Result>(url: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof Broken || error instanceof Unreachable) throw error
-    const cause = (error as { cause?: unknown }).cause
-    if (cause instanceof Broken || cause instanceof Unreachable) throw cause
-    throw new Broken(shortName(url), error instanceof Error ? error.message : String(error))
-  }
-}
-
 /** Every field of a run; one that was read is kept. */
 export class Maps {
-  private readonly fields = new Map<string, Promise<Field>>()
+  readonly names: ReadonlySet<string>
+  private readonly read = new Map<string, Promise<Field>>()
 
-  private constructor(private readonly arrays: Arrays, readonly about: About) {}
+  private constructor(private readonly folder: string, readonly about: About) {
+    this.names = new Set(about.fields.map(({ name }) => name))
+  }
 
+  /** Open the maps of a run; raises Broken where the folder belongs to another. */
   static async open(folder: string, run: string): Promise<Maps> {
-    const arrays = await Arrays.open(`${folder}/maps`)
-    if (arrays.about.run !== run) throw new Broken(shortName(`${folder}/maps`), `run ${arrays.about.run}`)
-    return new Maps(arrays, arrays.about)
-  }
-
-  get names(): Set<string> {
-    return this.arrays.names
-  }
-
-  kind(name: string): Kind {
-    return this.about.kinds![name]
+    const file = `${folder}/maps/fields.json`
+    const about = await readJson<About>(file, ['run', 'init_time', 'lead_hours', 'axes', 'kinds', 'fields'])
+    if (about.run !== run) throw new Broken(shortName(file), `run ${about.run}`)
+    return new Maps(`${folder}/maps`, about)
   }
 
   field(name: string): Promise<Field> {
-    const known = this.fields.get(name)
+    const known = this.read.get(name)
     if (known) return known
-    const reading = this.read(name)
-    this.fields.set(name, reading)
-    reading.catch(() => this.fields.delete(name))
+    const reading = this.fetch(name)
+    this.read.set(name, reading)
+    reading.catch(() => this.read.delete(name))
     return reading
   }
 
-  private async read(name: string): Promise<Field> {
-    const { data, shape, attributes } = await this.arrays.read(name, null)
-    return new Field(name, attributes.kind, attributes.long_name, packingOf(attributes), data, shape)
+  private async fetch(name: string): Promise<Field> {
+    const entry = this.about.fields.find((each) => each.name === name)
+    if (!entry) throw new Broken(shortName(`${this.folder}/${name}`), 'not there')
+    const { axes, kinds, lead_hours } = this.about
+    const kind = kinds[entry.kind]
+    const leads = entry.has_leads ? lead_hours.length : 1
+    const size = axes.latitude[2] * axes.longitude[2]
+    const data = await chunk(`${this.folder}/${name}/c/${entry.has_leads ? '0/0/0' : '0/0'}`, kind.dtype, leads * size)
+    return new Field(name, kind, kind, data, leads, size)
   }
 }
 
@@ -178,22 +121,50 @@ export type PointName = (typeof POINT_NAMES)[number]
 /** By name: a list for each member of the values at every hour. */
 export type Members = Record<PointName, number[][]>
 
-/** The members at single points of a run. */
+/** The document of an array of Zarr, as far as it is needed. */
+interface ArrayDocument {
+  shape: [number, number, number, number]
+  data_type: Type
+  chunk_grid: { configuration: { chunk_shape: [number, number, number, number] } }
+  codecs: Array<{ name: string; configuration?: { endian?: string } }>
+  attributes: { scale_factor?: number; _FillValue: number }
+}
+
+interface GroupDocument {
+  consolidated_metadata: { metadata: Record<string, ArrayDocument> }
+}
+
+/** The members at single points of a run: (member, lead_time, latitude, longitude) in columns of points. */
 export class Points {
-  private constructor(private readonly arrays: Arrays) {}
+  private constructor(private readonly folder: string, private readonly arrays: Record<string, ArrayDocument>) {}
 
   static async open(folder: string): Promise<Points> {
-    return new Points(await Arrays.open(`${folder}/points`))
+    const file = `${folder}/points/zarr.json`
+    const { consolidated_metadata } = await readJson<GroupDocument>(file, ['consolidated_metadata'])
+    const arrays = consolidated_metadata.metadata
+    for (const name of POINT_NAMES) {
+      const said = arrays[name]?.codecs.map((codec) => codec.configuration?.endian ?? codec.name).join(' ')
+      if (said !== 'little zstd') throw new Broken(shortName(file), `${name} is ${said ?? 'not there'}`)
+    }
+    return new Points(`${folder}/points`, arrays)
   }
 
   /** All members at a grid point, in the units that people read. */
   async at(j: number, i: number): Promise<Members> {
-    const read = POINT_NAMES.map(async (name) => {
-      const { data, shape, attributes } = await this.arrays.read(name, [null, null, j, i])
-      const { scale, fill } = packingOf(attributes)
-      const values = Array.from(data, (n) => (n === fill ? NaN : n * scale))
-      return [name, Array.from({ length: shape[0] }, (_, m) => values.slice(m * shape[1], (m + 1) * shape[1]))]
-    })
+    const read = POINT_NAMES.map(async (name) => [name, await this.one(name, j, i)] as const)
     return Object.fromEntries(await Promise.all(read)) as Members
+  }
+
+  private async one(name: PointName, j: number, i: number): Promise<number[][]> {
+    const { data_type, chunk_grid, attributes } = this.arrays[name]
+    const [members, leads, rows, columns] = chunk_grid.configuration.chunk_shape
+    const url = `${this.folder}/${name}/c/0/0/${Math.floor(j / rows)}/${Math.floor(i / columns)}`
+    const data = await chunk(url, data_type, members * leads * rows * columns)
+    const cell = (j % rows) * columns + (i % columns)
+    const value = (m: number, lead: number): number => {
+      const packed = data[(m * leads + lead) * rows * columns + cell]
+      return packed === attributes._FillValue ? NaN : packed * (attributes.scale_factor ?? 1)
+    }
+    return Array.from({ length: members }, (_, m) => Array.from({ length: leads }, (__, lead) => value(m, lead)))
   }
 }

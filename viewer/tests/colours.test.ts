@@ -4,8 +4,8 @@ import { expect, test } from 'vitest'
 import { along, classes, classOf, type Kind, lookup, packedEdge, type Rgb } from '../src/colours'
 import fixture from './fixture.json'
 
-const group = JSON.parse(atob(fixture.files['maps/zarr.json'])) as { attributes: { kinds: Record<string, Kind> } }
-const { rain, temperature, wind, probability } = group.attributes.kinds
+const about = JSON.parse(atob(fixture.files['maps/fields.json'])) as { kinds: Record<string, Kind> }
+const { rain, temperature, wind, probability } = about.kinds
 const hex = (colour: Rgb | null) => colour && colour.map((c) => c.toString(16).padStart(2, '0')).join('')
 
 test.each([

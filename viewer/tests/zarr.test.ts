@@ -45,7 +45,7 @@ test('every member at a point', async () => {
 test('the group says which run it is, its hours and its kinds', async () => {
   const { about } = await Maps.open('http://here', 'fixture')
   expect(about.lead_hours).toEqual([1, 2, 3])
-  expect(about.kinds!.rain.steps[0]).toBe(0.1)
+  expect(about.kinds.rain.steps[0]).toBe(0.1)
 })
 
 test('a chunk that is missing is broken, never a blank map', async () => {
