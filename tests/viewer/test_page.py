@@ -86,6 +86,7 @@ def test_a_row_opens_its_townships_and_pins_its_zone(visit: Visit, run: Path):
     visit.page.click(".toggle >> nth=0")
     assert visit.page.locator("tr.township").count() > 0
     visit.page.click("tr.township .name >> nth=0")
+    visit.page.wait_for_selector(f"#place-title:has-text('{visit.text('tr.township .name >> nth=0')}')")
     visit.page.wait_for_selector(".plume.rain")
     code = re.search(r"zone=(\d+)", visit.page.url)
     assert code is not None
@@ -98,6 +99,7 @@ def test_a_row_opens_its_townships_and_pins_its_zone(visit: Visit, run: Path):
 def test_a_click_gives_every_member_of_the_point_as_csv(visit: Visit, run: Path):
     visit.go()
     visit.page.locator(".canvases").click()
+    visit.page.wait_for_selector("#place-title:has-text('°N')")
     visit.page.wait_for_selector(".plume.rain")
     place = re.search(r"pt=([\d.]+),([\d.]+)", visit.page.url)
     assert place is not None
@@ -129,8 +131,8 @@ def test_the_whole_walk_by_keyboard(visit: Visit):
     press("/")
     visit.page.keyboard.type("xiulin")
     press("Enter")
+    visit.page.wait_for_selector("#place-title:has-text('秀林鄉')")
     visit.page.wait_for_selector(".plume.rain")
-    assert "秀林鄉" in visit.text("#place-title")
     press("m")
     assert visit.page.locator(".plume.rain .traced").count() == 1
     press("l")
@@ -141,6 +143,14 @@ def test_the_whole_walk_by_keyboard(visit: Visit):
     assert visit.page.locator("dialog[open]").count() == 1
     press("Escape")
     press("Escape")
+    assert "zone=" not in visit.page.url
+    visit.page.wait_for_selector("#place-title:not(:text('Xiulin'))")
+
+
+def test_without_a_pinned_place_the_first_of_the_board_is_shown(visit: Visit):
+    visit.go()
+    visit.page.wait_for_selector(".plume.rain")
+    assert visit.text("#place-title") == visit.text("tr.county .name >> nth=0")
     assert "zone=" not in visit.page.url
 
 

@@ -9,7 +9,7 @@ import { LayerBar } from './layers'
 import { Layout } from './layout'
 import { MapPanel } from './mappanel'
 import { Notices } from './notices'
-import { PlaceView } from './place'
+import { PlaceView, type Shown } from './place'
 import { Published, type Entry, type Row } from './published'
 import { Display } from './scene'
 import type { Found } from './search'
@@ -38,6 +38,7 @@ export class App {
   private readonly watch: Watch
   private readonly began = Date.now()
   private borders: Borders | null = null
+  private bordersRead = Promise.resolve()
   private display: Display | null = null
   private winds: { run: Run; speed: Field; direction: Field } | null = null
   private readonly chosen = new ChosenPlace((place) => this.state.set({ place }), () => this.render())
@@ -68,13 +69,12 @@ export class App {
   /** Read what is published and show it; look again every minute. */
   async start(): Promise<void> {
     this.render()
-    const borders = this.readBorders()
+    this.bordersRead = this.readBorders()
     const { run } = this.state.view
     if (run) await this.open(entryOf(run))
     await this.watch.look()
     this.watch.start()
     window.setInterval(() => this.render(), 15_000)
-    await borders
   }
 
   private async readBorders(): Promise<void> {
@@ -160,7 +160,7 @@ export class App {
 
   private async complete(run: Run): Promise<void> {
     void this.loadWinds()
-    void this.chosen.load(this.state.view.place, this.run, this.borders)
+    void this.bordersRead.then(() => this.loadPlace())
     try {
       run.manifest = await this.published.manifest(run.entry)
     } catch (error) {
@@ -209,6 +209,16 @@ export class App {
     this.render()
   }
 
+  private loadPlace(): Promise<void> {
+    return this.chosen.load(ChosenPlace.of(this.state.view.place, this.run), this.run, this.borders)
+  }
+
+  private shownPlace(run: Run | null): Shown | null {
+    const { place } = this.state.view
+    const shown = this.chosen.shown(ChosenPlace.of(place, run), run, this.borders)
+    return shown && !place ? { ...shown, note: t('place.first') } : shown
+  }
+
   private changed(view: View, before: View): void {
     if (view.lang !== before.lang) speak(view.lang)
     if (view.theme !== before.theme) document.documentElement.dataset.theme = view.theme
@@ -218,7 +228,7 @@ export class App {
     if (view.barbs !== before.barbs) void this.loadWinds()
     if (view.place !== before.place) {
       this.layout.tab(view.place ? 'place' : 'board')
-      void this.chosen.load(this.state.view.place, this.run, this.borders)
+      void this.loadPlace()
     }
     this.render()
   }
@@ -253,7 +263,7 @@ export class App {
     this.once('layers', `${runKey} ${f} ${s} ${thr} ${barbs} ${pal}`, () => this.layers.show(shown, run?.maps.names ?? new Set(), run?.board ?? null))
     const winds = run && this.wantsWinds && this.winds?.run === run ? this.winds : null
     this.map.show({ run, display, at, view, winds, stale: age === 'stale', borders: this.borders })
-    this.place.show(run, this.chosen.shown(view.place, run, this.borders), at)
+    this.place.show(run, this.shownPlace(run), at)
   }
 
   private once(name: string, key: string, draw: () => void): void {

@@ -18,6 +18,7 @@ export class ChosenPlace {
   /** Read the series of a place in a run; what was begun before is forgotten. */
   async load(place: Place | null, run: Run | null, borders: Borders | null): Promise<void> {
     if (!place || !run) return
+    if (this.read?.run === run && samePlace(this.read.place, place)) return
     const begun = { place, run, series: null as Series | null, note: t('place.loading') }
     this.read = begun
     try {
@@ -30,10 +31,16 @@ export class ChosenPlace {
     if (this.read === begun) this.told()
   }
 
+  /** The place to show: the one that is pinned, else the first of the board. */
+  static of(pinned: Place | null, run: Run | null): Place | null {
+    const first = run?.board?.rows[0]
+    return pinned ?? (first ? { zone: first.zone.code } : null)
+  }
+
   /** What the panel shows of a place. */
   shown(place: Place | null, run: Run | null, borders: Borders | null): Shown | null {
     if (!place || !run) return null
-    const mine = this.read?.place === place && this.read.run === run ? this.read : null
+    const mine = this.read?.run === run && samePlace(this.read.place, place) ? this.read : null
     const told = { series: mine?.series ?? null, note: mine?.note ?? '' }
     const { board } = run
     if ('zone' in place) {
@@ -49,6 +56,10 @@ export class ChosenPlace {
       ...told,
     }
   }
+}
+
+function samePlace(a: Place, b: Place): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }
 
 function middle(place: Place, borders: Borders | null): [number, number] | null {

@@ -63,8 +63,8 @@ export class PlaceView {
     this.body.replaceChildren(
       el('h2', { id: 'place-title' }, shown.title),
       el('p', { class: 'subtitle' }, shown.subtitle, shown.other && button(shown.other.label, shown.other.go, { id: 'place-other' })),
-      ...(series ? [this.controls(run, series), this.content(run, series)] : []),
       ...(shown.note ? [el('p', { class: 'quiet' }, shown.note)] : []),
+      ...(series ? [this.controls(run, series), this.content(run, series)] : []),
     )
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true })
   }

@@ -11,6 +11,8 @@ const RIGHT = 12
 const TOP = 24
 const FOOT = 20
 const LINE = 17
+/** Pixels an hour, below which the wind is named by eight points of the compass and not sixteen. */
+const NARROW = 32
 
 /** One quantity: its axes are fixed steps, the same for all places, so that two can be compared. */
 interface Panel {
@@ -161,12 +163,14 @@ function winds(series: Series, frame: Frame): SVGElement[][] {
   const median = quantiles(series.wind, 0.5)
   const arrow = (at: number) =>
     svg('path', { d: 'M0 -6V6M-3.5 2L0 6L3.5 2', class: 'arrow', transform: `translate(${column(frame, at)} -4) rotate(${series.from[at]})` })
-  const text = (at: number, said: string) => svg('text', { x: column(frame, at), 'text-anchor': 'middle' }, said)
+  const text = (at: number, said: string) => svg('text', { x: column(frame, at), 'text-anchor': 'middle', class: 'compass' }, said)
   const heading = (said: string) => svg('text', { x: LEFT - 6, 'text-anchor': 'end' }, said)
   const known = (at: number) => !Number.isNaN(series.from[at])
+  const points = (frame.width - LEFT - RIGHT) / frame.hours.length < NARROW ? 8 : 16
+  const from = (at: number) => word('compass', String(compassPoint(series.from[at], points)))
   return [
     [heading(''), ...frame.hours.flatMap((_, at) => (known(at) ? [arrow(at)] : []))],
-    [heading(t('wind.from')), ...frame.hours.map((_, at) => text(at, known(at) ? word('compass', String(compassPoint(series.from[at]))) : '–'))],
+    [heading(t('wind.from')), ...frame.hours.map((_, at) => text(at, known(at) ? from(at) : '–'))],
     [heading(t('wind.force')), ...frame.hours.map((_, at) => text(at, digits(beaufort(median[at]))))],
   ]
 }

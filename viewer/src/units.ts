@@ -10,9 +10,10 @@ export function beaufort(speed: number): number {
   return BEAUFORT_LIMITS.filter((limit) => rounded >= limit).length
 }
 
-/** The sixteenth of the compass, 0 (north) to 15, that a wind from a direction in degrees blows from. */
-export function compassPoint(degrees: number): number {
-  return Math.round((((degrees % 360) + 360) % 360) / 22.5) % 16
+/** The sixteenth of the compass, 0 (north) to 15, that a wind from a direction in degrees blows from: of 16 or 8 points. */
+export function compassPoint(degrees: number, points: 16 | 8 = 16): number {
+  const turned = (((degrees % 360) + 360) % 360) / 360
+  return (Math.round(turned * points) % points) * (16 / points)
 }
 
 /** The direction in degrees, in [0, 360), that a wind (u to the east, v to the north) blows from. */

@@ -20,7 +20,8 @@ test('a wind is named after where it comes from', () => {
   expect(windFrom(0, -5)).toBe(0)
   expect(windFrom(-5, 0)).toBe(90)
   expect(windFrom(5, 0)).toBe(270)
-  expect([0, 11.2, 11.3, 90, 348.8, 360].map(compassPoint)).toEqual([0, 0, 1, 4, 0, 0])
+  expect([0, 11.2, 11.3, 90, 348.8, 360].map((from) => compassPoint(from))).toEqual([0, 0, 1, 4, 0, 0])
+  expect([22, 23, 338].map((from) => compassPoint(from, 8))).toEqual([0, 2, 0])
 })
 
 test('barbs', () => {
