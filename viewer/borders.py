@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def _steps(arc: list[tuple[float, float]]) -> list[Point]:
 
 def _packed(points: list[Point]) -> list[int]:
     flat = [*points[0]]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         flat += [x1 - x0, y1 - y0]
     return flat
 

@@ -64,7 +64,6 @@ def test_units_of_typescript():
         node, _ = build._node()
     except build.NotBuilt as error:
         require(False, f"the page ({error})", build.HOW)
-    done = subprocess.run(
-        [node, "node_modules/vitest/vitest.mjs", "run"], cwd=ROOT / "viewer", capture_output=True, text=True, timeout=120
-    )
+    tests = [node, "node_modules/vitest/vitest.mjs", "run"]
+    done = subprocess.run(tests, cwd=ROOT / "viewer", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -22,6 +22,7 @@ import { format, parse } from './url'
 import type { Field } from './zarr'
 
 const IDLE_MS = 60_000
+const NONE: Row[] = []
 
 export class App {
   readonly state: State
@@ -41,7 +42,10 @@ export class App {
   private bordersRead = Promise.resolve()
   private display: Display | null = null
   private winds: { run: Run; speed: Field; direction: Field } | null = null
-  private readonly chosen = new ChosenPlace((place) => this.state.set({ place }), () => this.render())
+  private readonly chosen = new ChosenPlace(
+    (place) => this.state.set({ place }),
+    () => this.render(),
+  )
   private touched = 0
   private opening: string | null = null
   private readonly drawn = new Map<string, string>()
@@ -57,8 +61,13 @@ export class App {
     this.line = new StateLine({ change: (change) => this.state.set(change), help })
     this.map = new MapPanel((change) => this.state.set(change))
     this.layout = new Layout({
-      state: this.line.element, notices: this.notices.element, board: this.board.element, map: this.map.element,
-      place: this.place.element, timeline: this.timeline.element, layers: this.layers.element,
+      state: this.line.element,
+      notices: this.notices.element,
+      board: this.board.element,
+      map: this.map.element,
+      place: this.place.element,
+      timeline: this.timeline.element,
+      layers: this.layers.element,
     })
     this.layout.tab(view.place ? 'place' : 'board')
     if (ignored.length) this.notices.set('ignored', 'info', () => t('notice.ignored', { what: ignored.join(', ') }))
@@ -201,7 +210,9 @@ export class App {
     const { run } = this
     if (!run || !this.wantsWinds || this.winds?.run === run) return
     try {
-      const [speed, direction] = await Promise.all(['wind_speed_mean', 'wind_direction_mean'].map((name) => run.maps.field(name)))
+      const [speed, direction] = await Promise.all(
+        ['wind_speed_mean', 'wind_direction_mean'].map((name) => run.maps.field(name)),
+      )
       if (this.run === run) this.winds = { run, speed, direction }
     } catch (error) {
       this.notices.failed('winds', error as Error)
@@ -224,7 +235,8 @@ export class App {
     if (view.theme !== before.theme) document.documentElement.dataset.theme = view.theme
     history.replaceState(null, '', format(view))
     if (view.t !== before.t) this.notices.clear('gone')
-    if (view.f !== before.f || view.s !== before.s || view.thr !== before.thr) void this.loadField().then(() => this.loadWinds())
+    if (view.f !== before.f || view.s !== before.s || view.thr !== before.thr)
+      void this.loadField().then(() => this.loadWinds())
     if (view.barbs !== before.barbs) void this.loadWinds()
     if (view.place !== before.place) {
       this.layout.tab(view.place ? 'place' : 'board')
@@ -257,10 +269,12 @@ export class App {
     const where = view.place && 'zone' in view.place ? view.place.zone : null
     const runKey = `${run && nameOf(run.entry)} ${run?.board ? 1 : 0} ${view.lang}`
     this.once('board', `${runKey} ${where}`, () => this.board.show(run?.board ?? null, run?.init ?? NaN, where))
-    this.once('timeline', `${runKey} ${at}`, () => this.timeline.show(run?.hours ?? [], at, run?.board?.rows ?? []))
+    this.once('timeline', `${runKey} ${at}`, () => this.timeline.show(run?.hours ?? [], at, run?.board?.rows ?? NONE))
     const shown = { ...view, ...display?.choice }
     const { f, s, thr, barbs, pal } = shown
-    this.once('layers', `${runKey} ${f} ${s} ${thr} ${barbs} ${pal}`, () => this.layers.show(shown, run?.maps.names ?? new Set(), run?.board ?? null))
+    this.once('layers', `${runKey} ${f} ${s} ${thr} ${barbs} ${pal}`, () =>
+      this.layers.show(shown, run?.maps.names ?? new Set(), run?.board ?? null),
+    )
     const winds = run && this.wantsWinds && this.winds?.run === run ? this.winds : null
     this.map.show({ run, display, at, view, winds, stale: age === 'stale', borders: this.borders })
     this.place.show(run, this.shownPlace(run), at)

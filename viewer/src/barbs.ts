@@ -22,8 +22,8 @@ const REACH = 7.5
 const LEAN = 3
 
 /**
- * The strokes of a barb whose point is the origin, in pixels, y downwards, for a wind from the north: the shaft goes up.
- * Feathers are to the right looking upwind, where pressure is low on the northern hemisphere.
+ * The strokes of a barb whose point is the origin, in pixels, y downwards, for a wind from the north: the shaft goes
+ * up. Feathers are to the right looking upwind, where pressure is low on the northern hemisphere.
  */
 export function strokes({ pennants, long, short }: Feathers): Segment[] {
   if (pennants + long + short === 0) return []
@@ -44,29 +44,19 @@ export function strokes({ pennants, long, short }: Feathers): Segment[] {
   return made
 }
 
-const PATHS = new Map<string, Path2D>()
+const CALM_RADIUS = 2.5
 
-function pathOf(worn: Feathers): Path2D {
-  const key = `${worn.pennants} ${worn.long} ${worn.short}`
-  let path = PATHS.get(key)
-  if (!path) {
-    path = new Path2D()
-    for (const [x0, y0, x1, y1] of strokes(worn)) {
-      path.moveTo(x0, y0)
-      path.lineTo(x1, y1)
-    }
-    if (!strokes(worn).length) path.arc(0, 0, 2.5, 0, 2 * Math.PI)
-    PATHS.set(key, path)
-  }
-  return path
-}
-
-/** Draw a barb at a place in pixels, for a wind in m/s from a direction in degrees. */
-export function drawBarb(
-  context: CanvasRenderingContext2D, ratio: number, x: number, y: number, speed: number, from: number,
-): void {
+/** Add a barb at a place in pixels to a path, for a wind in m/s from a direction in degrees. */
+export function addBarb(path: Path2D, x: number, y: number, speed: number, from: number): void {
+  const worn = strokes(feathers(speed))
   const angle = (from * Math.PI) / 180
-  const [cos, sin] = [ratio * Math.cos(angle), ratio * Math.sin(angle)]
-  context.setTransform(cos, sin, -sin, cos, ratio * x, ratio * y)
-  context.stroke(pathOf(feathers(speed)))
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)]
+  for (const [x0, y0, x1, y1] of worn) {
+    path.moveTo(x + cos * x0 - sin * y0, y + sin * x0 + cos * y0)
+    path.lineTo(x + cos * x1 - sin * y1, y + sin * x1 + cos * y1)
+  }
+  if (!worn.length) {
+    path.moveTo(x + CALM_RADIUS, y)
+    path.arc(x, y, CALM_RADIUS, 0, 2 * Math.PI)
+  }
 }

@@ -39,11 +39,14 @@ export class BoardView {
 
   show(board: Board | null, init: number, chosen: string | null): void {
     Object.assign(this, { board, init, chosen })
-    const focused = this.element.contains(document.activeElement) ? document.activeElement!.getAttribute('data-key') : null
+    const focused = this.element.contains(document.activeElement)
+      ? document.activeElement!.getAttribute('data-key')
+      : null
     const scrolled = this.element.querySelector('.rows')?.scrollTop ?? 0
     this.element.replaceChildren(el('h2', { id: 'board-title' }, t('board.title')), ...this.content())
     this.element.querySelector('.rows')?.scrollTo(0, scrolled)
-    if (focused) this.element.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true })
+    if (focused)
+      this.element.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true })
   }
 
   /** Move the focus into the board. */
@@ -57,8 +60,11 @@ export class BoardView {
     const counties = this.filtered(board).filter(({ zone }) => zone.parent === null)
     return [
       this.filters(board),
-      el('div', { class: 'rows', tabindex: 0, role: 'region', 'aria-label': t('board.rows') },
-        counties.length ? this.table(board, counties) : this.empty(board)),
+      el(
+        'div',
+        { class: 'rows', tabindex: 0, role: 'region', 'aria-label': t('board.rows') },
+        counties.length ? this.table(board, counties) : this.empty(board),
+      ),
       this.footnotes(board),
     ]
   }
@@ -77,18 +83,28 @@ export class BoardView {
     const present = new Set(board.rows.map(({ hazard }) => hazard.id))
     const among = board.hazards.filter(({ id, kind }) => present.has(id) && (this.kind === 'all' || kind === this.kind))
     const option = (value: string, text: string) => el('option', { value, selected: value === this.hazard }, text)
-    const pick = el('select', {
-      'aria-label': t('board.criterion'), 'data-key': 'criterion',
-      onchange: (event: Event) => {
-        this.hazard = (event.target as HTMLSelectElement).value
-        this.again()
+    const pick = el(
+      'select',
+      {
+        'aria-label': t('board.criterion'),
+        'data-key': 'criterion',
+        onchange: (event: Event) => {
+          this.hazard = (event.target as HTMLSelectElement).value
+          this.again()
+        },
       },
-    }, option('', t('board.every')), ...among.map((hazard) => option(hazard.id, `${said(hazard.class)} ${short(hazard)}`)))
+      option('', t('board.every')),
+      ...among.map((hazard) => option(hazard.id, `${said(hazard.class)} ${short(hazard)}`)),
+    )
     const kinds = KINDS.map((kind) =>
-      button(word('kind', kind), () => {
-        Object.assign(this, { kind, hazard: '' })
-        this.again()
-      }, { 'aria-pressed': String(kind === this.kind), 'data-key': `kind ${kind}` }),
+      button(
+        word('kind', kind),
+        () => {
+          Object.assign(this, { kind, hazard: '' })
+          this.again()
+        },
+        { 'aria-pressed': String(kind === this.kind), 'data-key': `kind ${kind}` },
+      ),
     )
     return el('div', { class: 'filters' }, ...kinds, pick)
   }
@@ -98,11 +114,20 @@ export class BoardView {
     const rows = counties.flatMap((row) => {
       const key = `${row.zone.code} ${row.hazard.id}`
       const parts = board.rows.filter(({ zone, hazard }) => zone.parent === row.zone.code && hazard === row.hazard)
-      return [this.row(row, board, parts.length), ...(this.open.has(key) ? parts.map((part) => this.row(part, board)) : [])]
+      return [
+        this.row(row, board, parts.length),
+        ...(this.open.has(key) ? parts.map((part) => this.row(part, board)) : []),
+      ]
     })
-    return el('table', {},
+    return el(
+      'table',
+      {},
       el('caption', {}, t('board.caption', { members: board.members, hours: board.lead_hours })),
-      el('thead', {}, el('tr', {}, ...heads.map((name) => el('th', { scope: 'col', class: name }, word('column', name))))),
+      el(
+        'thead',
+        {},
+        el('tr', {}, ...heads.map((name) => el('th', { scope: 'col', class: name }, word('column', name)))),
+      ),
       el('tbody', {}, ...rows),
     )
   }
@@ -112,22 +137,57 @@ export class BoardView {
     const key = `${zone.code} ${hazard.id}`
     const level = chanceWord(hits, board.members)
     const opened = this.open.has(key)
-    const toggle = parts > 0 && button(opened ? '▾' : '▸', () => {
-      if (!this.open.delete(key)) this.open.add(key)
-      this.again()
-    }, { class: 'toggle', 'aria-expanded': String(opened), 'aria-label': t('board.parts', { zone: said(zone), count: parts }), 'data-key': `open ${key}` })
+    const toggle =
+      parts > 0 &&
+      button(
+        opened ? '▾' : '▸',
+        () => {
+          if (!this.open.delete(key)) this.open.add(key)
+          this.again()
+        },
+        {
+          class: 'toggle',
+          'aria-expanded': String(opened),
+          'aria-label': t('board.parts', { zone: said(zone), count: parts }),
+          'data-key': `open ${key}`,
+        },
+      )
     const name = button(said(zone), () => this.hooks.choose(row), {
-      class: 'name', 'data-key': `row ${key}`, 'aria-pressed': String(this.chosen === zone.code), title: also(zone),
+      class: 'name',
+      'data-key': `row ${key}`,
+      'aria-pressed': String(this.chosen === zone.code),
+      title: also(zone),
     })
     const [, median, most] = row.peak
     const bound = row.at_least ? '≥' : ''
-    return el('tr', { class: `${zone.parent === null ? 'county' : 'township'} rank${hazard.rank}`, 'data-zone': zone.code, 'data-hazard': hazard.id },
+    return el(
+      'tr',
+      {
+        class: `${zone.parent === null ? 'county' : 'township'} rank${hazard.rank}`,
+        'data-zone': zone.code,
+        'data-hazard': hazard.id,
+      },
       el('th', { scope: 'row' }, el('span', { class: 'zone' }, toggle, name)),
-      el('td', { class: 'class' }, el('span', { class: 'icon', 'aria-hidden': 'true' }, ICONS[hazard.kind]), said(hazard.class),
-        el('small', { title: said(hazard.criterion) }, short(hazard))),
+      el(
+        'td',
+        { class: 'class' },
+        el('span', { class: 'icon', 'aria-hidden': 'true' }, ICONS[hazard.kind]),
+        said(hazard.class),
+        el('small', { title: said(hazard.criterion) }, short(hazard)),
+      ),
       el('td', { class: `members ${level}` }, this.count(row, board, level)),
-      el('td', { class: 'onset' }, row.reached_before ? el('small', {}, t('board.before')) : null, onsetText(row, this.init)),
-      el('td', { class: 'peak' }, `${bound}${digits(median)}`, el('small', {}, `${bound}${digits(most)} ${hazard.unit}`)),
+      el(
+        'td',
+        { class: 'onset' },
+        row.reached_before ? el('small', {}, t('board.before')) : null,
+        onsetText(row, this.init),
+      ),
+      el(
+        'td',
+        { class: 'peak' },
+        `${bound}${digits(median)}`,
+        el('small', {}, `${bound}${digits(most)} ${hazard.unit}`),
+      ),
       el('td', { class: 'share' }, row.share > 0 && row.share < 0.01 ? '<1%' : percent(row.share)),
     )
   }
@@ -137,27 +197,61 @@ export class BoardView {
     const part = el('span')
     part.style.width = `${(100 * hits) / members}%`
     bar.append(part)
-    return el('span', { class: 'count' }, el('b', {}, String(hits)), `/${members} `, el('small', {}, word('chance', level)), bar)
+    return el(
+      'span',
+      { class: 'count' },
+      el('b', {}, String(hits)),
+      `/${members} `,
+      el('small', {}, word('chance', level)),
+      bar,
+    )
   }
 
   private empty(board: Board): HTMLElement {
     const near = board.nearest.map((row) =>
-      el('li', {}, button(said(row.zone), () => this.hooks.choose(row)), ` ${said(row.hazard.class)} ${short(row.hazard)}: `,
-        t('board.near', { peak: digits(row.peak[3], 1), unit: row.hazard.unit })),
+      el(
+        'li',
+        {},
+        button(said(row.zone), () => this.hooks.choose(row)),
+        ` ${said(row.hazard.class)} ${short(row.hazard)}: `,
+        t('board.near', { peak: digits(row.peak[3], 1), unit: row.hazard.unit }),
+      ),
     )
-    return el('div', { class: 'empty' }, el('p', {}, t(this.kind === 'all' && !this.hazard ? 'board.empty' : 'board.filtered', { hours: board.lead_hours })),
-      near.length ? el('p', {}, t('board.nearest')) : null, near.length ? el('ul', {}, ...near) : null)
+    return el(
+      'div',
+      { class: 'empty' },
+      el(
+        'p',
+        {},
+        t(this.kind === 'all' && !this.hazard ? 'board.empty' : 'board.filtered', { hours: board.lead_hours }),
+      ),
+      near.length ? el('p', {}, t('board.nearest')) : null,
+      near.length ? el('ul', {}, ...near) : null,
+    )
   }
 
   private footnotes(board: Board): HTMLElement {
     const outside = board.outside.filter(({ parent }) => parent === null)
-    const unjudged = new Map(board.hazards.flatMap(({ not_judged }) => (not_judged ? [[not_judged.zh, not_judged] as const] : [])))
+    const unjudged = new Map(
+      board.hazards.flatMap(({ not_judged }) => (not_judged ? [[not_judged.zh, not_judged] as const] : [])),
+    )
     const silent = board.hazards.filter(({ leads }) => !leads.length)
     const list = (words: Iterable<Words>) => [...words].map((each) => el('li', {}, said(each)))
-    return el('div', { class: 'footnotes' },
+    return el(
+      'div',
+      { class: 'footnotes' },
       el('p', {}, `${t('board.outside')} ${names(outside)}`),
-      el('details', {}, el('summary', { 'data-key': 'unjudged' }, t('board.unjudged')),
-        el('ul', {}, ...list(unjudged.values()), ...silent.map((hazard) => el('li', {}, `${said(hazard.class)} ${short(hazard)}: ${t('board.silent')}`)))),
+      el(
+        'details',
+        {},
+        el('summary', { 'data-key': 'unjudged' }, t('board.unjudged')),
+        el(
+          'ul',
+          {},
+          ...list(unjudged.values()),
+          ...silent.map((hazard) => el('li', {}, `${said(hazard.class)} ${short(hazard)}: ${t('board.silent')}`)),
+        ),
+      ),
     )
   }
 }

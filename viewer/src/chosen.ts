@@ -13,7 +13,10 @@ const NOWHERE: [number, number] = [NaN, NaN]
 export class ChosenPlace {
   private read: { place: Place; run: Run; series: Series | null; note: string } | null = null
 
-  constructor(private readonly choose: (place: Place) => void, private readonly told: () => void) {}
+  constructor(
+    private readonly choose: (place: Place) => void,
+    private readonly told: () => void,
+  ) {}
 
   /** Read the series of a place in a run; what was begun before is forgotten. */
   async load(place: Place | null, run: Run | null, borders: Borders | null): Promise<void> {
@@ -52,7 +55,9 @@ export class ChosenPlace {
     return {
       title: `${zone ? fullName(zone, board!) : t('place.sea')} ${spot(place.pt)}`,
       subtitle: t('place.nearest'),
-      other: zone ? { label: t('place.whole', { zone: said(zone) }), go: () => this.choose({ zone: zone.code }) } : null,
+      other: zone
+        ? { label: t('place.whole', { zone: said(zone) }), go: () => this.choose({ zone: zone.code }) }
+        : null,
       ...told,
     }
   }

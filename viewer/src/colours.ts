@@ -20,28 +20,105 @@ export interface Packing {
 
 /** As commonly coded for the Central Weather Administration's maps: 17 classes of rain, the first from 0.1 mm. */
 const RAIN = [
-  'c6c5c3', '9bffff', '00cfff', '0198ff', '0165ff', '309901', '32ff00', 'f8ff00', 'ffcb00', 'ff9a00', 'fa0300',
-  'cc0003', 'a00000', '98009a', 'c304cc', 'f805f3', 'fecbff',
+  'c6c5c3',
+  '9bffff',
+  '00cfff',
+  '0198ff',
+  '0165ff',
+  '309901',
+  '32ff00',
+  'f8ff00',
+  'ffcb00',
+  'ff9a00',
+  'fa0300',
+  'cc0003',
+  'a00000',
+  '98009a',
+  'c304cc',
+  'f805f3',
+  'fecbff',
 ]
 /** A colour a degree, below 0 to 38 and more. */
 const TEMPERATURE = [
-  '117388', '207e92', '2e899c', '3d93a6', '4c9eb0', '5ba9ba', '69b4c4', '78bfce', '87cad8', '96d4e2', 'a4dfec',
-  'b3eaf6', '0c924b', '1d9a51', '2fa257', '40a95e', '51b164', '62b96a', '74c170', '85c876', '96d07c', 'a7d883',
-  'b9e089', 'cae78f', 'dbef95', 'f4f4c3', 'f7e78a', 'f4d576', 'f1c362', 'eeb14e', 'ea9e3a', 'e78c26', 'e07b03',
-  'ed5138', 'ed1759', 'ad053a', '780101', '9c68ad', '845194', '8520a0',
+  '117388',
+  '207e92',
+  '2e899c',
+  '3d93a6',
+  '4c9eb0',
+  '5ba9ba',
+  '69b4c4',
+  '78bfce',
+  '87cad8',
+  '96d4e2',
+  'a4dfec',
+  'b3eaf6',
+  '0c924b',
+  '1d9a51',
+  '2fa257',
+  '40a95e',
+  '51b164',
+  '62b96a',
+  '74c170',
+  '85c876',
+  '96d07c',
+  'a7d883',
+  'b9e089',
+  'cae78f',
+  'dbef95',
+  'f4f4c3',
+  'f7e78a',
+  'f4d576',
+  'f1c362',
+  'eeb14e',
+  'ea9e3a',
+  'e78c26',
+  'e07b03',
+  'ed5138',
+  'ed1759',
+  'ad053a',
+  '780101',
+  '9c68ad',
+  '845194',
+  '8520a0',
 ]
 /** Below force 1 to force 12: blues below a gale, then the yellow, orange and red of the lights for strong wind. */
 const WIND = [
-  'f7fbff', 'deebf7', 'c6dbef', '9ecae1', '6baed6', '4292c6', 'ffe08a', 'ffd400', 'ffb700', 'ff8c00', 'f26a00',
-  'e04a00', '9b1fc4',
+  'f7fbff',
+  'deebf7',
+  'c6dbef',
+  '9ecae1',
+  '6baed6',
+  '4292c6',
+  'ffe08a',
+  'ffd400',
+  'ffb700',
+  'ff8c00',
+  'f26a00',
+  'e04a00',
+  '9b1fc4',
 ]
 /**
  * Cividis (Nunez, Anderton and Renslow 2018): lightness rises all along, for colour-blind readers too. These 17 of its
  * colours lie as evenly as they can: neighbours differ by 8.7 (CIE 1976) at least, for protanopes and deuteranopes too.
  */
 const CIVIDIS = [
-  '00224e', '002c66', '263d6e', '39486c', '4b546c', '5e626e', '727274', '848279', '948e77', 'a39a74', 'b1a570',
-  'bfb06b', 'ccba64', 'd9c55c', 'e5cf52', 'f1d945', 'fde334',
+  '00224e',
+  '002c66',
+  '263d6e',
+  '39486c',
+  '4b546c',
+  '5e626e',
+  '727274',
+  '848279',
+  '948e77',
+  'a39a74',
+  'b1a570',
+  'bfb06b',
+  'ccba64',
+  'd9c55c',
+  'e5cf52',
+  'f1d945',
+  'fde334',
 ]
 /** One hue, dark to light, for how likely and how soon. */
 const ONE_HUE = ['17364a', '1b5268', '1f7088', '238fa6', '3badbf', '6cc7d2', 'a0dee3', 'd8f4f5']
@@ -114,7 +191,12 @@ function soon(steps: number[], palette: Palette, theme: Theme): ColourClass[] {
 
 /** The class that a number falls into: the last whose edge it reaches. */
 export function classOf(table: readonly ColourClass[], value: number): ColourClass {
-  return table[lastReached(table.map(({ from }) => from), value)]
+  return table[
+    lastReached(
+      table.map(({ from }) => from),
+      value,
+    )
+  ]
 }
 
 function lastReached(edges: readonly number[], value: number): number {

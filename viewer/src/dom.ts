@@ -16,7 +16,9 @@ function furnish(element: Element, attributes: Attributes, children: Child[]): v
 
 /** An HTML element; attributes that begin with `on` are listeners. */
 export function el<Name extends keyof HTMLElementTagNameMap>(
-  name: Name, attributes: Attributes = {}, ...children: Child[]
+  name: Name,
+  attributes: Attributes = {},
+  ...children: Child[]
 ): HTMLElementTagNameMap[Name] {
   const element = document.createElement(name)
   furnish(element, attributes, children)

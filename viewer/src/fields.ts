@@ -38,7 +38,7 @@ export const STATISTICS: Record<string, { map: string | null; threshold: boolean
   onset: { map: 'onset', threshold: true },
 }
 
-/** What is shown: a quantity, a statistic and, where it has one, a threshold (mm, Beaufort force or degrees Celsius). */
+/** What is shown: a quantity, a statistic and, where it has one, a threshold (mm, Beaufort or degrees Celsius). */
 export interface Choice {
   f: string
   s: string
@@ -82,11 +82,13 @@ export function thresholds(f: string, s: string, names: ReadonlySet<string>, boa
   const { map, threshold } = STATISTICS[s]
   if (!threshold) return []
   const { maps, criteria } = QUANTITIES[f]
-  const [start, among] = map === null
-    ? [`${criteria}_`, (board?.hazards ?? []).map(({ id }) => id)]
-    : [`${maps}_${map}_`, [...names]]
+  const [start, among] =
+    map === null ? [`${criteria}_`, (board?.hazards ?? []).map(({ id }) => id)] : [`${maps}_${map}_`, [...names]]
   const ends = among.filter((name) => name.startsWith(start)).map((name) => name.slice(start.length))
-  return ends.filter((end) => /^[\d.]+$/.test(end)).map(Number).sort((a, b) => a - b)
+  return ends
+    .filter((end) => /^[\d.]+$/.test(end))
+    .map(Number)
+    .sort((a, b) => a - b)
 }
 
 /** The statistics that a quantity has. */

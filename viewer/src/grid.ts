@@ -8,7 +8,10 @@ export class Grid {
   private readonly dy: number
   private readonly dx: number
 
-  constructor(private readonly latitude: [number, number, number], private readonly longitude: [number, number, number]) {
+  constructor(
+    private readonly latitude: [number, number, number],
+    private readonly longitude: [number, number, number],
+  ) {
     this.ny = latitude[2]
     this.nx = longitude[2]
     this.dy = (latitude[1] - latitude[0]) / (this.ny - 1)

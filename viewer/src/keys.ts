@@ -15,7 +15,8 @@ export function listen(bindings: readonly Binding[]): void {
   document.addEventListener('keydown', (event) => {
     if (isTyping() || event.ctrlKey || event.metaKey || event.altKey) return
     const focused = document.activeElement
-    const own = focused instanceof HTMLSelectElement || (focused instanceof HTMLInputElement && event.key.startsWith('Arrow'))
+    const own =
+      focused instanceof HTMLSelectElement || (focused instanceof HTMLInputElement && event.key.startsWith('Arrow'))
     const presses = focused instanceof HTMLButtonElement && event.key === ' '
     if (own || presses || (focused?.tagName === 'SUMMARY' && event.key === ' ')) return
     const scrolls = focused?.matches('.rows, .scroll') && ['ArrowUp', 'ArrowDown'].includes(event.key)
@@ -26,7 +27,14 @@ export function listen(bindings: readonly Binding[]): void {
   })
 }
 
-const SHOWN: Record<string, string> = { ' ': 'Space', ArrowLeft: '←', ArrowRight: '→', ArrowUp: '↑', ArrowDown: '↓', Escape: 'Esc' }
+const SHOWN: Record<string, string> = {
+  ' ': 'Space',
+  ArrowLeft: '←',
+  ArrowRight: '→',
+  ArrowUp: '↑',
+  ArrowDown: '↓',
+  Escape: 'Esc',
+}
 
 /** Show all keys in a dialog. */
 export function showKeys(bindings: readonly Binding[]): void {
@@ -35,8 +43,13 @@ export function showKeys(bindings: readonly Binding[]): void {
     const caps = shown.map((key) => (key === '–' ? ' – ' : el('kbd', {}, SHOWN[key] ?? key.toUpperCase())))
     return el('div', {}, el('dt', {}, ...caps), el('dd', {}, t(text)))
   })
-  const dialog = el('dialog', { class: 'keys', 'aria-labelledby': 'keys-title' },
-    el('h2', { id: 'keys-title' }, t('help.title')), el('dl', {}, ...rows), el('p', {}, t('help.more')))
+  const dialog = el(
+    'dialog',
+    { class: 'keys', 'aria-labelledby': 'keys-title' },
+    el('h2', { id: 'keys-title' }, t('help.title')),
+    el('dl', {}, ...rows),
+    el('p', {}, t('help.more')),
+  )
   dialog.append(button(t('help.close'), () => dialog.close()))
   dialog.addEventListener('close', () => dialog.remove())
   document.body.append(dialog)

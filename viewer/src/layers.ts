@@ -29,17 +29,47 @@ export class LayerBar {
     const buttons = LAYERS.map((layer, n) => {
       const pressed = layer.f === view.f && layer.s === view.s
       const inside = [el('kbd', {}, String(n + 1)), word('layer', layer.name)]
-      return el('button', { type: 'button', id: `layer-${n + 1}`, 'aria-pressed': String(pressed), onclick: () => this.take(n) }, ...inside)
+      return el(
+        'button',
+        { type: 'button', id: `layer-${n + 1}`, 'aria-pressed': String(pressed), onclick: () => this.take(n) },
+        ...inside,
+      )
     })
     const { f, s, thr } = view
     this.element.replaceChildren(
       el('div', { class: 'presets' }, ...buttons),
-      el('div', { class: 'choices' },
-        this.select('quantity', f, Object.keys(QUANTITIES).filter((q) => statistics(q, names, board).length), (name) => word('quantity', name), (value) => ({ f: value })),
-        this.select('statistic', s, statistics(f, names, board), (name) => word('statistic', name), (value) => ({ s: value })),
-        this.select('threshold', String(thr), thresholds(f, s, names, board).map(String), (value) => thresholdText(f, Number(value)), (value) => ({ thr: Number(value) })),
-        button(t('layers.barbs'), () => this.change({ barbs: !view.barbs }), { id: 'barbs', 'aria-pressed': String(view.barbs) }),
-        button(t('layers.palette'), () => this.change({ pal: view.pal === 'cwa' ? 'cb' : 'cwa' }), { id: 'palette', 'aria-pressed': String(view.pal === 'cb') }),
+      el(
+        'div',
+        { class: 'choices' },
+        this.select(
+          'quantity',
+          f,
+          Object.keys(QUANTITIES).filter((q) => statistics(q, names, board).length),
+          (name) => word('quantity', name),
+          (value) => ({ f: value }),
+        ),
+        this.select(
+          'statistic',
+          s,
+          statistics(f, names, board),
+          (name) => word('statistic', name),
+          (value) => ({ s: value }),
+        ),
+        this.select(
+          'threshold',
+          String(thr),
+          thresholds(f, s, names, board).map(String),
+          (value) => thresholdText(f, Number(value)),
+          (value) => ({ thr: Number(value) }),
+        ),
+        button(t('layers.barbs'), () => this.change({ barbs: !view.barbs }), {
+          id: 'barbs',
+          'aria-pressed': String(view.barbs),
+        }),
+        button(t('layers.palette'), () => this.change({ pal: view.pal === 'cwa' ? 'cb' : 'cwa' }), {
+          id: 'palette',
+          'aria-pressed': String(view.pal === 'cb'),
+        }),
       ),
     )
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true })
@@ -51,7 +81,13 @@ export class LayerBar {
     this.change({ f, s, thr })
   }
 
-  private select(name: 'quantity' | 'statistic' | 'threshold', value: string, among: string[], say: (value: string) => string, changed: (value: string) => Partial<View>): HTMLElement | null {
+  private select(
+    name: 'quantity' | 'statistic' | 'threshold',
+    value: string,
+    among: string[],
+    say: (value: string) => string,
+    changed: (value: string) => Partial<View>,
+  ): HTMLElement | null {
     if (!among.length) return null
     const options = among.map((each) => el('option', { value: each, selected: each === value }, say(each)))
     const onchange = (event: Event) => this.change(changed((event.target as HTMLSelectElement).value))

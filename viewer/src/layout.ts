@@ -31,10 +31,14 @@ export class Layout {
     const { tab, sheet } = document.body.dataset
     const one = (name: Tab) => button(t(`tab.${name}`), () => this.tab(name), { 'aria-pressed': String(tab === name) })
     const up = sheet === 'up'
-    const pull = button(up ? '▼' : '▲', () => {
-      document.body.dataset.sheet = up ? 'down' : 'up'
-      this.drawTabs()
-    }, { 'aria-label': t(up ? 'tab.down' : 'tab.up'), 'aria-expanded': String(up) })
+    const pull = button(
+      up ? '▼' : '▲',
+      () => {
+        document.body.dataset.sheet = up ? 'down' : 'up'
+        this.drawTabs()
+      },
+      { 'aria-label': t(up ? 'tab.down' : 'tab.up'), 'aria-expanded': String(up) },
+    )
     this.tabs.replaceChildren(one('board'), one('place'), pull)
   }
 

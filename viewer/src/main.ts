@@ -13,9 +13,27 @@ const bindings: Binding[] = [
   { keys: ['p', 'P'], text: 'key.palette', run: () => state.set({ pal: state.view.pal === 'cwa' ? 'cb' : 'cwa' }) },
   { keys: ['w', 'W'], text: 'key.barbs', run: () => state.set({ barbs: !state.view.barbs }) },
   { keys: ['l', 'L'], text: 'key.language', run: () => state.set({ lang: state.view.lang === 'zh' ? 'en' : 'zh' }) },
-  { keys: ['t', 'T'], text: 'key.theme', run: () => state.set({ theme: state.view.theme === 'dark' ? 'light' : 'dark' }) },
-  { keys: ['b', 'B'], text: 'key.board', run: () => { app.layout.tab('board'); app.board.focus() } },
-  { keys: ['/'], text: 'key.search', run: () => { app.layout.tab('place'); app.place.search.focus() } },
+  {
+    keys: ['t', 'T'],
+    text: 'key.theme',
+    run: () => state.set({ theme: state.view.theme === 'dark' ? 'light' : 'dark' }),
+  },
+  {
+    keys: ['b', 'B'],
+    text: 'key.board',
+    run: () => {
+      app.layout.tab('board')
+      app.board.focus()
+    },
+  },
+  {
+    keys: ['/'],
+    text: 'key.search',
+    run: () => {
+      app.layout.tab('place')
+      app.place.search.focus()
+    },
+  },
   { keys: ['m', 'M'], text: 'key.member', run: (key) => app.place.trace(key === 'm' ? 1 : -1) },
   { keys: ['+', '=', '-'], text: 'key.zoom', run: (key) => map.view.enlarge(key === '-' ? 0.5 : 2) },
   { keys: ['a', 's', 'd', 'f'], text: 'key.pan', run: (key) => map.view.pan(...PANS[key]) },

@@ -2,43 +2,21 @@
 
 import { select, type Selection } from 'd3-selection'
 import { type D3ZoomEvent, zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from 'd3-zoom'
-import { drawBarb } from './barbs'
+import { addBarb } from './barbs'
 import { type Borders, NARROW, plane } from './borders'
 import { el } from './dom'
 import type { Grid } from './grid'
 import { clear, hatching, paint } from './raster'
-import type { Lookup } from './colours'
-import type { Field } from './zarr'
+import { NOTHING, type Scene } from './painting'
 
 const SHARP_AFTER_MS = 80
 const BARB_EVERY_PX = 38
-
-/** A field to paint, and how. */
-export interface Painting {
-  field: Field
-  at: number
-  look: Lookup
-  hatchBelow: number
-}
-
-/** How a zone is filled, by code. */
-export type Fills = Map<string, { colour: string; hatched: boolean }>
-
-export interface Scene {
-  painting: Painting | null
-  fills: Fills
-  barbs: { speed: Field; direction: Field; at: number } | null
-  zone: string | null
-  point: [number, number] | null
-}
 
 interface Hooks {
   point(longitude: number, latitude: number): void
   hover(place: [number, number] | null): void
   moved(z: [number, number, number] | null): void
 }
-
-const EMPTY: Scene = { painting: null, fills: new Map(), barbs: null, zone: null, point: null }
 
 export class MapView {
   readonly element = el('div', { class: 'canvases', tabindex: 0, role: 'img' })
@@ -54,14 +32,16 @@ export class MapView {
   private width = 0
   private height = 0
   private ratio = 1
-  private scene = EMPTY
+  private scene = NOTHING
   private borders: Borders | null = null
   private grid: Grid | null = null
 
   constructor(private readonly hooks: Hooks) {
     this.element.append(this.land, this.raster, this.lines, this.barbs)
     this.target = select(this.element)
-    this.behaviour = zoom<HTMLDivElement, unknown>().scaleExtent([1, 16]).on('zoom', (event) => this.zoomed(event))
+    this.behaviour = zoom<HTMLDivElement, unknown>()
+      .scaleExtent([1, 16])
+      .on('zoom', (event) => this.zoomed(event))
     this.target.call(this.behaviour).on('dblclick.zoom', null)
     this.element.addEventListener('pointermove', (event) => hooks.hover(this.placeAt(event)))
     this.element.addEventListener('pointerleave', () => hooks.hover(null))
@@ -125,12 +105,17 @@ export class MapView {
     return [scale * x + dx, scale * y + dy]
   }
 
+  /** Longitude and latitude at a pixel. */
+  private placeOf(px: number, py: number): [number, number] {
+    const [scale, dx, dy] = this.fit()
+    const [x, y] = this.transform.invert([px, py])
+    return [(x - dx) / scale / NARROW, -(y - dy) / scale]
+  }
+
   private placeAt(event: MouseEvent): [number, number] | null {
     if (!this.grid) return null
     const { left, top } = this.element.getBoundingClientRect()
-    const [scale, dx, dy] = this.fit()
-    const [x, y] = this.transform.invert([event.clientX - left, event.clientY - top])
-    const place: [number, number] = [(x - dx) / scale / NARROW, -(y - dy) / scale]
+    const place = this.placeOf(event.clientX - left, event.clientY - top)
     return this.grid.cell(...place) ? place : null
   }
 
@@ -142,7 +127,15 @@ export class MapView {
       canvas.width = this.width * this.ratio
       canvas.height = this.height * this.ratio
     }
-    this.behaviour.extent([[0, 0], [this.width, this.height]]).translateExtent([[0, 0], [this.width, this.height]])
+    this.behaviour
+      .extent([
+        [0, 0],
+        [this.width, this.height],
+      ])
+      .translateExtent([
+        [0, 0],
+        [this.width, this.height],
+      ])
     this.redraw()
   }
 
@@ -158,9 +151,7 @@ export class MapView {
 
   private middle(): [number, number, number] | null {
     if (this.transform.k === 1) return null
-    const [scale, dx, dy] = this.fit()
-    const [x, y] = this.transform.invert([this.width / 2, this.height / 2])
-    return [(x - dx) / scale / NARROW, -(y - dy) / scale, this.transform.k]
+    return [...this.placeOf(this.width / 2, this.height / 2), this.transform.k]
   }
 
   private redraw(): void {
@@ -241,7 +232,10 @@ export class MapView {
 
   private drawPoint(context: CanvasRenderingContext2D, unit: number, [longitude, latitude]: [number, number]): void {
     const [x, y] = plane(longitude, latitude)
-    for (const [colour, px] of [[this.colour('--casing'), 5], [this.colour('--chosen'), 2.5]] as const) {
+    for (const [colour, px] of [
+      [this.colour('--casing'), 5],
+      [this.colour('--chosen'), 2.5],
+    ] as const) {
       context.beginPath()
       context.arc(x, y, 8 / unit, 0, 2 * Math.PI)
       context.strokeStyle = colour
@@ -264,21 +258,30 @@ export class MapView {
     const context = this.barbs.getContext('2d')!
     const { barbs } = this.scene
     if (!barbs || !this.grid || !this.width) return
-    const [scale, dx, dy] = this.fit()
-    for (const [colour, width] of [[this.colour('--casing'), 3], [this.colour('--barb'), 1.2]] as const) {
+    const path = this.barbPath(barbs, this.grid)
+    context.scale(this.ratio, this.ratio)
+    for (const [colour, width] of [
+      [this.colour('--casing'), 3],
+      [this.colour('--barb'), 1.2],
+    ] as const) {
       context.strokeStyle = colour
       context.lineWidth = width
-      for (let y = BARB_EVERY_PX / 2; y < this.height; y += BARB_EVERY_PX) {
-        for (let x = BARB_EVERY_PX / 2; x < this.width; x += BARB_EVERY_PX) {
-          const [bx, by] = this.transform.invert([x, y])
-          const cell = this.grid.cell((bx - dx) / scale / NARROW, -(by - dy) / scale)
-          if (!cell) continue
-          const at = cell[0] * this.grid.nx + cell[1]
-          const [speed, from] = [barbs.speed.value(barbs.at, at), barbs.direction.value(barbs.at, at)]
-          if (!Number.isNaN(speed) && !Number.isNaN(from)) drawBarb(context, this.ratio, x, y, speed, from)
-        }
-      }
+      context.stroke(path)
     }
     context.resetTransform()
+  }
+
+  private barbPath({ speed, direction, at }: NonNullable<Scene['barbs']>, grid: Grid): Path2D {
+    const path = new Path2D()
+    for (let y = BARB_EVERY_PX / 2; y < this.height; y += BARB_EVERY_PX) {
+      for (let x = BARB_EVERY_PX / 2; x < this.width; x += BARB_EVERY_PX) {
+        const cell = grid.cell(...this.placeOf(x, y))
+        if (!cell) continue
+        const here = cell[0] * grid.nx + cell[1]
+        const [blows, from] = [speed.value(at, here), direction.value(at, here)]
+        if (!Number.isNaN(blows) && !Number.isNaN(from)) addBarb(path, x, y, blows, from)
+      }
+    }
+    return path
   }
 }

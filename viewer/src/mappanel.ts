@@ -5,7 +5,8 @@ import { el } from './dom'
 import { t } from './i18n'
 import { choiceText } from './layers'
 import { showLegend } from './legend'
-import { type Fills, MapView, type Scene } from './map'
+import { MapView } from './map'
+import { type Fills, NOTHING, type Scene } from './painting'
 import { both, spot } from './place'
 import type { Display } from './scene'
 import { fullName } from './search'
@@ -46,7 +47,10 @@ export class MapPanel {
       },
       moved: (z) => change({ z }),
     })
-    this.element.append(this.title, el('div', { class: 'frame' }, this.view.element, this.mark, this.legend, this.readout))
+    this.element.append(
+      this.title,
+      el('div', { class: 'frame' }, this.view.element, this.mark, this.legend, this.readout),
+    )
   }
 
   setBorders(borders: Borders): void {
@@ -71,12 +75,13 @@ export class MapPanel {
     this.shown = shown
     this.element.classList.toggle('stale', shown.stale)
     this.mark.textContent = run?.about.simulated ? t('state.simulated') : ''
-    const scene = display && run ? this.scene(shown) : null
-    this.view.show(scene ?? { painting: null, fills: new Map(), barbs: null, zone: null, point: null })
+    const scene = display && run ? this.scene(shown) : NOTHING
+    this.view.show(scene)
     if (first) this.look()
     this.title.replaceChildren(...(display && run ? this.heading(display, run, at) : [t('map.none')]))
     const key = `${run?.entry.run} ${display?.kind.colours} ${view.pal} ${view.theme} ${view.lang}`
-    if (display && run && key !== this.keys.legend) showLegend(this.legend, display.kind, display.table(view.pal, view.theme), run.members)
+    if (display && run && key !== this.keys.legend)
+      showLegend(this.legend, display.kind, display.table(view.pal, view.theme), run.members)
     if (!display) this.legend.replaceChildren()
     this.keys.legend = display ? key : ''
     this.view.element.setAttribute('aria-label', this.summary())
@@ -88,17 +93,27 @@ export class MapPanel {
     const { f, s, thr } = display!.choice
     const hour = display!.isTimeless ? 0 : at
     const key = `${run!.entry.run} ${f} ${s} ${thr} ${hour} ${pal} ${theme}`
-    if (key !== this.keys.fills) Object.assign(this, { fills: display!.fills(at, pal, theme), keys: { ...this.keys, fills: key } })
+    if (key !== this.keys.fills)
+      Object.assign(this, { fills: display!.fills(at, pal, theme), keys: { ...this.keys, fills: key } })
     const windKey = winds ? `${run!.entry.run} ${at}` : ''
-    if (windKey !== this.keys.winds) Object.assign(this, { barbs: winds && { ...winds, at }, keys: { ...this.keys, winds: windKey } })
+    if (windKey !== this.keys.winds)
+      Object.assign(this, { barbs: winds && { ...winds, at }, keys: { ...this.keys, winds: windKey } })
     const zone = place && 'zone' in place ? place.zone : null
     const point: [number, number] | null = place && 'pt' in place ? [place.pt[1], place.pt[0]] : null
     if (String(point) !== String(this.point)) this.point = point
-    return { painting: display!.painting(at, pal, theme), fills: this.fills, barbs: this.barbs, zone, point: this.point }
+    return {
+      painting: display!.painting(at, pal, theme),
+      fills: this.fills,
+      barbs: this.barbs,
+      zone,
+      point: this.point,
+    }
   }
 
   private heading(display: Display, run: Run, at: number): HTMLElement[] {
-    const when = display.isTimeless ? t('map.whole', { from: both(run.init), hours: run.hours.length }) : both(run.hours[at])
+    const when = display.isTimeless
+      ? t('map.whole', { from: both(run.init), hours: run.hours.length })
+      : both(run.hours[at])
     return [el('span', {}, choiceText(display.choice)), el('b', {}, when)]
   }
 
@@ -113,7 +128,10 @@ export class MapPanel {
     if (!found || found.value <= 0) return ''
     const { nx } = run.grid
     const [longitude, latitude] = run.grid.point(Math.floor(found.cell / nx), found.cell % nx)
-    return t('map.highest', { value: display.numberText(found.value, run.members), place: this.named(longitude, latitude) })
+    return t('map.highest', {
+      value: display.numberText(found.value, run.members),
+      place: this.named(longitude, latitude),
+    })
   }
 
   private named(longitude: number, latitude: number): string {
@@ -131,7 +149,11 @@ export class MapPanel {
     const cell = pointed && run.grid.cell(...pointed)
     if (!pointed || !cell) return this.readout.replaceChildren(this.highest(display, run, at))
     const value = display.valueText(at, cell[0] * run.grid.nx + cell[1], borders?.at(...pointed) ?? null, run.members)
-    this.readout.replaceChildren(el('b', {}, value), el('span', {}, this.named(...pointed)), el('small', {}, spot([pointed[1], pointed[0]])))
+    this.readout.replaceChildren(
+      el('b', {}, value),
+      el('span', {}, this.named(...pointed)),
+      el('small', {}, spot([pointed[1], pointed[0]])),
+    )
   }
 }
 

@@ -34,8 +34,11 @@ export class Notices {
   /** A file could not be read. */
   failed(name: string, error: Error): void {
     const reason = () =>
-      error instanceof Broken ? t('notice.broken', { file: error.file, reason: error.reason })
-        : error instanceof Unreachable ? t('notice.unreachable') : error.message
+      error instanceof Broken
+        ? t('notice.broken', { file: error.file, reason: error.reason })
+        : error instanceof Unreachable
+          ? t('notice.unreachable')
+          : error.message
     this.set(name, name === 'manifest' ? 'warning' : 'error', () => `${word('failed', name)} ${reason()}`)
   }
 
@@ -69,8 +72,13 @@ export class Notices {
       this.clear(name)
       this.show()
     }
-    return el('p', { class: level }, el('span', { 'aria-hidden': 'true' }, ICONS[level]), ` ${text()} `,
+    return el(
+      'p',
+      { class: level },
+      el('span', { 'aria-hidden': 'true' }, ICONS[level]),
+      ` ${text()} `,
       action && button(action.label(), action.go),
-      level === 'info' && button('×', close, { 'aria-label': t('notice.close') }))
+      level === 'info' && button('×', close, { 'aria-label': t('notice.close') }),
+    )
   }
 }

@@ -25,14 +25,42 @@ interface Panel {
 
 const PANELS: Panel[] = [
   {
-    name: 'rain', unit: 'mm', axes: [[0, 50, 10], [0, 100, 20], [0, 200, 50]], thresholds: [[40, '40']], height: 126,
+    name: 'rain',
+    unit: 'mm',
+    axes: [
+      [0, 50, 10],
+      [0, 100, 20],
+      [0, 200, 50],
+    ],
+    thresholds: [[40, '40']],
+    height: 126,
   },
   {
-    name: 'wind', unit: 'm/s', axes: [[0, 25, 5], [0, 50, 10], [0, 80, 20]],
-    thresholds: [[10.8, '6'], [20.8, '9'], [32.7, '12']], height: 106,
+    name: 'wind',
+    unit: 'm/s',
+    axes: [
+      [0, 25, 5],
+      [0, 50, 10],
+      [0, 80, 20],
+    ],
+    thresholds: [
+      [10.8, '6'],
+      [20.8, '9'],
+      [32.7, '12'],
+    ],
+    height: 106,
   },
   {
-    name: 'temperature', unit: '°C', axes: [[10, 40, 10], [-10, 40, 10]], thresholds: [[36, '36'], [10, '10']],
+    name: 'temperature',
+    unit: '°C',
+    axes: [
+      [10, 40, 10],
+      [-10, 40, 10],
+    ],
+    thresholds: [
+      [36, '36'],
+      [10, '10'],
+    ],
     height: 72,
   },
 ]
@@ -42,7 +70,6 @@ const COUNTED = [1, 10, 40]
 interface Frame {
   width: number
   hours: number[]
-  at: number
   traced: number | null
 }
 
@@ -55,6 +82,13 @@ export function plumes(series: Series, frame: Frame): SVGElement[] {
   })
 }
 
+/** Mark an hour in a panel that is drawn. */
+export function markHour(plume: SVGElement, at: number): void {
+  const hours = plume.querySelectorAll('.hour')
+  hours.forEach((hour, n) => hour.classList.toggle('current', n === at))
+  plume.querySelector('.now')!.setAttribute('transform', `translate(${hours[at]?.getAttribute('x') ?? 0} 0)`)
+}
+
 function column(frame: Frame, at: number): number {
   return LEFT + ((at + 0.5) / frame.hours.length) * (frame.width - LEFT - RIGHT)
 }
@@ -65,10 +99,19 @@ function drawn(panel: Panel, values: number[][], frame: Frame, extra: SVGElement
   const axis = panel.axes.find(([from, to]) => low >= from && high <= to) ?? panel.axes.at(-1)!
   const y = (value: number) => TOP + panel.height * (1 - (value - axis[0]) / (axis[1] - axis[0]))
   const height = TOP + panel.height + FOOT + extra.length * LINE
-  const rows = extra.map((row, n) => svg('g', { transform: `translate(0 ${TOP + panel.height + FOOT + (n + 1) * LINE - 5})` }, ...row))
+  const rows = extra.map((row, n) =>
+    svg('g', { transform: `translate(0 ${TOP + panel.height + FOOT + (n + 1) * LINE - 5})` }, ...row),
+  )
   return svg(
     'svg',
-    { viewBox: `0 0 ${frame.width} ${height}`, width: frame.width, height, class: `plume ${panel.name}`, role: 'img', 'aria-label': summary(panel, values) },
+    {
+      viewBox: `0 0 ${frame.width} ${height}`,
+      width: frame.width,
+      height,
+      class: `plume ${panel.name}`,
+      role: 'img',
+      'aria-label': summary(panel, values),
+    },
     svg('text', { x: 4, y: 13, class: 'heading' }, `${word('panel', panel.name)}  ${panel.unit}`),
     ...peakNote(panel, values, frame, y),
     ...grid(panel, axis, frame, y),
@@ -83,8 +126,13 @@ function summary(panel: Panel, values: number[][]): string {
   const { member, value } = peak(values)
   const median = quantiles(values, 0.5)
   return t('plume.summary', {
-    name: word('panel', panel.name), unit: panel.unit, low: digits(Math.min(...median), 1),
-    high: digits(Math.max(...median), 1), peak: digits(value, 1), member: label(member), members: values.length,
+    name: word('panel', panel.name),
+    unit: panel.unit,
+    low: digits(Math.min(...median), 1),
+    high: digits(Math.max(...median), 1),
+    peak: digits(value, 1),
+    member: label(member),
+    members: values.length,
   })
 }
 
@@ -96,16 +144,26 @@ export function label(member: number): string {
 function peakNote(panel: Panel, values: number[][], frame: Frame, y: (value: number) => number): SVGElement[] {
   const { member, at, value } = peak(values)
   if (panel.name === 'temperature' || !Number.isFinite(value)) return []
-  const note = t('plume.peak', { value: digits(value, 1), unit: panel.unit, member: label(member), hour: taiwanHour(frame.hours[at]) })
+  const note = t('plume.peak', {
+    value: digits(value, 1),
+    unit: panel.unit,
+    member: label(member),
+    hour: taiwanHour(frame.hours[at]),
+  })
   return [
     svg('text', { x: frame.width - RIGHT, y: 13, class: 'note', 'text-anchor': 'end' }, note),
     svg('circle', { cx: column(frame, at), cy: y(value), r: 3, class: 'peak' }),
   ]
 }
 
-function grid(panel: Panel, [low, high, step]: [number, number, number], frame: Frame, y: (value: number) => number): SVGElement[] {
+function grid(
+  panel: Panel,
+  [low, high, step]: [number, number, number],
+  frame: Frame,
+  y: (value: number) => number,
+): SVGElement[] {
   const right = frame.width - RIGHT
-  const made = [svg('rect', { x: column(frame, frame.at) - 9, y: TOP, width: 18, height: panel.height, class: 'now' })]
+  const made = [svg('rect', { x: -9, y: TOP, width: 18, height: panel.height, class: 'now' })]
   for (let value = low; value <= high; value += step) {
     made.push(svg('line', { x1: LEFT, x2: right, y1: y(value), y2: y(value), class: 'rule' }))
     made.push(svg('text', { x: LEFT - 6, y: y(value) + 4, 'text-anchor': 'end' }, String(value)))
@@ -115,16 +173,27 @@ function grid(panel: Panel, [low, high, step]: [number, number, number], frame: 
     made.push(svg('line', { x1: LEFT, x2: right, y1: y(value), y2: y(value), class: 'threshold' }))
   }
   frame.hours.forEach((hour, at) => {
-    const classes = at === frame.at ? 'hour current' : 'hour'
-    made.push(svg('text', { x: column(frame, at), y: TOP + panel.height + 14, 'text-anchor': 'middle', class: classes }, taiwanHour(hour)))
+    made.push(
+      svg(
+        'text',
+        { x: column(frame, at), y: TOP + panel.height + 14, 'text-anchor': 'middle', class: 'hour' },
+        taiwanHour(hour),
+      ),
+    )
   })
   return made
 }
 
-function thresholdNames(panel: Panel, [low, high]: [number, number, number], y: (value: number) => number): SVGElement[] {
+function thresholdNames(
+  panel: Panel,
+  [low, high]: [number, number, number],
+  y: (value: number) => number,
+): SVGElement[] {
   return panel.thresholds
     .filter(([value]) => value >= low && value <= high)
-    .map(([value, at]) => svg('text', { x: LEFT + 4, y: y(value) - 3, class: 'threshold' }, word('threshold', panel.name, { at })))
+    .map(([value, at]) =>
+      svg('text', { x: LEFT + 4, y: y(value) - 3, class: 'threshold' }, word('threshold', panel.name, { at })),
+    )
 }
 
 function line(values: number[], frame: Frame, y: (value: number) => number): string {
@@ -153,7 +222,11 @@ function counts(values: number[][], frame: Frame): SVGElement[][] {
     svg('text', { x: LEFT - 6, 'text-anchor': 'end' }, `≥${threshold}`),
     ...frame.hours.map((_, at) => {
       const count = reaching(values, at, threshold)
-      return svg('text', { x: column(frame, at), 'text-anchor': 'middle', class: count ? 'count' : 'none' }, count ? String(count) : '·')
+      return svg(
+        'text',
+        { x: column(frame, at), 'text-anchor': 'middle', class: count ? 'count' : 'none' },
+        count ? String(count) : '·',
+      )
     }),
   ])
 }
@@ -162,8 +235,13 @@ function counts(values: number[][], frame: Frame): SVGElement[][] {
 function winds(series: Series, frame: Frame): SVGElement[][] {
   const median = quantiles(series.wind, 0.5)
   const arrow = (at: number) =>
-    svg('path', { d: 'M0 -6V6M-3.5 2L0 6L3.5 2', class: 'arrow', transform: `translate(${column(frame, at)} -4) rotate(${series.from[at]})` })
-  const text = (at: number, said: string) => svg('text', { x: column(frame, at), 'text-anchor': 'middle', class: 'compass' }, said)
+    svg('path', {
+      d: 'M0 -6V6M-3.5 2L0 6L3.5 2',
+      class: 'arrow',
+      transform: `translate(${column(frame, at)} -4) rotate(${series.from[at]})`,
+    })
+  const text = (at: number, said: string) =>
+    svg('text', { x: column(frame, at), 'text-anchor': 'middle', class: 'compass' }, said)
   const heading = (said: string) => svg('text', { x: LEFT - 6, 'text-anchor': 'end' }, said)
   const known = (at: number) => !Number.isNaN(series.from[at])
   const points = (frame.width - LEFT - RIGHT) / frame.hours.length < NARROW ? 8 : 16

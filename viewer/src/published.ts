@@ -106,7 +106,10 @@ export interface PlaceFile {
 
 /** A file that is not there, or not what it should be. */
 export class Broken extends Error {
-  constructor(readonly file: string, readonly reason: string) {
+  constructor(
+    readonly file: string,
+    readonly reason: string,
+  ) {
     super(`${file}: ${reason}`)
   }
 }

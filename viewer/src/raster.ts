@@ -5,7 +5,14 @@ import type { Grid } from './grid'
 import type { Field } from './zarr'
 
 /** Paint an hour of a field; cells below `hatchBelow` (a stored number) are drawn one in two. */
-export function paint(canvas: HTMLCanvasElement, grid: Grid, field: Field, at: number, look: Lookup, hatchBelow = -Infinity): void {
+export function paint(
+  canvas: HTMLCanvasElement,
+  grid: Grid,
+  field: Field,
+  at: number,
+  look: Lookup,
+  hatchBelow = -Infinity,
+): void {
   const { ny, nx } = grid
   if (canvas.width !== nx || canvas.height !== ny) Object.assign(canvas, { width: nx, height: ny })
   const context = canvas.getContext('2d')!
@@ -15,7 +22,13 @@ export function paint(canvas: HTMLCanvasElement, grid: Grid, field: Field, at: n
 }
 
 /** The colours of numbers (y, x) from the south, as an image from the north. */
-export function pixels(numbers: ArrayLike<number>, ny: number, nx: number, look: Lookup, hatchBelow = -Infinity): Uint32Array {
+export function pixels(
+  numbers: ArrayLike<number>,
+  ny: number,
+  nx: number,
+  look: Lookup,
+  hatchBelow = -Infinity,
+): Uint32Array {
   const { colours, offset } = look
   const made = new Uint32Array(ny * nx)
   for (let j = 0; j < ny; j++) {

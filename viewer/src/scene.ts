@@ -1,21 +1,51 @@
 /** What the map shows of a run at an hour: colours, fills by zone, and the words for it. */
 
-import { type ColourClass, classes, classOf, css, lookup, LOW_CHANCE, packedEdge, type Kind, type Palette, type Theme } from './colours'
+import {
+  type ColourClass,
+  classes,
+  classOf,
+  css,
+  lookup,
+  LOW_CHANCE,
+  packedEdge,
+  type Kind,
+  type Palette,
+  type Theme,
+} from './colours'
 import { type Choice, criterion } from './fields'
 import { digits, percent, t } from './i18n'
-import type { Fills, Painting } from './map'
+import type { Fills, Painting } from './painting'
 import type { Board, Row } from './published'
 import type { Field } from './zarr'
 import { beaufort } from './units'
 
-const PROBABILITY: Kind = { shown_units: '1', zh: '機率', en: 'probability', colours: 'probability', steps: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] }
+const PROBABILITY: Kind = {
+  shown_units: '1',
+  zh: '機率',
+  en: 'probability',
+  colours: 'probability',
+  steps: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+}
+
+/** No zone is filled; one and the same, so that nobody draws it again. */
+const UNFILLED: Fills = new Map()
+
+interface Highest {
+  value: number
+  cell: number
+}
 
 /** A choice whose numbers are here: a field, or the rows of the board for chances by zone. */
 export class Display {
   readonly kind: Kind
+  private readonly found = new Map<number, Highest | null>()
   private painted: { key: string; table: ColourClass[]; paint: (at: number) => Painting } | null = null
 
-  constructor(readonly choice: Choice, readonly field: Field | null, readonly board: Board | null) {
+  constructor(
+    readonly choice: Choice,
+    readonly field: Field | null,
+    readonly board: Board | null,
+  ) {
     this.kind = field?.kind ?? PROBABILITY
   }
 
@@ -39,7 +69,8 @@ export class Display {
     const table = classes(this.kind, pal, theme)
     const { field } = this
     const look = field && lookup(table, field.packing, field.bits)
-    const hatchBelow = field && this.kind.colours === 'probability' ? packedEdge(LOW_CHANCE, field.packing.scale) : -Infinity
+    const hatchBelow =
+      field && this.kind.colours === 'probability' ? packedEdge(LOW_CHANCE, field.packing.scale) : -Infinity
     const kept = new Map<number, Painting>()
     const paint = (at: number): Painting => {
       const hour = field!.leads === 1 ? 0 : at
@@ -52,13 +83,14 @@ export class Display {
 
   /** How townships are filled at an hour; empty unless chances by zone are shown. */
   fills(at: number, pal: Palette, theme: Theme): Fills {
-    if (this.field || !this.board) return new Map()
+    if (this.field || !this.board) return UNFILLED
     const table = this.table(pal, theme)
     const made: Fills = new Map()
     for (const row of this.rows()) {
       const share = this.chance(row, at)
       const colour = classOf(table, share).colour
-      if (row.zone.parent !== null && colour) made.set(row.zone.code, { colour: css(colour), hatched: share < LOW_CHANCE })
+      if (row.zone.parent !== null && colour)
+        made.set(row.zone.code, { colour: css(colour), hatched: share < LOW_CHANCE })
     }
     return made
   }
@@ -91,13 +123,22 @@ export class Display {
   }
 
   /** The highest number at an hour and its cell; null where there is none. */
-  highest(at: number): { value: number; cell: number } | null {
+  highest(at: number): Highest | null {
+    if (!this.found.has(at)) this.found.set(at, this.seek(at))
+    return this.found.get(at)!
+  }
+
+  private seek(at: number): Highest | null {
     if (!this.field || this.kind.colours === 'hours') return null
     const { fill, scale } = this.field.packing
     let [found, cell] = [-Infinity, -1]
-    this.field.hour(this.field.leads === 1 ? 0 : at).forEach((n, where) => {
-      if (n !== fill && n > found) [found, cell] = [n, where]
-    })
+    const numbers = this.field.hour(at)
+    for (let where = 0; where < numbers.length; where++) {
+      if (numbers[where] !== fill && numbers[where] > found) {
+        found = numbers[where]
+        cell = where
+      }
+    }
     return cell < 0 ? null : { value: found * scale, cell }
   }
 }

@@ -21,7 +21,9 @@ function plain(text: string): string {
 export function fullName(zone: Zone, board: Board, say: (zone: Zone) => string = said): string {
   const parent = zone.parent === null ? undefined : board.byCode.get(zone.parent)
   if (!parent) return say(zone)
-  return say === said && document.documentElement.lang === 'zh-Hant' ? `${say(parent)} ${say(zone)}` : `${say(zone)}, ${say(parent)}`
+  return say === said && document.documentElement.lang === 'zh-Hant'
+    ? `${say(parent)} ${say(zone)}`
+    : `${say(zone)}, ${say(parent)}`
 }
 
 /** `22.04, 121.55`: latitude and longitude, in either order as Taiwan lies, null where it is no place. */
@@ -42,7 +44,10 @@ export function search(text: string, board: Board | null): Found[] {
   const rank = (zone: Zone): number => {
     const among = [plain(zone.zh), plain(zone.en), zone.code]
     if (among.some((name) => name.startsWith(wanted))) return 0
-    return among.some((name) => name.includes(wanted)) || plain(fullName(zone, board)).replaceAll(' ', '').includes(wanted) ? 1 : 2
+    return among.some((name) => name.includes(wanted)) ||
+      plain(fullName(zone, board)).replaceAll(' ', '').includes(wanted)
+      ? 1
+      : 2
   }
   const outside = new Set(board.outside)
   return [...board.byCode.values()]
@@ -50,13 +55,26 @@ export function search(text: string, board: Board | null): Found[] {
     .filter(({ at }) => at < 2)
     .sort((a, b) => a.at - b.at || a.zone.code.length - b.zone.code.length || a.zone.code.localeCompare(b.zone.code))
     .slice(0, MOST)
-    .map(({ zone }) => ({ place: { zone: zone.code }, label: `${fullName(zone, board)}  ${also(zone)}`, outside: outside.has(zone) }))
+    .map(({ zone }) => ({
+      place: { zone: zone.code },
+      label: `${fullName(zone, board)}  ${also(zone)}`,
+      outside: outside.has(zone),
+    }))
 }
 
 /** The field to type into, and the list of what it may mean. */
 export class SearchBox {
   readonly element = el('div', { class: 'search' })
-  private readonly input = el('input', { type: 'text', role: 'combobox', 'aria-expanded': 'false', 'aria-controls': 'found', 'aria-autocomplete': 'list', autocomplete: 'off', spellcheck: 'false', id: 'search' })
+  private readonly input = el('input', {
+    type: 'text',
+    role: 'combobox',
+    'aria-expanded': 'false',
+    'aria-controls': 'found',
+    'aria-autocomplete': 'list',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    id: 'search',
+  })
   private readonly list = el('ul', { id: 'found', role: 'listbox', hidden: true })
   private found: Found[] = []
   private active = 0
@@ -89,10 +107,22 @@ export class SearchBox {
 
   private draw(): void {
     const items = this.found.map((found, n) =>
-      el('li', { role: 'option', id: `found-${n}`, 'aria-selected': String(n === this.active), onpointerdown: () => this.take(n) },
-        found.label, found.outside ? el('small', {}, t('search.outside')) : null),
+      el(
+        'li',
+        {
+          role: 'option',
+          id: `found-${n}`,
+          'aria-selected': String(n === this.active),
+          onpointerdown: () => this.take(n),
+        },
+        found.label,
+        found.outside ? el('small', {}, t('search.outside')) : null,
+      ),
     )
-    const nothing = this.input.value.trim() && !items.length ? [el('li', { class: 'quiet', role: 'option', 'aria-selected': 'false' }, t('search.nothing'))] : []
+    const nothing =
+      this.input.value.trim() && !items.length
+        ? [el('li', { class: 'quiet', role: 'option', 'aria-selected': 'false' }, t('search.nothing'))]
+        : []
     this.list.replaceChildren(...items, ...nothing)
     const open = this.list.children.length > 0
     this.list.hidden = !open

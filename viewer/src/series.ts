@@ -72,7 +72,7 @@ export function peak(members: number[][]): { member: number; at: number; value: 
 
 const COLUMNS = 'valid_time_utc,valid_time_taiwan,member,rain_mm,wind_speed_m_s,beaufort,temperature_c'
 
-/** The series as a table for spreadsheets, with what it is in the first line. Columns as `exports/series.py` has them. */
+/** The series as a table for spreadsheets, first what it is. Columns as `exports/series.py` has them. */
 export function csv(run: Run, series: Series, title: string): string {
   const { about, init } = run
   const heading = [

@@ -16,7 +16,11 @@ export class Run {
   manifest: Manifest | null = null
   private points: Promise<Points> | null = null
 
-  private constructor(readonly published: Published, readonly entry: Entry, readonly maps: Maps) {}
+  private constructor(
+    readonly published: Published,
+    readonly entry: Entry,
+    readonly maps: Maps,
+  ) {}
 
   /** Open a run; raises Broken or Unreachable where its maps cannot be read. */
   static async open(published: Published, entry: Entry): Promise<Run> {
@@ -78,7 +82,10 @@ export class Watch {
   /** When `latest.json` was last read, by the machine's clock. */
   contact = NaN
 
-  constructor(private readonly published: Published, private readonly told: () => void) {}
+  constructor(
+    private readonly published: Published,
+    private readonly told: () => void,
+  ) {}
 
   async look(): Promise<void> {
     try {

@@ -26,8 +26,20 @@ export interface View extends Choice {
 }
 
 export const START: View = {
-  root: '../', exp: 'demo', run: null, f: 'tp01', s: 'lpmm', thr: null, t: null, place: null, z: null, lang: 'zh',
-  pal: 'cwa', theme: 'dark', barbs: true, now: null,
+  root: '../',
+  exp: 'demo',
+  run: null,
+  f: 'tp01',
+  s: 'lpmm',
+  thr: null,
+  t: null,
+  place: null,
+  z: null,
+  lang: 'zh',
+  pal: 'cwa',
+  theme: 'dark',
+  barbs: true,
+  now: null,
 }
 
 type Listener = (view: View, before: View) => void

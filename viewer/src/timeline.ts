@@ -1,10 +1,9 @@
 /** The hours: a slider over the whole width, play, and marks where hazards begin. */
 
 import { button, el } from './dom'
-import { t } from './i18n'
+import { t, word } from './i18n'
 import type { Row } from './published'
 import { taiwan, taiwanDay, taiwanHour, utc } from './time'
-import { word } from './i18n'
 
 const STEP_MS = 600
 
@@ -15,15 +14,22 @@ export class Timeline {
   private readonly marks = el('div', { class: 'marks', 'aria-hidden': 'true' })
   private readonly play = button('▶', () => this.toggle(), { class: 'play' })
   private timer = 0
+  private marked: readonly Row[] | null = null
   /** True while somebody moves the slider. */
   dragging = false
 
   constructor(private readonly moved: (at: number) => void) {
     const step = (by: number, sign: string) => button(sign, () => this.step(by), { class: `step${by}` })
-    this.element.append(step(-1, '◀'), this.play, step(1, '▶|'), el('div', { class: 'track' }, this.marks, this.slider, this.ticks))
+    this.element.append(
+      step(-1, '◀'),
+      this.play,
+      step(1, '▶|'),
+      el('div', { class: 'track' }, this.marks, this.slider, this.ticks),
+    )
     this.slider.addEventListener('input', () => moved(Number(this.slider.value)))
     this.slider.addEventListener('pointerdown', () => (this.dragging = true))
-    for (const name of ['pointerup', 'pointercancel', 'change']) this.slider.addEventListener(name, () => (this.dragging = false))
+    for (const name of ['pointerup', 'pointercancel', 'change'])
+      this.slider.addEventListener(name, () => (this.dragging = false))
   }
 
   get playing(): boolean {
@@ -35,7 +41,9 @@ export class Timeline {
     this.slider.setAttribute('aria-label', t('time.label'))
     this.slider.max = String(hours.length - 1)
     this.slider.value = String(at)
-    const said = hours.length ? `${taiwan(hours[at])} ${word('day', String(taiwanDay(hours[at])))}, ${utc(hours[at])}, +${at + 1} h` : ''
+    const said = hours.length
+      ? `${taiwan(hours[at])} ${word('day', String(taiwanDay(hours[at])))}, ${utc(hours[at])}, +${at + 1} h`
+      : ''
     this.slider.setAttribute('aria-valuetext', said)
     this.label()
     const key = `${hours[0]} ${hours.length}`
@@ -44,7 +52,8 @@ export class Timeline {
       this.ticks.replaceChildren(...hours.map((hour) => el('span', {}, taiwanHour(hour))))
     }
     ;[...this.ticks.children].forEach((tick, n) => tick.classList.toggle('current', n === at))
-    this.mark(hours.length, rows)
+    if (rows !== this.marked) this.mark(hours.length, rows)
+    this.marked = rows
   }
 
   private mark(count: number, rows: readonly Row[]): void {

@@ -10,7 +10,7 @@ export function beaufort(speed: number): number {
   return BEAUFORT_LIMITS.filter((limit) => rounded >= limit).length
 }
 
-/** The sixteenth of the compass, 0 (north) to 15, that a wind from a direction in degrees blows from: of 16 or 8 points. */
+/** The sixteenth of the compass, 0 (north) to 15, that a wind from `degrees` blows from, of 16 or 8 points. */
 export function compassPoint(degrees: number, points: 16 | 8 = 16): number {
   const turned = (((degrees % 360) + 360) % 360) / 360
   return (Math.round(turned * points) % points) * (16 / points)

@@ -1,7 +1,8 @@
 /** The URL contract, version 1: the same URL shows the same picture.
  *
- * `?v=1&exp=&run=&f=&s=&thr=&t=2026-06-11T15&zone=10015|pt=22.04,121.55&z=lon,lat,k&lang=zh|en&pal=cwa|cb&theme=&barbs=0`
- * and `root=`, where the published root is not the folder above the page, and `now=`, a time to rehearse at.
+ * `?v=1&exp=&run=&f=&s=&thr=&t=2026-06-11T15&zone=10015|pt=22.04,121.55&z=lon,lat,k&lang=zh|en&pal=cwa|cb` and
+ * `&theme=dark|light&barbs=0`; `root=`, where the published root is not the folder above the page; `now=`, a time to
+ * rehearse at.
  * `t` is valid time by Taiwan's clock. What is left out is as in `START`; what is unknown is ignored, and named.
  */
 
@@ -69,9 +70,10 @@ export function format(view: View): string {
   const { place, z } = view
   const said: Array<[string, string | null]> = [
     ['v', '1'],
-    ...(['root', 'exp', 'run', 'f', 's', 'lang', 'pal', 'theme'] as const).map(
-      (name): [string, string | null] => [name, view[name] === START[name] ? null : view[name]],
-    ),
+    ...(['root', 'exp', 'run', 'f', 's', 'lang', 'pal', 'theme'] as const).map((name): [string, string | null] => [
+      name,
+      view[name] === START[name] ? null : view[name],
+    ]),
     ['thr', view.thr === null ? null : String(view.thr)],
     ['t', view.t === null ? null : toUrlHour(view.t)],
     ['zone', place && 'zone' in place ? place.zone : null],
@@ -81,5 +83,10 @@ export function format(view: View): string {
     ['now', view.now === null ? null : isoMinute(view.now)],
   ]
   const parts = said.filter((each): each is [string, string] => each[1] !== null)
-  return `?${parts.map(([name, text]) => `${name}=${encodeURIComponent(text).replaceAll('%2C', ',').replaceAll('%2F', '/').replaceAll('%3A', ':')}`).join('&')}`
+  return `?${parts.map(([name, text]) => `${name}=${encoded(text)}`).join('&')}`
+}
+
+/** A value as a query has it; commas, slashes and colons may stay, and are easier to read. */
+function encoded(text: string): string {
+  return encodeURIComponent(text).replaceAll('%2C', ',').replaceAll('%2F', '/').replaceAll('%3A', ':')
 }

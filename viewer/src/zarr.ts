@@ -83,7 +83,10 @@ export class Maps {
   readonly names: ReadonlySet<string>
   private readonly read = new Map<string, Promise<Field>>()
 
-  private constructor(private readonly folder: string, readonly about: About) {
+  private constructor(
+    private readonly folder: string,
+    readonly about: About,
+  ) {
     this.names = new Set(about.fields.map(({ name }) => name))
   }
 
@@ -136,7 +139,10 @@ interface GroupDocument {
 
 /** The members at single points of a run: (member, lead_time, latitude, longitude) in columns of points. */
 export class Points {
-  private constructor(private readonly folder: string, private readonly arrays: Record<string, ArrayDocument>) {}
+  private constructor(
+    private readonly folder: string,
+    private readonly arrays: Record<string, ArrayDocument>,
+  ) {}
 
   static async open(folder: string): Promise<Points> {
     const file = `${folder}/points/zarr.json`

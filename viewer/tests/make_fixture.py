@@ -1,6 +1,6 @@
 """Write `fixture.json`: small maps and points as Python encodes them, and the numbers that they stand for.
 
-    python viewer/tests/make_fixture.py
+python viewer/tests/make_fixture.py
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from stormcast_tw.cycle import Cycle
 from stormcast_tw.exports.web import maps, points
 from stormcast_tw.grid import Grid
 from stormcast_tw.products import make_products
 from stormcast_tw.products.rounding import rounded
 from stormcast_tw.schema import array_attributes, global_attributes, member_coordinate, of_forecast, time_coordinates
-from stormcast_tw.cycle import Cycle
 from stormcast_tw.variables import VARIABLES
 
 FIXTURE = Path(__file__).with_name("fixture.json")

@@ -12,7 +12,15 @@ import { pixels } from '../src/raster'
 import en from '../lang/en.json'
 import zh from '../lang/zh.json'
 
-test.each([[0, 0], [0.3, 1], [10.79, 5], [10.8, 6], [20.8, 9], [32.7, 12], [60, 12]])('%d m/s is force %d', (speed, force) => {
+test.each([
+  [0, 0],
+  [0.3, 1],
+  [10.79, 5],
+  [10.8, 6],
+  [20.8, 9],
+  [32.7, 12],
+  [60, 12],
+])('%d m/s is force %d', (speed, force) => {
   expect(beaufort(speed)).toBe(force)
 })
 
@@ -39,18 +47,35 @@ test('quantiles are linear between members, as numpy has them', () => {
   expect(quantile([1, 2, 4, 8], 0.5)).toBe(3)
   expect(quantile([1, 2, 4, 8], 0.9)).toBeCloseTo(6.8, 12)
   expect(ordered([3, NaN, 1])).toEqual([1, 3])
-  expect(quantiles([[1, 5], [3, 5]], 0.5)).toEqual([2, 5])
+  expect(
+    quantiles(
+      [
+        [1, 5],
+        [3, 5],
+      ],
+      0.5,
+    ),
+  ).toEqual([2, 5])
 })
 
 test('members that reach, and the highest of all', () => {
-  const members = [[0, 40], [39.9, 41], [50, 0]]
+  const members = [
+    [0, 40],
+    [39.9, 41],
+    [50, 0],
+  ]
   expect([0, 1].map((at) => reaching(members, at, 40))).toEqual([1, 2])
   expect(peak(members)).toEqual({ member: 2, at: 0, value: 50 })
 })
 
 test("Taiwan's clock first", () => {
   const at = moment('2026-08-12T17:00:00Z')
-  expect([taiwan(at), utc(at), toUrlHour(at), cycleName(at)]).toEqual(['08-13 01:00', '17Z', '2026-08-13T01', '20260812T17Z'])
+  expect([taiwan(at), utc(at), toUrlHour(at), cycleName(at)]).toEqual([
+    '08-13 01:00',
+    '17Z',
+    '2026-08-13T01',
+    '20260812T17Z',
+  ])
   expect(fromUrlHour('2026-08-13T01')).toBe(at)
   expect(fromUrlHour('yesterday')).toBeNull()
 })
@@ -66,7 +91,10 @@ test('late an hour after the next was due, stale six hours after it or past the 
 
 test('ages', () => {
   expect([age(59 * MINUTE), age(119 * MINUTE), age(3.5 * HOUR), age(50 * HOUR)]).toEqual([
-    [59, 'minutes'], [119, 'minutes'], [3, 'hours'], [2, 'days'],
+    [59, 'minutes'],
+    [119, 'minutes'],
+    [3, 'hours'],
+    [2, 'days'],
   ])
 })
 

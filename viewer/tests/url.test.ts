@@ -8,7 +8,16 @@ import { format, parse } from '../src/url'
 
 const VIEWS: Array<Partial<View>> = [
   {},
-  { run: '20260812T06Z/0123456789ab', f: 'tp24', s: 'nprob', thr: 200, lang: 'en', pal: 'cb', theme: 'light', barbs: false },
+  {
+    run: '20260812T06Z/0123456789ab',
+    f: 'tp24',
+    s: 'nprob',
+    thr: 200,
+    lang: 'en',
+    pal: 'cb',
+    theme: 'light',
+    barbs: false,
+  },
   { t: Date.parse('2026-06-11T07:00:00Z'), place: { zone: '10015' }, z: [121.5, 23.7, 4] },
   { place: { pt: [22.04, 121.55] }, now: Date.parse('2026-08-12T09:20:00Z'), exp: 'oper', root: '../../published/' },
 ]
@@ -23,13 +32,28 @@ test('it is the documented form', () => {
   expect(url).toBe('?v=1&t=2026-06-11T15&pt=22.040,121.550')
 })
 
-test.each(['v=2', 'f=snow', 't=now', 'pt=22', 'lang=de', 'z=1,2,0', 'root=//elsewhere.org/', 'root=https://elsewhere.org', 'color=red'])(
-  '%s is ignored and named', (part) => {
-    expect(parse(`?${part}`)).toEqual({ view: START, ignored: [part] })
-  },
-)
+test.each([
+  'v=2',
+  'f=snow',
+  't=now',
+  'pt=22',
+  'lang=de',
+  'z=1,2,0',
+  'root=//elsewhere.org/',
+  'root=https://elsewhere.org',
+  'color=red',
+])('%s is ignored and named', (part) => {
+  expect(parse(`?${part}`)).toEqual({ view: START, ignored: [part] })
+})
 
-const NAMES = new Set(['tp01_mean', 'tp01_lpmm', 'tp01_probability_10', 'tp01_probability_40', 'tp01_neighbourhood_probability_40', 'wind_speed_mean'])
+const NAMES = new Set([
+  'tp01_mean',
+  'tp01_lpmm',
+  'tp01_probability_10',
+  'tp01_probability_40',
+  'tp01_neighbourhood_probability_40',
+  'wind_speed_mean',
+])
 const BOARD = { hazards: [{ id: 'tp01_40' }, { id: 'wind_speed_6' }] as Hazard[] } as Board
 
 test('names of maps', () => {

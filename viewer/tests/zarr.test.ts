@@ -12,7 +12,12 @@ beforeEach(() => {
   changed = {}
   vi.stubGlobal('fetch', async (url: string) => {
     const path = url.replace('http://here/', '')
-    const bytes = path in changed ? changed[path] : path in files ? Uint8Array.from(atob(files[path]), (c) => c.charCodeAt(0)) : null
+    const bytes =
+      path in changed
+        ? changed[path]
+        : path in files
+          ? Uint8Array.from(atob(files[path]), (c) => c.charCodeAt(0))
+          : null
     return bytes === null ? new Response(null, { status: 404 }) : new Response(bytes)
   })
 })
@@ -20,7 +25,9 @@ afterEach(() => vi.unstubAllGlobals())
 
 test.each(Object.entries(fixture.fields))('%s equals the products to half a step', async (name, values) => {
   const field = await (await Maps.open('http://here', 'fixture')).field(name)
-  const read = Array.from({ length: field.leads }, (_, at) => Array.from(field.hour(at), (_, cell) => field.value(at, cell))).flat()
+  const read = Array.from({ length: field.leads }, (_, at) =>
+    Array.from(field.hour(at), (_, cell) => field.value(at, cell)),
+  ).flat()
   expect(read.length).toBe(values.length)
   values.forEach((value, n) => {
     if (value === null) expect(read[n]).toBeNaN()
@@ -37,7 +44,9 @@ test('every member at a point', async () => {
   const [j, i] = fixture.place
   const read = await points.at(j, i)
   for (const name of ['tp01', 'u10m', 'v10m'] as const) {
-    read[name].flat().forEach((value, n) => expect(Math.abs(value - fixture.members[name][n])).toBeLessThanOrEqual(0.05 + 1e-4))
+    read[name]
+      .flat()
+      .forEach((value, n) => expect(Math.abs(value - fixture.members[name][n])).toBeLessThanOrEqual(0.05 + 1e-4))
   }
   expect(read.tp01.map((hours) => hours.length)).toEqual([3, 3, 3])
 })
@@ -58,7 +67,9 @@ test('a chunk that is missing is broken, never a blank map', async () => {
 test('so is one that is cut off, and one of another length', async () => {
   const whole = Uint8Array.from(atob(files['maps/tp01_mean/c/0/0/0']), (c) => c.charCodeAt(0))
   changed['maps/tp01_mean/c/0/0/0'] = whole.slice(0, whole.length - 20)
-  changed['maps/t2m_mean/c/0/0/0'] = Uint8Array.from(atob(files['maps/tp01_probability_40/c/0/0/0']), (c) => c.charCodeAt(0))
+  changed['maps/t2m_mean/c/0/0/0'] = Uint8Array.from(atob(files['maps/tp01_probability_40/c/0/0/0']), (c) =>
+    c.charCodeAt(0),
+  )
   const maps = await Maps.open('http://here', 'fixture')
   await expect(maps.field('tp01_mean')).rejects.toThrow(Broken)
   await expect(maps.field('t2m_mean')).rejects.toThrow(Broken)
