@@ -79,7 +79,7 @@ def operations(
     inputs, fetched, inputs_plan, prepared = _gather(request, wait)
     plan = plan_forecast(request.description, inputs_plan, members, base_seed)
     forecast = roll_out(plan, prepared, now)
-    products = make_products(plan, forecast, now)
+    products = make_products(request, fetched, plan, forecast)
     return publish(inputs, fetched, forecast, products, now)
 
 

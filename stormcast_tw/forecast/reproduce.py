@@ -21,6 +21,7 @@ from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products.rounding import rounded
+from stormcast_tw.publication.beside import beside_of
 from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, Published, make_products
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
@@ -66,7 +67,8 @@ def reproduce(
     published is damaged.
     """
     forecast = carry_out_again(published, where, scratch, report)
-    products = make_products(Store(published.root), published, now, into=Store(str(scratch)))
+    store = Store(published.root)
+    products = make_products(store, published, now, beside_of(store, published), into=Store(str(scratch)))
     return compare(published, forecast, products)
 
 

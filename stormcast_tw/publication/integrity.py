@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stormcast_tw.errors import Refused, StormcastError
 from stormcast_tw.plan import ProductsPlan
+from stormcast_tw.publication.beside import beside_of
 from stormcast_tw.publication.catalogue import MEMBERS, Published, make_products, round_members
 from stormcast_tw.publication.pointers import PUBLISHED, pointer_damage, restore_pointer
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
@@ -156,7 +157,8 @@ class _Mender:
         if name.startswith(f"{MEMBERS}."):
             return self._members_again(artifact, name)
         holder = artifact if artifact.address.kind == PUBLISHED else store.get(forecast)
-        return scratch.read(make_products(store, holder, artifact.written_at, into=scratch), name)
+        again = make_products(store, holder, artifact.written_at, beside_of(store, artifact), into=scratch)
+        return scratch.read(again, name)
 
     def _members_again(self, artifact: Artifact, name: str) -> bytes:
         """Return a file of a forecast, or of the rounded members of a published run."""
