@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
@@ -32,6 +32,8 @@ class Provider(BaseModel):
     key: str | None = None
     secret: SecretStr | None = None
 
+
+Days = Annotated[int, Field(ge=1, le=36500)]
 
 SHIPPED_PACKAGES = Path(__file__).parent / "packages"
 
@@ -73,6 +75,29 @@ class Attribution(BaseModel):
         return as_creator | given if "publisher_name" not in given else given
 
 
+class Retention(BaseModel):
+    """How many days things are kept after they were sealed, e.g. `STORMCAST_TW_RETENTION__MEMBERS_DAYS=30`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members_days: Days = 14
+    """Members of published runs; the prepared inputs they were made from stay as long as they."""
+    products_days: Days = 400
+    """Products of published runs: a year, and the month after it in which they are compared. Manifests stay for good."""
+    inputs_days: Days = 30
+    """Inputs as the providers delivered them, below the work root."""
+    work_days: Annotated[int, Field(ge=2, le=36500)] = 2
+    """Drafts that nobody writes to any more, and what published runs were made of."""
+    cycles: Annotated[int, Field(ge=1, le=36500)] = 8
+    """The newest cycles of an experiment, of which nothing sealed goes, however old they are."""
+
+    @model_validator(mode="after")
+    def _members_go_first(self) -> Self:
+        if self.members_days > self.products_days:
+            raise ValueError(f"members_days is {self.members_days}; allowed at most products_days, {self.products_days}")
+        return self
+
+
 class Settings(BaseSettings):
     """Roots, the package and the machine. What a forecast *is* comes from its plan and its package, never from here.
 
@@ -110,6 +135,8 @@ class Settings(BaseSettings):
     oper_keys: tuple[Path, ...] = ()
     """Public keys (PEM, Ed25519) of those who may sign packages for `oper`, e.g.
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
+    retention: Retention = Retention()
+    """What `stormcast-tw prune` keeps, and how long."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
     s3_endpoint: str | None = None
