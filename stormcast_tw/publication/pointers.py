@@ -93,7 +93,8 @@ def move_latest(store: Store, experiment: str, cycle: str, who: str, why: str, n
     """Move `latest.json` to the chosen run of a cycle, back or forward, and record it; None if it is there already.
 
     The record is written first. Raises NotReady where no run of the cycle is published, or its products were pruned,
-    BadInput where that run is damaged, Conflict if somebody else moved the pointer meanwhile: then nothing is moved or recorded.
+    BadInput where that run is damaged, Conflict if somebody else moved the pointer meanwhile: then nothing is moved or
+    recorded.
     """
     folder = _folder(experiment)
     run = _named(store, experiment, of_cycle := f"{folder}/{cycle}/{CHOSEN}")

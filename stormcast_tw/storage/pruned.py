@@ -95,7 +95,7 @@ def remove_part(objects: Objects, folder: str, gone: Gone) -> None:
 
 
 def remove_artifact(objects: Objects, folder: str, gone: Gone) -> None:
-    """Remove a sealed artifact: its content (`gone.names`) first, then its manifest, which keeps others from beginning."""
+    """Remove a sealed artifact: its content, `gone.names`, then its manifest, which keeps others from beginning."""
     _tell(objects, folder, Pruned(what="artifact", gone=(gone,)))
     for name in (*gone.names, CHECKSUMS, MANIFEST, PRUNED):
         objects.remove(f"{folder}/{name}")
