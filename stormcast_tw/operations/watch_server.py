@@ -33,6 +33,8 @@ _Answer = tuple[HTTPStatus, str, str]
 class WatchServer(ThreadingHTTPServer):
     """Answers what `look` sees; an error of it is the answer 503, in one line without secrets."""
 
+    request_queue_size = 2 * MOST_AT_ONCE
+
     def __init__(self, address: str, port: int, look: Callable[[], Watched]) -> None:
         super().__init__((address, port), _Handler)
         self._look, self._looking = look, threading.Lock()
