@@ -36,7 +36,7 @@ _IN_URL = (
     (re.compile(r"(?i)\b((?:authorization['\"]?\s*[:=]\s*['\"]?)?(?:bearer|basic)\s+)[\w.~+/=-]{6,}"), rf"\g<1>{MASK}"),
 )
 _OF_RUN = re.compile(r"\b[a-z_]+/[a-z0-9_-]+/(?P<cycle>\d{8}T\d{2}Z)/(?P<run>[0-9a-f]{12})\b")
-_CYCLE = re.compile(r"\b\d{8}T(?:00|06|12|18)Z\b", re.IGNORECASE)
+_CYCLE = re.compile(r"\b\d{8}T(?:00|06|12|18)Z\b")
 
 
 def masked(text: str) -> str:
@@ -55,7 +55,10 @@ def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
 
 
 def _secrets() -> Iterator[str]:
-    yield from (value for name, value in os.environ.items() if _TELLING.search(name) and len(value) >= SHORTEST)
+    for name, value in os.environ.items():
+        if _TELLING.search(name):
+            password = value.partition(":")[2] if name.endswith("AUTH_STRING") else ""  # of `user:password`
+            yield from (secret for secret in (value, password) if len(secret) >= SHORTEST)
     try:
         yield from _of_fields(settings())
     except (ValidationError, ValueError):
@@ -80,8 +83,8 @@ def _of_all(values: Iterable[Any]) -> Iterator[str]:
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, message; cycle, run and stage where they are known.
 
-    They are the record's own attributes (`extra=`), else Prefect's name of the task (`stage`) and of the flow run, else
-    what an address in the message says.
+    They are the record's own attributes (`extra=`), else what an address in the message says, else Prefect's name of
+    the task (`stage`), and the cycle that the name of the flow or task run begins with, or the only one in the message.
     """
 
     def __init__(self, *_: object) -> None:
@@ -92,14 +95,12 @@ class JsonFormatter(logging.Formatter):
         message, flow_run = record.getMessage(), getattr(record, "flow_run_name", None)
         address = _OF_RUN.search(message)
         known = address.groupdict() if address else {}
-        named = (_CYCLE.search(str(text)) for text in (flow_run or "", getattr(record, "task_run_name", ""), message))
-        cycle = next((found.group().upper() for found in named if found), None)
         line = {
             "time": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
-            "cycle": getattr(record, "cycle", None) or cycle or known.get("cycle"),
+            "cycle": getattr(record, "cycle", None) or known.get("cycle") or _cycle(record, message),
             "run": getattr(record, "run", None) or known.get("run"),
             "stage": getattr(record, "stage", None) or getattr(record, "task_name", None),
             "flow_run": flow_run,
@@ -110,6 +111,14 @@ class JsonFormatter(logging.Formatter):
 
     def _exception(self, record: logging.LogRecord) -> str | None:
         return record.exc_text or (self.formatException(record.exc_info) if record.exc_info else None)
+
+
+def _cycle(record: logging.LogRecord, message: str) -> str | None:
+    for name in ("flow_run_name", "task_run_name"):
+        if found := _CYCLE.match(str(getattr(record, name, ""))):
+            return found.group()
+    named = set(_CYCLE.findall(message))
+    return named.pop() if len(named) == 1 else None
 
 
 def mask_every_record() -> None:

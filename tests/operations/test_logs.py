@@ -79,6 +79,7 @@ def test_no_planted_secret_in_a_record_of_any_handler(log: tuple[logging.Logger,
             raise OSError(f"denied: {value}")
         except OSError:
             logger.exception("failed")
+    logger.warning("the password is %s", PLANTED["PREFECT_API_AUTH_STRING"].partition(":")[2])
     said = stream.getvalue()
     assert "pl4nted" not in said, said
     assert said.count("asked with ***") == len(PLANTED)
@@ -134,7 +135,9 @@ def test_a_line_says_cycle_run_and_stage_where_they_are_known():
         record = logging.LogRecord("prefect.task_runs", logging.INFO, "", 0, message, None, None)
         record.created = 1_795_331_696.789
         vars(record).update(extra)
-        return json.loads(JsonFormatter("default", None, "%").format(record))
+        text = JsonFormatter("default", None, "%").format(record)
+        assert "\n" not in text
+        return json.loads(text)
 
     found = line(
         "run `published/demo/20260611T06Z/abcdefabcdef` 已發布", flow_run_name="20260611T06Z-demo", task_name="publish"
@@ -151,7 +154,10 @@ def test_a_line_says_cycle_run_and_stage_where_they_are_known():
     }
     assert set(line("nothing is known")) == {"time", "level", "logger", "message"}
     assert line("said", cycle="20260611T12Z", run="b" * 12, stage="fetch")["run"] == "b" * 12
-    assert "\n" not in json.dumps(line("two\nlines"))
+    span = "backfill-20260610T00Z-20260611T06Z"
+    assert "cycle" not in line(f"Beginning flow run {span}", flow_run_name=span), "no cycle, but a span of them"
+    assert line("skipped", flow_run_name=span, task_run_name="20260610T06Z")["cycle"] == "20260610T06Z"
+    assert line("two\nlines")["message"] == "two\nlines"
 
 
 SCRIPT = """

@@ -258,7 +258,9 @@ def test_an_address_that_is_being_removed_is_refused_until_it_is_gone(world: Wor
                 pruning._carry_out(removal, now, now)
         with pytest.raises(Conflict, match="is being removed; `stormcast-tw prune` ends that"):
             make()
-    assert not world.work.objects.exists(f"{where}/draft.json")
+    with pytest.raises(Conflict, match="is being removed"):
+        world.work.begin(where, plan_of(where.cycle))
+    assert set(world.work.below(where)) == {"pruned.json"}, "the manifest has gone, and no draft was begun"
     assert where in {removal.address for removal in world.prune(now)}
     assert world.work.below(where) == []
 
