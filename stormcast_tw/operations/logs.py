@@ -26,7 +26,7 @@ SHORTEST = 6
 """Characters: what is shorter is no secret, and masking it would spoil other words."""
 _TELLING = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|AUTH_STRING|CONNECTION_URL|ALARM_URL|API_KEY|_S3_KEY")
 _IN_URL = (
-    (re.compile(r"(\w://)(?:[^\s/@]*|[^\s/:@]+:(?!\d+(?:/|$))\S*?)@"), rf"\g<1>{MASK}@"),
+    (re.compile(r"(\w://)(?:[^\s/@]{0,300}|[^\s/:@]{1,100}:(?!\d+(?:/|$))\S{0,300}?)@"), rf"\g<1>{MASK}@"),
     (
         re.compile(
             r"(?i)([?&](?:[\w-]*(?:token|secret|password|signature|credential|api_?key)|sig|key|authorization)=)[^&\s'\"]+"
