@@ -116,6 +116,30 @@ class Retention(BaseModel):
         return self
 
 
+class ZoneFile(BaseModel):
+    """A file of zones, TopoJSON or GeoJSON of polygons in degrees, and which of its properties say what.
+
+    Each zone has a code and two names. `parent` holds the code of the zone that it is part of, `level` what kind of
+    zone it is; where there is no such property a zone is part of none, and of the level "zone".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    code: str = "code"
+    name_zh: str = "name_zh"
+    name_en: str = "name_en"
+    parent: str = "parent"
+    level: str = "level"
+    attribution: str = ""
+    """Whose data it is, for all that is made with it."""
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Which property of a zone in the file is its code, names, parent and level."""
+        return {"code": self.code, "zh": self.name_zh, "en": self.name_en, "parent": self.parent, "level": self.level}
+
+
 class Settings(BaseSettings):
     """Roots, the package and the machine. What a forecast *is* comes from its plan and its package, never from here.
 
@@ -157,6 +181,18 @@ class Settings(BaseSettings):
     """What `stormcast-tw prune` keeps, and how long."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
+    grib_centre: int = Field(default=255, ge=0, le=65535)
+    grib_subcentre: int = Field(default=255, ge=0, le=65535)
+    """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
+    cap_for_oper: bool = False
+    """Whether drafts of CAP messages are made of operational forecasts too; their status is Exercise all the same."""
+    archive_root: Root = "var/archive"
+    """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
+    archive_members: bool = False
+    """Whether the members are archived beside the products."""
+    zones: ZoneFile | None = None
+    """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
+    `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
     s3_endpoint: Root | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
@@ -177,6 +213,8 @@ class Settings(BaseSettings):
     """torch threads on the CPU; 0: torch's default."""
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
+    rollout_silent_seconds: float = 900.0
+    """So is one that stores nothing for so long, as a device that hangs does; then it is tried once more."""
 
     def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
         """Return the options for s3fs, for our own stores or for one provider's.
@@ -218,6 +256,9 @@ class Settings(BaseSettings):
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            # A flow's own client asks a server that is away, or whose database is, for a quarter of an hour.
+            "PREFECT_CLIENT_MAX_RETRIES": "9",
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",
         }
 
     def use_prefect_home(self) -> None:

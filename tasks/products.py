@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect.artifacts import create_table_artifact
-
 from stormcast_tw.plan import Plan
 from stormcast_tw.products import summarise
 from stormcast_tw.publication import catalogue
@@ -13,7 +11,8 @@ from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from stormcast_tw.tasks.policy import artifact_key, task_under
+from stormcast_tw.tasks.page import artifact_key, show_table
+from stormcast_tw.tasks.policy import task_under
 
 
 @task_under("products")
@@ -23,5 +22,5 @@ def make_products(plan: Plan, forecast: Artifact, now: datetime) -> Artifact:
     artifact = catalogue.make_products(store, forecast, now)
     words = labels(simulated=artifact.simulated, trained=artifact.trained)
     rows = summarise(store.open(artifact, "products").load())
-    create_table_artifact(rows, artifact_key("products", plan.cycle), f"{words}Products of {plan.cycle}")
+    show_table(rows, artifact_key("products", plan.cycle), f"{words}Products of {plan.cycle}")
     return artifact

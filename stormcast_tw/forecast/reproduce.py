@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.forecast.comparison import VERDICTS, Comparison, Verdict, compare_datasets, compare_fields
 from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
-from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products.rounding import rounded
 from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, Published, make_products
@@ -95,7 +95,7 @@ def carry_out_again(artifact: Artifact, where: Settings, scratch: Path, report: 
         attribution=_attribution(artifact, where),
         now=artifact.written_at,
     )
-    return run_in_child(job, where.rollout_deadline_seconds, report)
+    return run_in_child(job, Patience(where.rollout_deadline_seconds, where.rollout_silent_seconds), report)
 
 
 def _attribution(artifact: Artifact, where: Settings) -> dict[str, str]:

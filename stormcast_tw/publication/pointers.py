@@ -14,7 +14,7 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.errors import BadInput, Conflict, NotReady
+from stormcast_tw.errors import BadInput, Conflict, NotReady, StormcastError
 from stormcast_tw.plan import Frozen
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Pointer
 from stormcast_tw.storage.pruned import require_kept
@@ -87,6 +87,14 @@ def latest(store: Store, experiment: str) -> Artifact | None:
 def chosen(store: Store, experiment: str, cycle: Cycle) -> Artifact | None:
     """Return the published run that is chosen for a cycle, or None; raises BadInput where the pointer is damaged."""
     return _named(store, experiment, f"{_folder(experiment)}/{cycle}/{CHOSEN}")
+
+
+def is_published(store: Store, experiment: str, cycle: Cycle) -> bool:
+    """Return whether a run of a cycle is published; False where that cannot be read."""
+    try:
+        return chosen(store, experiment, cycle) is not None
+    except (StormcastError, OSError):
+        return False
 
 
 def move_latest(store: Store, experiment: str, cycle: str, who: str, why: str, now: datetime) -> Move | None:

@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,6 +25,7 @@ import fsspec
 from stormcast_tw.names import require_inside
 from stormcast_tw.storage import s3
 
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}$")
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
 
 
@@ -74,6 +76,9 @@ class Objects(Protocol):
 
     def listed(self, folder: str) -> list[Listed]:
         """Return the same objects as `files`, with their sizes and times."""
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Return the paths of the unfinished files that killed writers left below a folder; a store never has any."""
 
     def settle(self) -> None:
         """Return when everything written before is where a power failure does not reach it."""
@@ -150,6 +155,10 @@ class LocalObjects:
                 found.append(Listed(path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
         return found
 
+    def leftovers(self, folder: str) -> list[str]:  # noqa: D102
+        root = Path(self.root)
+        return [p.relative_to(root).as_posix() for p in self._path(folder).rglob(".*") if _TEMPORARY.search(p.name)]
+
     def settle(self) -> None:  # noqa: D102
         # one sync of the file system: to sync each of a forecast's 1,500 files would take far longer
         folder = os.open(self.root, os.O_RDONLY)
@@ -207,6 +216,10 @@ class S3Objects:
 
     def listed(self, folder: str) -> list[Listed]:  # noqa: D102
         return [Listed(*entry) for entry in self._prefix.listed(folder)]
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Return nothing: an object is written whole or not at all."""
+        return []
 
     def settle(self) -> None:
         """Do nothing: an object store answers once the object is safe."""

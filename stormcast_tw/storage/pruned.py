@@ -97,8 +97,7 @@ def remove_part(objects: Objects, folder: str, gone: Gone) -> None:
 def remove_artifact(objects: Objects, folder: str, gone: Gone) -> None:
     """Remove a sealed artifact: its content, `gone.names`, then its manifest, which keeps others from beginning."""
     _tell(objects, folder, Pruned(what="artifact", gone=(gone,)))
-    for name in (*gone.names, CHECKSUMS, MANIFEST, PRUNED):
-        objects.remove(f"{folder}/{name}")
+    _remove(objects, folder, *gone.names, CHECKSUMS, MANIFEST, PRUNED)
 
 
 def remove_draft(objects: Objects, folder: str, gone: Gone, quiet_since: datetime) -> bool:
@@ -112,11 +111,17 @@ def remove_draft(objects: Objects, folder: str, gone: Gone, quiet_since: datetim
     if sealed or any(entry.modified > quiet_since for entry in listed):
         objects.remove(f"{folder}/{PRUNED}")
         return False
-    objects.remove(f"{folder}/{DRAFT}")
-    for name in sorted({entry.path.removeprefix(f"{folder}/").split("/")[0] for entry in listed}):
-        objects.remove(f"{folder}/{name}")
-    objects.remove(f"{folder}/{PRUNED}")
+    names = sorted({entry.path.removeprefix(f"{folder}/").split("/")[0] for entry in listed})
+    _remove(objects, folder, DRAFT, *names, PRUNED)
     return True
+
+
+def _remove(objects: Objects, folder: str, *names: str) -> None:
+    """Remove all there is of an artifact or draft, in this order."""
+    for path in objects.leftovers(folder):
+        objects.remove(path)
+    for name in names:
+        objects.remove(f"{folder}/{name}")
 
 
 def _tell(objects: Objects, folder: str, record: Pruned) -> None:

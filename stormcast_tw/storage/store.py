@@ -149,12 +149,11 @@ class Store:
         """Remove what is left of the draft of a sealed artifact, by this seal or by one that was killed after it."""
         for path in filter(_is_scaffolding, self.below(address)):
             self.objects.remove(f"{address}/{path}")
+        for path in self.objects.leftovers(str(address)):
+            self.objects.remove(path)
 
     def damage(self, artifact: Artifact) -> dict[str, str]:
-        """Return what is wrong with each damaged file of a sealed artifact; reads all of them.
-
-        What was pruned is no damage.
-        """
+        """Return what is wrong with each damaged file of a sealed artifact; reads all of them. Pruned is no damage."""
         try:
             pruned = Pruned.read(self.objects, str(artifact.address))
             files = None if pruned.whole else self.files(artifact)
