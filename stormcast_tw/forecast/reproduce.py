@@ -26,6 +26,7 @@ from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, Published, make
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 from stormcast_tw.version import code_version
 
@@ -63,9 +64,11 @@ def reproduce(
 ) -> Reproduction:
     """Run the plan of `published` again into `scratch` and compare every value.
 
-    Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's, BadInput if what was
-    published is damaged.
+    Raises NotReady if its members were pruned, Refused naming the parent that was, BadPackage if the package is not the
+    plan's, BadInput if what was published is damaged.
     """
+    for name in (f"{FORECAST}.zarr", f"{PRODUCTS}.zarr"):
+        require_kept(Store(published.root).objects, str(published.address), name)
     forecast = carry_out_again(published, where, scratch, report)
     store = Store(published.root)
     products = make_products(store, published, now, beside_of(store, published), into=Store(str(scratch)))

@@ -42,6 +42,8 @@ class Published(Details):
     """Whether the members were rounded, see `products.rounding`; before 0.2 they were not."""
     inputs: tuple[dict[str, str], ...] = ()
     status: Status = "complete"
+    stage_seconds: dict[str, float] | None = None
+    """Time that each stage took, where it was measured."""
 
 
 def plan_of(run: Artifact) -> Plan:
