@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from stormcast_tw import __version__
-from stormcast_tw.cli import operations, services, simulation, upkeep
+from stormcast_tw.cli import answers, operations, services, simulation, upkeep
 from stormcast_tw.cli.catalogue import catalogue_app
 from stormcast_tw.cli.interrupt import end_at_ctrl_c
 from stormcast_tw.cli.package import package_app
@@ -47,6 +47,9 @@ for _verb, _panel, _example in (
     (services.up, OPERATE, "stormcast-tw up --postgres"),
     (services.down, OPERATE, "stormcast-tw down"),
     (simulation.simulate, OPERATE, "stormcast-tw simulate --cycle 20260611T06Z"),
+    (answers.hazards, LOOK, "stormcast-tw hazards --zone 花蓮縣"),
+    (answers.at, LOOK, "stormcast-tw at 蘭嶼 15:00"),
+    (answers.difference, LOOK, "stormcast-tw difference"),
     (operations.inputs, LOOK, "stormcast-tw inputs --cycle 20260611T06Z --follow"),
     (upkeep.watch, LOOK, "stormcast-tw watch --experiment oper"),
     (operations.doctor, LOOK, "stormcast-tw doctor"),

@@ -44,7 +44,7 @@ def views(
 
 def _by_zone(members: xr.Dataset, beside: Beside, zones: Zones, run: str) -> Iterator[tuple[str, bytes]]:
     source = table.beside(members, beside.observed, beside.orography)
-    quantities, observed = _judged(source)
+    quantities, observed = judged(source)
     dims = Grid.of(members).dims
     orography = None if beside.orography is None else xr.DataArray(beside.orography, dims=dims)
     statistics = area_statistics(quantities, HOME.criteria, zones, observed, orography)
@@ -55,7 +55,7 @@ def _by_zone(members: xr.Dataset, beside: Beside, zones: Zones, run: str) -> Ite
         yield f"{PLACES}/{place['zone']['code']}.json", to_json(place)
 
 
-def _judged(source: xr.Dataset) -> tuple[dict[str, xr.DataArray], Observed]:
+def judged(source: xr.Dataset) -> tuple[dict[str, xr.DataArray], Observed]:
     """Return what is judged; sums over hours count what was observed before, where anything was."""
     quantities = judged_quantities(source, HOME.criteria)
     if OBSERVED not in source:
