@@ -30,13 +30,16 @@ import yaml
 
 from stormcast_tw.operations.doctor import CHECKS
 from stormcast_tw.settings import settings
+from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.storage.objects import objects
+from tests.conftest import CYCLE
 from tests.infra.tools import INFRA, ROOT, SECRETS, compose, image_environment, tool
 from tests.servers import free_port, postgres_server, running
 
 pytestmark = pytest.mark.timeout(1200)
 SECONDS = 300.0
 """What has not come after so long never comes, even on a busy machine."""
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ENTRY_POINTS = {"store": ["weed"]}
 PORTS = ("server", "store", "page", "public_store", "health")
 
@@ -130,6 +133,12 @@ class System:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
+    def answer(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask with the password of compose."""
+        status, answer = self.ask(path, body, SECRETS["PREFECT_AUTH"])
+        assert status in (200, 201), (path, status, answer)
+        return json.loads(answer)
+
 
 def wait_for(what: str, found: Callable[[], Any]) -> None:
     deadline = time.monotonic() + SECONDS
@@ -192,6 +201,16 @@ def served(system: System, database: dict[str, str]) -> Iterator[System]:
         yield system
 
 
+@pytest.fixture(scope="module")
+def stored(system: System) -> Iterator[System]:
+    """The store is up, and has its bucket."""
+    apart = [f"-{part}.port{kind}={free_port()}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")]
+    with system.up("store", "store", f"-s3.port={system.ports['store']}", f"-s3.port.grpc={free_port()}", *apart):
+        wait_for("the store's health", lambda: _healthy_store(system))
+        wait_for("the bucket", lambda: _made(system))
+        yield system
+
+
 def test_the_server_wants_its_password_and_is_reached_by_tls_alone(served: System):
     assert served.ask("/api/health")[0] == 200
     assert served.ask("/api/deployments/filter", {})[0] == 401
@@ -233,50 +252,59 @@ def test_leases_outlive_a_server(served: System):
     assert (served.folder / f"home/prefect/concurrency_leases/{json.loads(answer)['lease_id']}.json").exists()
 
 
-def test_a_worker_is_seen_is_healthy_and_stops_at_the_first_signal(served: System):
+def test_a_worker_publishes_a_cycle_and_stops_at_the_first_signal(
+    served: System, stored: System, small_package_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Prefect turns the first SIGTERM into SIGINT; where that is ignored, the worker polls on for ever."""
     service = served.settings["services"]["operations"]
     grace = sum(
         int(n) * {"m": 60, "s": 1}[unit] for n, unit in re.findall(r"(\d+)([ms])", service["stop_grace_period"])
     )
+    simulate_cycle(CYCLE, str(served.folder / "data/inputs"), lead_hours=1)
+    environment = served.environment("operations") | {"STORMCAST_TW_PACKAGE": str(small_package_folder)}
     worker = subprocess.Popen(
-        served.command("operations"), env=served.environment("operations"), start_new_session=True, cwd=served.folder
+        served.command("operations"), env=environment, start_new_session=True, stderr=subprocess.DEVNULL
     )
     try:
-        path, auth = "/api/work_pools/stormcast/workers/filter", SECRETS["PREFECT_AUTH"]
-        wait_for("the worker", lambda: [w["status"] for w in json.loads(served.ask(path, {}, auth)[1])] == ["ONLINE"])
         wait_for("its health", lambda: served.healthy("operations"))
+        name = served.answer("/api/deployments/name/operations/operations")["id"]
+        asked = {"parameters": {"cycle": str(CYCLE), "lead_hours": 1, "members": 2}}
+        run = served.answer(f"/api/deployments/{name}/create_flow_run", asked)["id"]
+        wait_for("the end of the run", lambda: served.answer(f"/api/flow_runs/{run}")["state_type"] in ENDED)
+        assert served.answer(f"/api/flow_runs/{run}")["state_type"] == "COMPLETED"
+        workers = served.answer("/api/work_pools/stormcast/workers/filter", {})
+        assert [found["status"] for found in workers] == ["ONLINE"]
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(grace) == 0
         assert not served.healthy("operations")
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
+    _settings_of(stored, "watch", monkeypatch)
+    latest = objects("s3://stormcast").read("published/demo/latest.json")
+    assert latest
+    assert json.loads(latest.data)["init_time"] == "2026-06-11T06:00:00Z"
 
 
 def test_the_store_honours_conditions_under_a_race_and_lets_readers_read(
-    system: System, monkeypatch: pytest.MonkeyPatch
+    stored: System, monkeypatch: pytest.MonkeyPatch
 ):
-    apart = [f"-{part}.port{kind}={free_port()}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")]
-    with system.up("store", "store", f"-s3.port={system.ports['store']}", f"-s3.port.grpc={free_port()}", *apart):
-        wait_for("the store's health", lambda: _healthy_store(system))
-        wait_for("the bucket", lambda: _made(system))
-        _settings_of(system, "operations", monkeypatch)
-        assert settings().published_root == "s3://stormcast"
-        fine, found, _ = CHECKS["published root"](settings())
-        assert fine, found
-        with ThreadPoolExecutor(8) as pool:
-            for key in map(str, range(10)):
-                won = list(pool.map(lambda n, key=key: objects("s3://stormcast").create(key, bytes([n])), range(8)))
-                assert won.count(True) == 1, "one creates it, and the others see that"
-                seen = objects("s3://stormcast").read(key)
-                assert seen
-                assert seen.data == bytes([won.index(True)])
+    _settings_of(stored, "operations", monkeypatch)
+    assert settings().published_root == "s3://stormcast"
+    fine, found, _ = CHECKS["published root"](settings())
+    assert fine, found
+    with ThreadPoolExecutor(8) as pool:
+        for key in map(str, range(10)):
+            won = list(pool.map(lambda n, key=key: objects("s3://stormcast").create(key, bytes([n])), range(8)))
+            assert won.count(True) == 1, "one creates it, and the others see that"
+            seen = objects("s3://stormcast").read(key)
+            assert seen
+            assert seen.data == bytes([won.index(True)])
 
-        _settings_of(system, "watch", monkeypatch)
-        assert objects("s3://stormcast").read("0")
-        with pytest.raises(PermissionError):
-            objects("s3://stormcast").create("forbidden", b"")
+    _settings_of(stored, "watch", monkeypatch)
+    assert objects("s3://stormcast").read("0")
+    with pytest.raises(PermissionError):
+        objects("s3://stormcast").create("forbidden", b"")
 
 
 def _healthy_store(system: System) -> bool:
