@@ -86,9 +86,8 @@ def described(name: str, release: str) -> Package:
         sys.exit(f"{name} is not installed: make run")
     if found.version != release:
         sys.exit(f"{name} is of release {found.version}; locked {release}")
-    fields = found.metadata
-    classifiers = fields.get_all("Classifier") or []
-    return Package(name, release, licence(fields.get("License-Expression"), classifiers, fields.get("License")))
+    expression, text = (found.metadata.get_all(field, [None])[0] for field in ("License-Expression", "License"))
+    return Package(name, release, licence(expression, found.metadata.get_all("Classifier", []), text))
 
 
 def licence(expression: str | None, classifiers: Iterable[str], text: str | None) -> str:
