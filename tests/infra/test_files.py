@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_kubernetes_resources_follow_their_schemas(kubernetes: Path, tmp_path: P
 
 def test_every_pod_is_of_the_restricted_kind(kubernetes: Path):
     pods = list(_pods(kubernetes))
-    assert len(pods) == 6
+    assert len(pods) == 7
     for name, pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -155,7 +155,7 @@ def test_every_pod_is_of_the_restricted_kind(kubernetes: Path):
         if "worker" in name
         for c in pod["containers"]
     ]
-    assert len(gpus) == 2
+    assert len(gpus) == 3
     assert set(gpus) in ({None}, {1})
 
 
@@ -165,6 +165,21 @@ def _pods(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         spec = spec.get("jobTemplate", {}).get("spec", spec)
         if "template" in spec:
             yield resource["metadata"]["name"], spec["template"]["spec"]
+
+
+def test_every_queue_has_its_worker(settings_of_compose: dict[str, Any], kubernetes: Path):
+    deployments = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text())["deployments"]
+    wanted = {(d["work_pool"]["name"], d["work_pool"]["work_queue_name"]) for d in deployments}
+    commands = [service.get("command") or () for service in settings_of_compose["services"].values()]
+    assert set(map(_queue, commands)) - {None} == wanted
+    assert {_queue(pod["containers"][0].get("command", ())) for _, pod in _pods(kubernetes)} - {None} == wanted
+
+
+def _queue(command: Sequence[str]) -> tuple[str, str] | None:
+    """Return the pool and the queue of a worker's command."""
+    if list(command[:3]) != ["prefect", "worker", "start"]:
+        return None
+    return command[command.index("--pool") + 1], command[command.index("--work-queue") + 1]
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_a_database_comes_back_as_it_was(served: System, database: dict[str, str
     subprocess.run(restore, env=os.environ | again, check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
     restored = _rows(again)
     assert len(restored.splitlines()) > 30
-    assert re.search(r"^deployment\|6\|", restored, re.MULTILINE)
+    assert re.search(r"^deployment\|[1-9]", restored, re.MULTILINE)
     dumped = {line.split("|")[0]: line for line in restored.splitlines()}
     lively = {"worker", "work_pool", "work_queue", "events", "event_resources", "configuration"}
     now = {line.split("|")[0]: line for line in _rows(database).splitlines()}
