@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import httpx
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run as this_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
@@ -20,6 +20,7 @@ from stormcast_tw.plan import BaseSeed, CycleText, Frozen, LeadHours, MemberCoun
 from stormcast_tw.publication.catalogue import find_published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.page import report_failure, show_table
 from stormcast_tw.tasks.policy import task_under
 
 
@@ -45,7 +46,7 @@ def _run_name() -> str:
     return f"backfill-{this_run.parameters.get('start')}-{this_run.parameters.get('end')}"
 
 
-@flow(name="backfill", flow_run_name=_run_name)
+@flow(name="backfill", flow_run_name=_run_name, on_failure=[report_failure], on_crashed=[report_failure])
 def backfill(
     start: CycleText,
     end: CycleText,
@@ -78,7 +79,7 @@ def backfill(
         futures = [runner.submit(forecast_cycle, {"cycle": cycle, "options": options}) for cycle in ordered]
         outcomes = sorted((future.result() for future in futures), key=lambda outcome: outcome.cycle)
     rows = [{"cycle": o.cycle, "outcome": o.outcome, "run or reason": o.text} for o in outcomes]
-    create_table_artifact(rows, f"backfill-{start}-{end}".lower(), f"Backfill {start} to {end}, {experiment}")
+    show_table(rows, f"backfill-{start}-{end}".lower(), f"Backfill {start} to {end}, {experiment}")
     failed = [f"{o.cycle}: {o.text}" for o in outcomes if o.outcome == "failed"]
     if failed:
         raise Refused(f"backfill: {len(failed)} of {len(outcomes)} cycles failed: {'; '.join(failed)}")
@@ -88,20 +89,22 @@ def backfill(
 @task_under("cycle", run_name="{cycle}")
 def forecast_cycle(cycle: str, options: CycleOptions) -> CycleOutcome:
     """Skip a published cycle, else run `operations` for it as a flow of its own; a failure is an outcome."""
-    package = describe(settings().package).digest
-    published = find_published(
-        Store(settings().published_root),
-        options.experiment,
-        cycle,
-        package,
-        options.lead_hours,
-        options.members,
-        options.base_seed,
-    )
-    if published is not None:
-        return CycleOutcome(cycle=cycle, outcome="skipped", text=published.address.run)
+    if (run := _published(cycle, options)) is not None:
+        return CycleOutcome(cycle=cycle, outcome="skipped", text=run)
     parameters: dict[str, Any] = {"cycle": cycle, **options.model_dump()}
-    state = operations(**parameters, return_state=True)
-    if state.is_completed():
-        return CycleOutcome(cycle=cycle, outcome="published", text=state.result().address.run)
-    return CycleOutcome(cycle=cycle, outcome="failed", text=str(state.result(raise_on_failure=False)))
+    try:
+        state = operations(**parameters, return_state=True)
+        reason = None if state.is_completed() else str(state.result(raise_on_failure=False))
+    except httpx.HTTPError as error:  # Prefect's server was away for longer than its client asks
+        reason = f"{type(error).__name__}: {error}"
+    if (run := _published(cycle, options)) is not None:
+        return CycleOutcome(cycle=cycle, outcome="published", text=run)
+    return CycleOutcome(cycle=cycle, outcome="failed", text=reason or "ended without a published run")
+
+
+def _published(cycle: str, options: CycleOptions) -> str | None:
+    package, store = describe(settings().package).digest, Store(settings().published_root)
+    found = find_published(
+        store, options.experiment, cycle, package, options.lead_hours, options.members, options.base_seed
+    )
+    return None if found is None else found.address.run

@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.runtime import flow_run as this_run
 
+from stormcast_tw.tasks.page import report_failure
 from stormcast_tw.tasks.training import train_package
 
 
@@ -15,7 +16,7 @@ def _run_name() -> str:
     return f"training-{parameters.get('recipe')}-{Path(str(parameters.get('output'))).name}"
 
 
-@flow(name="training", flow_run_name=_run_name)
+@flow(name="training", flow_run_name=_run_name, on_failure=[report_failure], on_crashed=[report_failure])
 def training(recipe: str, output: Path, processes: int = 1, options: list[str] | None = None) -> Path:
     """Train `recipe` with `processes` processes on this machine, or resume it; return the folder of the package.
 

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.tasks.page import report_failure
 from stormcast_tw.tasks.training_data import begin_dataset, finish_dataset, make_days
 from stormcast_tw.training_data.recipe import DataRecipe, named
 from stormcast_tw.training_data.workers import Engine, Local
@@ -19,7 +20,7 @@ def _run_name() -> str:
     return f"training-data-{name}"
 
 
-@flow(name="training-data", flow_run_name=_run_name)
+@flow(name="training-data", flow_run_name=_run_name, on_failure=[report_failure], on_crashed=[report_failure])
 def training_data(
     recipe: DataRecipe | str, engine: Engine | None = None, share: tuple[int, int] = (1, 1), now: datetime | None = None
 ) -> Artifact | None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.runtime import flow_run as this_run
 
 from stormcast_tw.cycle import Cycle
@@ -16,6 +15,7 @@ from stormcast_tw.plan import CycleText, Frozen
 from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.page import report_failure, show_table
 from stormcast_tw.tasks.verification import (
     Judging,
     Outcome,
@@ -45,7 +45,7 @@ def _run_name() -> str:
     return f"verification-{parameters.get('truth')}-{parameters.get('start') or 'newest'}"
 
 
-@flow(name="verification", flow_run_name=_run_name)
+@flow(name="verification", flow_run_name=_run_name, on_failure=[report_failure], on_crashed=[report_failure])
 def verification(
     start: CycleText | None = None,
     end: CycleText | None = None,
@@ -72,7 +72,7 @@ def verification(
         )
     outcomes = tuple(_scored(judging, run, now) for run in runs.values())
     rows = [{"cycle": o.cycle, "outcome": o.outcome, "record or reason": o.text} for o in outcomes]
-    create_table_artifact(rows, f"verification-{truth}-{experiment}", f"Verification {first} to {last}")
+    show_table(rows, f"verification-{truth}-{experiment}", f"Verification {first} to {last}")
     daily = start is None and end is None
     name = f"{judging.described.digest[:12]}-latest" if daily else f"{judging.described.digest[:12]}_{first}_{last}"
     scorecard = publish_scorecard(judging, first, last, name, now)
@@ -82,7 +82,7 @@ def verification(
     return Verified(outcomes=outcomes, scorecard=scorecard)
 
 
-@flow(name="comparison")
+@flow(name="comparison", on_failure=[report_failure], on_crashed=[report_failure])
 def comparison(
     package_a: Path,
     package_b: Path,

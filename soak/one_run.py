@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from stormcast_tw.forecast.job import RolloutJob
-from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.publication import catalogue
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.store import Store
@@ -19,7 +19,7 @@ def main() -> None:
     job = RolloutJob.model_validate_json(sys.stdin.read())
     work, published = Store(job.work_root), Store(settings().published_root)
     print("rollout", flush=True)
-    forecast = run_in_child(job, 600, lambda _: None)
+    forecast = run_in_child(job, Patience(600, 600), lambda _: None)
     print("products", flush=True)
     products = catalogue.make_products(work, forecast, job.now)
     print("publish", flush=True)

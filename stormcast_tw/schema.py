@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from stormcast_tw.cycle import Cycle, datetime64
 from stormcast_tw.grid import Grid
@@ -122,33 +123,51 @@ def accumulation_coordinates(valid_time: xr.DataArray, hours: int) -> xr.Dataset
 
     It is separate from `valid_time`, on the same lead times, because a CF time coordinate has one interval length.
     """
-    name, end = f"valid_time_{hours}h", valid_time.values
-    bounds = np.stack([end - np.timedelta64(hours, "h"), end], axis=-1)
-    attributes = {"standard_name": "time", "long_name": f"end of the {hours} hours summed", "bounds": f"{name}_bounds"}
+    begin = valid_time.values - np.timedelta64(hours, "h")
+    return _interval(f"valid_time_{hours}h", begin, valid_time, f"end of the {hours} hours")
+
+
+def since_init_coordinates(init_time: xr.DataArray, valid_time: xr.DataArray) -> xr.Dataset:
+    """Return valid_time_since_init (lead_time) and its bounds (lead_time, 2): the hours since init_time."""
+    begin = np.full(valid_time.shape, init_time.values)
+    return _interval("valid_time_since_init", begin, valid_time, "end of the hours since init_time")
+
+
+def _interval(name: str, begin: npt.NDArray[Any], end: xr.DataArray, long_name: str) -> xr.Dataset:
+    attributes = {"standard_name": "time", "long_name": long_name, "bounds": f"{name}_bounds"}
+    bounds = np.stack([begin, end.values], axis=-1)
     return xr.Dataset(
-        coords={name: ("lead_time", end, attributes), f"{name}_bounds": (("lead_time", "bounds"), bounds)}
+        coords={name: ("lead_time", end.values, attributes), f"{name}_bounds": (("lead_time", "bounds"), bounds)}
     )
 
 
 def array_attributes(
-    attributes: Mapping[str, Any], horizontal: tuple[str, ...] = ("latitude", "longitude"), time: str = "valid_time"
+    attributes: Mapping[str, Any],
+    horizontal: tuple[str, ...] = ("latitude", "longitude"),
+    time: str | None = "valid_time",
 ) -> dict[str, Any]:
     """Return a data variable's attributes with the links to its grid mapping and auxiliary coordinates.
 
-    `horizontal` names its last two dimensions, `time` the coordinate whose bounds are its interval. Temperatures are
-    marked as values on the scale, unless `attributes` marks them as differences.
+    `horizontal` names its last two dimensions, `time` the coordinate whose bounds are its interval, None for an array
+    that does not lie along the lead times. Temperatures are marked as values on the scale, unless `attributes` marks
+    them as differences.
     """
     scale = {"units_metadata": "temperature: on_scale"} if attributes["units"] == "K" else {}
     places = () if horizontal == ("latitude", "longitude") else ("latitude", "longitude")
-    return scale | {**attributes, "grid_mapping": "crs", "coordinates": " ".join(("init_time", time, *places))}
+    times = () if time is None else (time,)
+    return scale | {**attributes, "grid_mapping": "crs", "coordinates": " ".join(("init_time", *times, *places))}
 
 
 def of_forecast(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a variable's attributes where a model forecast it: rain, which is regridded conservatively, is by cell."""
+    """Return a variable's attributes where a model forecast it, unless they say otherwise.
+
+    Rain, which is regridded conservatively, is by cell.
+    """
     methods = str(attributes["cell_methods"])
     if methods.startswith("time: sum") and "area:" not in methods:
         methods = methods.replace("time: sum", "time: sum area: mean")
-    return {**attributes, "cell_methods": methods, "coverage_content_type": "modelResult"}
+    content = attributes.get("coverage_content_type", "modelResult")
+    return {**attributes, "cell_methods": methods, "coverage_content_type": content}
 
 
 def forecast_spec(

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
 _STORE_ATTEMPTS = 4
 
+_JSON_LOGGING = Path(__file__).parent / "operations" / "logging.yml"
+
 WORLD_SEED = 20150808
 """Seed of the simulated Taiwan where none is given."""
+
+
+_CREDENTIALS = re.compile(r"\w://[^/\s]*@|\w://[^/\s:]+:(?!\d+(?:/|$))\S*@")
+
+
+def _without_credentials(address: str) -> str:
+    if _CREDENTIALS.search(address):
+        raise ValueError("holds credentials, and would be written into manifests; give them as .._KEY and .._SECRET")
+    return address
+
+
+Root = Annotated[str, AfterValidator(_without_credentials)]
+"""A folder or URL. What is read and written there is named by it, in manifests, logs and errors."""
 
 
 class Provider(BaseModel):
@@ -25,13 +41,15 @@ class Provider(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: str | None = None
+    root: Root | None = None
     """A local path or s3://, e.g. s3://ecmwf-forecasts."""
-    endpoint: str | None = None
+    endpoint: Root | None = None
     anonymous: bool | None = None
     key: str | None = None
     secret: SecretStr | None = None
 
+
+Days = Annotated[int, Field(ge=1, le=36500)]
 
 SHIPPED_PACKAGES = Path(__file__).parent / "packages"
 
@@ -73,6 +91,55 @@ class Attribution(BaseModel):
         return as_creator | given if "publisher_name" not in given else given
 
 
+class Retention(BaseModel):
+    """How many days things are kept after they were sealed, e.g. `STORMCAST_TW_RETENTION__MEMBERS_DAYS=30`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members_days: Days = 14
+    """Members of published runs; the prepared inputs they were made from stay as long as they."""
+    products_days: Days = 400
+    """Products of published runs: a year, and a month to compare it with the one before. Manifests stay for good."""
+    inputs_days: Days = 30
+    """Inputs as the providers delivered them, below the work root."""
+    work_days: Annotated[int, Field(ge=2, le=36500)] = 2
+    """Drafts that nobody writes to any more, and what published runs were made of."""
+    cycles: Annotated[int, Field(ge=1, le=36500)] = 8
+    """The newest cycles of an experiment, of which nothing sealed goes, however old they are."""
+
+    @model_validator(mode="after")
+    def _members_go_first(self) -> Self:
+        if self.members_days > self.products_days:
+            raise ValueError(
+                f"members_days is {self.members_days}; allowed at most products_days, {self.products_days}"
+            )
+        return self
+
+
+class ZoneFile(BaseModel):
+    """A file of zones, TopoJSON or GeoJSON of polygons in degrees, and which of its properties say what.
+
+    Each zone has a code and two names. `parent` holds the code of the zone that it is part of, `level` what kind of
+    zone it is; where there is no such property a zone is part of none, and of the level "zone".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    code: str = "code"
+    name_zh: str = "name_zh"
+    name_en: str = "name_en"
+    parent: str = "parent"
+    level: str = "level"
+    attribution: str = ""
+    """Whose data it is, for all that is made with it."""
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Which property of a zone in the file is its code, names, parent and level."""
+        return {"code": self.code, "zh": self.name_zh, "en": self.name_en, "parent": self.parent, "level": self.level}
+
+
 class Settings(BaseSettings):
     """Roots, the package and the machine. What a forecast *is* comes from its plan and its package, never from here.
 
@@ -83,7 +150,7 @@ class Settings(BaseSettings):
         env_prefix="STORMCAST_TW_", env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    inputs_root: str = "var/inputs"
+    inputs_root: Root = "var/inputs"
     """Holds one folder per provider: rwrp, qpesums, global_ai and so on (`stormcast-tw inputs` lists them)."""
     providers: dict[str, Provider] = Field(default_factory=dict)
     """Providers that are elsewhere, e.g. `STORMCAST_TW_PROVIDERS__AIFS__ROOT=s3://ecmwf-forecasts` and
@@ -98,9 +165,9 @@ class Settings(BaseSettings):
     qpepre_stamp: Literal["end", "start"] | None = None
     """Which clock QPEPRE's file names use, and which of their two times ends the hour. No default, because this is not
     documented; `stormcast-tw doctor` compares the files with RWRP's rain. While unset, QPEPRE is not used."""
-    work_root: str = "var/work"
+    work_root: Root = "var/work"
     """Holds intermediate artifacts: inputs, prepared, forecast and products."""
-    published_root: str = "var"
+    published_root: Root = "var"
     """Holds `published/`, the only place readers look."""
     package: Annotated[Path, AfterValidator(package_folder)] = Field(default=Path("demo"), validate_default=True)
     """The model package that forecasts: its folder, or the name of one that is shipped (`demo`)."""
@@ -110,9 +177,23 @@ class Settings(BaseSettings):
     oper_keys: tuple[Path, ...] = ()
     """Public keys (PEM, Ed25519) of those who may sign packages for `oper`, e.g.
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
+    retention: Retention = Retention()
+    """What `stormcast-tw prune` keeps, and how long."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
-    s3_endpoint: str | None = None
+    grib_centre: int = Field(default=255, ge=0, le=65535)
+    grib_subcentre: int = Field(default=255, ge=0, le=65535)
+    """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
+    cap_for_oper: bool = False
+    """Whether drafts of CAP messages are made of operational forecasts too; their status is Exercise all the same."""
+    archive_root: Root = "var/archive"
+    """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
+    archive_members: bool = False
+    """Whether the members are archived beside the products."""
+    zones: ZoneFile | None = None
+    """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
+    `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
+    s3_endpoint: Root | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
     """Send requests without credentials. Otherwise `s3_key` and `s3_secret` are used, or what boto finds."""
@@ -124,12 +205,16 @@ class Settings(BaseSettings):
     """When requests and answers are checksummed; stores other than Amazon's often cannot do it for byte ranges."""
     prefect_home: Path = Path("var/prefect")
     """The project's own Prefect home; the user's stays untouched."""
+    log: Literal["text", "json"] = "text"
+    """How logs are written: for people, or one JSON object a line (`operations.logs`)."""
     device: str = "cpu"
     """Where networks run: cpu or a torch device such as cuda:0."""
     threads: int = 0
     """torch threads on the CPU; 0: torch's default."""
     rollout_deadline_seconds: float = 3600.0
     """A rollout that takes longer is stopped; what it stored is kept."""
+    rollout_silent_seconds: float = 900.0
+    """So is one that stores nothing for so long, as a device that hangs does; then it is tried once more."""
 
     def s3_options(self, provider: Provider | None = None) -> dict[str, Any]:
         """Return the options for s3fs, for our own stores or for one provider's.
@@ -163,13 +248,17 @@ class Settings(BaseSettings):
         return root, self.s3_options(configured) if root.startswith("s3://") else {}
 
     def prefect_environment(self) -> dict[str, str]:
-        """Return the environment of every Prefect process: its own home, no telemetry, a long start-up timeout."""
-        return {
+        """Return the environment of every Prefect process: its own home, no telemetry, how logs are written."""
+        log = {"PREFECT_LOGGING_SETTINGS_PATH": str(_JSON_LOGGING)} if self.log == "json" else {}
+        return log | {
             "PREFECT_HOME": str(self.prefect_home.absolute()),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            # A flow's own client asks a server that is away, or whose database is, for a quarter of an hour.
+            "PREFECT_CLIENT_MAX_RETRIES": "9",
+            "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,504",
         }
 
     def use_prefect_home(self) -> None:

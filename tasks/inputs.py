@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, Cycle, hours
@@ -28,7 +27,8 @@ from stormcast_tw.sources.isolated import warm_up
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from stormcast_tw.tasks.policy import artifact_key, emit, task_under
+from stormcast_tw.tasks.page import artifact_key, emit, show_table
+from stormcast_tw.tasks.policy import task_under
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 """Pauses between two looks, doubled each time. Files arrive minutes apart; noticing one two minutes late is no harm."""
@@ -46,7 +46,7 @@ def await_inputs(request: Request, rejected: Mapping[str, str], wait: bool = Tru
     log = get_run_logger()
     for last in _looks(cycle, request.now, wait):
         inputs = look(request.need, sources, rejected)
-        create_table_artifact(inputs.table(), artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}")
+        show_table(inputs.table(), artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}")
         if inputs.status == "ready" or last:
             break
         log.info("inputs of %s: %s; waiting for %s", cycle, inputs.status, "; ".join(inputs.missing or inputs.degraded))
@@ -109,7 +109,7 @@ def examine_inputs(request: Request, inputs: InputSet, fetched: tuple[Artifact, 
     forecast = catalogue.forecast_at(Store(settings().published_root), request.experiment, before, HOURS_BETWEEN_CYCLES)
     examined, numbers = examine(Store(settings().work_root), inputs, fetched, forecast)
     rows = [{"measure": name, "found": f"{value:.4g}"} for name, value in numbers.items()]
-    create_table_artifact(rows, artifact_key("second-opinion", request.cycle), f"What {request.cycle} was examined by")
+    show_table(rows, artifact_key("second-opinion", request.cycle), f"What {request.cycle} was examined by")
     for doubt in examined.doubts:
         get_run_logger().warning("%s looks suspicious: %s", *doubt.split(": ", 1))
     _emit_status(examined, request.experiment)

@@ -1,4 +1,4 @@
-"""All retry and timeout numbers of the project, and what makes a task observable: events and page keys."""
+"""All retry and timeout numbers of the project."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
 import aiohttp
+import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.events import emit_event
 from prefect.tasks import Task
 
-from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import Unreachable
-from stormcast_tw.operations.events import NEWS_LABEL, Event, cycle_resource, training_resource
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NETWORK_ERRORS = (Unreachable, ConnectionError, TimeoutError, aiohttp.ClientError)
-"""Errors that may pass by themselves and are retried. All others are for a human, or for readiness."""
+NETWORK_ERRORS = (Unreachable, ConnectionError, TimeoutError, aiohttp.ClientError, httpx.HTTPError)
+"""Errors that may pass by themselves and are retried; httpx's are those of Prefect's own client. All others are for a
+human, or for readiness."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,17 @@ POLICIES = {
     # Reads what was fetched and one hour of the forecast before; with a slow store, a minute.
     "examine": Policy(timeout_seconds=600),
     "regrid": Policy(timeout_seconds=600),
-    # The rollout has a deadline of its own, in its child process; this one is only a safety net.
-    "rollout": Policy(timeout_seconds=6 * 3600, retries=0, retry_delay_seconds=()),
+    # The rollout has a deadline of its own, in its child process; this one is only a safety net. A device that hung, or
+    # a store that was away, gets one more chance: what was stored is kept.
+    "rollout": Policy(timeout_seconds=6 * 3600, retries=1, retry_delay_seconds=(5.0,)),
     "products": Policy(timeout_seconds=900),
     "publish": Policy(timeout_seconds=900),
     # A year of archive takes hours on one machine; each part has retries of its own (training_data.workers).
     "training_data": Policy(timeout_seconds=7 * 86400, retries=0, retry_delay_seconds=()),
     # A training watches itself (training.health) and resumes from its checkpoint when the flow is run again.
     "training": Policy(timeout_seconds=30 * 86400, retries=0, retry_delay_seconds=()),
+    # Requests to Prefect's server, whose client repeats them by itself.
+    "reconcile": Policy(timeout_seconds=1200, retries=1, retry_delay_seconds=(10.0,)),
     # Scores of one cycle take seconds; a first run scores a month.
     "verify": Policy(timeout_seconds=3 * 3600),
 }
@@ -85,23 +87,3 @@ def task_under(policy: str, run_name: str | None = None) -> Callable[[Callable[P
         return cast("Task[P, R]", decorate(function, task_run_name=run_name or function.__name__))
 
     return decorated
-
-
-def emit(event: Event, cycle: Cycle, *, news: bool = True, **payload: object) -> None:
-    """Emit an event of our vocabulary about a cycle. Only `news`, a change of state, rings an alarm."""
-    _emit(event, cycle_resource(cycle), news, {"cycle": str(cycle), **payload})
-
-
-def emit_training_event(event: Event, run: str, **payload: object) -> None:
-    """Emit an event of our vocabulary about a training, by the name of its folder."""
-    _emit(event, training_resource(run), True, {"run": run, **payload})
-
-
-def _emit(event: Event, resource: str, news: bool, payload: dict[str, object]) -> None:
-    labels = {"prefect.resource.id": resource, NEWS_LABEL: str(news).lower()}
-    emit_event(event=event.value, resource=labels, payload=payload)
-
-
-def artifact_key(what: str, cycle: Cycle) -> str:
-    """Return the key of an artifact of the Prefect page: lower case and dashes."""
-    return f"{what}-{cycle}".lower()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from stormcast_tw.cycle import Cycle
@@ -17,7 +16,8 @@ from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from stormcast_tw.tasks.policy import artifact_key, emit, task_under
+from stormcast_tw.tasks.page import artifact_key, emit, show_markdown, show_table
+from stormcast_tw.tasks.policy import task_under
 
 
 @task_under("publish")
@@ -31,12 +31,10 @@ def publish(
     status: Status = "complete" if inputs.status == "ready" else "degraded"
     artifact = catalogue.publish(store, work, forecast, products, now, inputs=table, status=status)
     cycle = Cycle.parse(artifact.address.cycle)
-    create_table_artifact(
-        table, artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}, as they were used"
-    )
+    show_table(table, artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}, as they were used")
     words = "was published before; nothing was written" if seen else "is published"
     what = f"{labels(simulated=artifact.simulated, trained=artifact.trained)}run"
-    create_markdown_artifact(f"{what} `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
+    show_markdown(f"{what} `{artifact.address}` {words} below `{where}`.", artifact_key("published", cycle))
     get_run_logger().info("%s %s %s", what, artifact.address, words)
     if not seen:
         run, experiment = artifact.address.run, artifact.address.experiment

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from stormcast_tw.forecast.job import Progress, RolloutJob
-from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.plan import Plan
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
-from stormcast_tw.tasks.policy import artifact_key, task_under
-from stormcast_tw.tasks.progress import ProgressPage
+from stormcast_tw.tasks.page import ProgressPage, artifact_key
+from stormcast_tw.tasks.policy import task_under
 
 
 @task_under("rollout")
@@ -35,4 +35,5 @@ def roll_out(plan: Plan, prepared: Artifact, now: datetime) -> Artifact:
         done, each = f"{progress.done} of {progress.total} member-hours stored", f"{progress.seconds_each:.2f} s each"
         page.show(progress.done / progress.total, f"{done}, {each}")
 
-    return run_in_child(job, where.rollout_deadline_seconds, report)
+    patience = Patience(where.rollout_deadline_seconds, where.rollout_silent_seconds)
+    return run_in_child(job, patience, report)

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 from stormcast_tw.errors import Refused
 from stormcast_tw.operations.events import Event
-from stormcast_tw.tasks.policy import emit_training_event, task_under
-from stormcast_tw.tasks.progress import ProgressPage
+from stormcast_tw.tasks.page import ProgressPage, emit_training_event
+from stormcast_tw.tasks.policy import task_under
 from stormcast_tw.training.health import RECORD
 from stormcast_tw.training.log import LOG, read
 from stormcast_tw.training.recipes import RECIPES

@@ -8,15 +8,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
+from stormcast_tw.tasks.page import ProgressPage, show_table
 from stormcast_tw.tasks.policy import task_under
-from stormcast_tw.tasks.progress import ProgressPage
 from stormcast_tw.training_data.archives import archive_of
 from stormcast_tw.training_data.build import Account, DatasetJob, begin, days_to_make, make_run, plan, runs_of_days
 from stormcast_tw.training_data.day import Status
@@ -54,7 +53,7 @@ def finish_dataset(job: DatasetJob, now: datetime) -> Artifact:
     report = read_report(artifact)
     rows = [hour.model_dump() for hour in report.unusable[:LONGEST_TABLE]]
     title = f"{report.usable} of {report.hours} hours usable; {report.missing} missing, {report.refused} refused"
-    create_table_artifact(rows or [{"hour": "all are usable"}], _key(job), title)
+    show_table(rows or [{"hour": "all are usable"}], _key(job), title)
     get_run_logger().info("%s; pairs: %s", title, report.pairs)
     return artifact
 

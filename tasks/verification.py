@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from stormcast_tw.cycle import Cycle
@@ -23,7 +22,8 @@ from stormcast_tw.settings import WORLD_SEED, settings
 from stormcast_tw.sources.table import all_sources
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
-from stormcast_tw.tasks.policy import emit, task_under
+from stormcast_tw.tasks.page import emit, show_markdown
+from stormcast_tw.tasks.policy import task_under
 from stormcast_tw.variables import BACKGROUND_SETS
 from stormcast_tw.verification import TruthKind, choice, record, skill
 from stormcast_tw.verification.record import Bench, Scoring
@@ -101,7 +101,7 @@ def publish_scorecard(judging: Judging, first: Cycle, last: Cycle, name: str, no
     if address is not None:
         words = labels(simulated=any(r.simulated for r in records.values()), trained=described.trained)
         text = f"{words}scorecard of {len(records)} cycles, {first} to {last}, truth {bench.truth.name}: `{address}`"
-        create_markdown_artifact(text, f"scorecard-{judging.truth}-{judging.experiment}")
+        show_markdown(text, f"scorecard-{judging.truth}-{judging.experiment}")
         get_run_logger().info("%s", text)
     return address
 
@@ -147,7 +147,7 @@ def compare_packages(of_a: Judging, of_b: Judging, first: Cycle, last: Cycle) ->
     where, objects = publication.folder(bench, of_a.experiment, name), bench.published.objects
     objects.replace(f"{where}/comparison.json", made.model_dump_json(indent=1).encode())
     objects.replace(f"{where}/comparison.md", choice.markdown(made).encode())
-    create_markdown_artifact(choice.markdown(made), f"comparison-{of_a.truth}-{of_a.experiment}")
+    show_markdown(choice.markdown(made), f"comparison-{of_a.truth}-{of_a.experiment}")
     return made, f"{bench.published.root}/{where}/comparison.md"
 
 

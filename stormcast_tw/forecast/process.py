@@ -11,14 +11,16 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, ClassVar
 
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
 from stormcast_tw import errors
-from stormcast_tw.errors import Refused, StormcastError
+from stormcast_tw.errors import Refused, StormcastError, Unreachable
 from stormcast_tw.forecast.job import Progress, RolloutJob, address
 from stormcast_tw.plan import Frozen
 from stormcast_tw.settings import settings
@@ -26,25 +28,58 @@ from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
 
 
-def run_in_child(job: RolloutJob, deadline_seconds: float, report: Callable[[Progress], None]) -> Artifact:
-    """Carry a job out in a child process that is stopped at the deadline; what it stored stays for the next attempt.
+@dataclass(frozen=True)
+class Patience:
+    """How long a rollout may take in all, and how long it may be silent: a stuck device call never says a word."""
 
-    Raises what the child raised, Refused at the deadline, StormcastError if the child died, BadInput where the forecast
-    was sealed before and is damaged.
+    seconds: float
+    silent_seconds: float
+
+
+class _Watch:
+    """Kills a process that takes, or is silent for, longer than allowed, and remembers why."""
+
+    def __init__(self, child: subprocess.Popen[str], patience: Patience) -> None:
+        self._child, self._patience = child, patience
+        self._heard = self._started = time.monotonic()
+        self._ended = threading.Event()
+        self.verdict = ""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def heard(self) -> None:
+        """Note that the child has said something."""
+        self._heard = time.monotonic()
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._ended.set()
+
+    def _watch(self) -> None:
+        limits = self._patience
+        while not self._ended.wait(min(1.0, limits.seconds / 10, limits.silent_seconds / 10)):
+            now = time.monotonic()
+            if now - self._started > limits.seconds:
+                self.verdict = f"stopped after {limits.seconds:g} s"
+            elif now - self._heard > limits.silent_seconds:
+                self.verdict = f"stopped because nothing was stored for {limits.silent_seconds:g} s"
+            if self.verdict:
+                self._child.kill()
+                break
+
+
+def run_in_child(job: RolloutJob, patience: Patience, report: Callable[[Progress], None]) -> Artifact:
+    """Carry a job out in a child process that is stopped when it takes too long, or is silent for too long.
+
+    What it stored stays for the next attempt. Raises what the child raised, Unreachable where it was silent, Refused
+    where it took too long, StormcastError if the child died, BadInput where the forecast was sealed before and is
+    damaged.
     """
     sealed = Store(job.work_root).sound(address(job.plan))
     if sealed is not None:
         return sealed
     command = [sys.executable, "-m", __name__]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        child.kill()
-
-    timer = threading.Timer(deadline_seconds, stop)
-    timer.start()
+    watch = _Watch(child, patience)
     assert child.stdin is not None
     assert child.stdout is not None
     progress: Progress | None = None
@@ -52,6 +87,7 @@ def run_in_child(job: RolloutJob, deadline_seconds: float, report: Callable[[Pro
         child.stdin.write(job.model_dump_json() + "\n")
         child.stdin.flush()
         for line in child.stdout:
+            watch.heard()
             message = json.loads(line)
             if "error" in message:
                 raise _raised(message)
@@ -59,13 +95,14 @@ def run_in_child(job: RolloutJob, deadline_seconds: float, report: Callable[[Pro
             report(progress)
         code = child.wait()
     finally:
-        timer.cancel()
+        watch.end()
         child.kill()
         child.wait()
     where = f"{job.work_root}/{address(job.plan)}"
     so_far = f"{progress.done} of {progress.total} member-hours are stored" if progress else "nothing is stored"
-    if late.is_set():
-        raise Refused(f"{where}: stopped after {deadline_seconds:g} s; {so_far}, the same plan continues from there")
+    if watch.verdict:
+        kind = Unreachable if "nothing was stored" in watch.verdict else Refused
+        raise kind(f"{where}: {watch.verdict}; {so_far}, the same plan continues from there")
     if code:
         raise StormcastError(f"{where}: the rollout process ended with {code}; {so_far}; run again to continue")
     return Store(job.work_root).get(address(job.plan))

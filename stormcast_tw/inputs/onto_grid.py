@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.quality import Verdict
 from stormcast_tw.regrid import bilinear, cell_mean, conservative
-from stormcast_tw.schema import array_attributes
+from stormcast_tw.schema import array_attributes, of_forecast
 from stormcast_tw.variables import INVARIANTS, VARIABLES, VariableSet
 
 OROGRAPHY_TOLERANCE = 100.0
@@ -156,6 +156,49 @@ def observed_weights(source: Grid, grid: Grid) -> Callable[[npt.NDArray[np.float
     Conservative if cell edges run along parallels; else the mean of 4 x 4 points per cell, all of them observed.
     """
     return conservative(source, grid) if grid.is_geographic else cell_mean(source, grid)
+
+
+def prepare_observed(rains: Sequence[xr.Dataset], grid: Grid) -> xr.Dataset:
+    """Return hourly observed rain on `grid`: `tp01` (valid_time, y, x), mm, float32, the hours ascending.
+
+    `rains` hold tp01 (valid_time, y, x) of observed hours, each on its provider's grid: those of the day before, and
+    the hour at init_time. A cell is NaN in an hour in which it was not observed, and an hour that no dataset holds is
+    not there. Values are within the range of `VARIABLES["tp01"]`, so tenths of a mm fit into int16.
+    Raises BadInput for no hour, an hour that is there twice, rain on a model's grid, and rain that is implausible.
+    """
+    hourly = _observed_hours(rains, grid)
+    times = np.array(sorted(hourly), "datetime64[ns]")
+    bounds = np.stack([times - np.timedelta64(1, "h"), times], axis=-1)
+    time = {"standard_name": "time", "long_name": "valid time, UTC", "axis": "T", "bounds": "valid_time_bounds"}
+    attributes = {
+        **of_forecast(VARIABLES["tp01"].attributes | {"coverage_content_type": "physicalMeasurement"}),
+        "grid_mapping": "crs",
+        "comment": "missing where it was not observed",
+    }
+    values = np.stack([hourly[hour] for hour in sorted(hourly)])
+    made = grid.with_cells().assign_coords(
+        {"valid_time": ("valid_time", times, time), "valid_time_bounds": (("valid_time", "bounds"), bounds)}
+    )
+    sources = dict.fromkeys(str(rain.attrs["source"]) for rain in rains)
+    return made.assign(tp01=(("valid_time", *grid.dims), values, attributes)).assign_attrs(source=", ".join(sources))
+
+
+def _observed_hours(rains: Sequence[xr.Dataset], grid: Grid) -> dict[np.datetime64, npt.NDArray[np.float32]]:
+    """Return the rain (ny, nx) of every observed hour; raises BadInput."""
+    hourly: dict[np.datetime64, npt.NDArray[np.float32]] = {}
+    for rain in rains:
+        source, address = Grid.of(rain), str(rain.attrs["source"])
+        if not source.is_geographic:
+            raise BadInput(f"{address}: tp01 is on the projected grid {source.name} of a model; allowed observed rain")
+        values = observed_weights(source, grid)(rain["tp01"].values)
+        quality.check(values, VARIABLES["tp01"], f"{address} on {grid.name}", missing_allowed=True)
+        for time, field in zip(rain["valid_time"].values, values, strict=True):
+            if time in hourly:
+                raise BadInput(f"{address}: tp01 of {np.datetime_as_string(time, 'h')} is there twice; allowed once")
+            hourly[time] = field
+    if not hourly:
+        raise BadInput("observed rain: there is no hour; allowed are one or more")
+    return hourly
 
 
 def _dataset(fields: dict[str, npt.NDArray[np.float32]], dims: tuple[str, ...], grid: Grid) -> xr.Dataset:

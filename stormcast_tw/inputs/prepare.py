@@ -13,7 +13,13 @@ from stormcast_tw.errors import BadInput, Refused
 from stormcast_tw.grid import Grid
 from stormcast_tw.inputs.fetch import Fetched, unusable
 from stormcast_tw.inputs.input_set import InputName, InputSet
-from stormcast_tw.inputs.onto_grid import NoRain, prepare_background, prepare_state, prepare_without_state
+from stormcast_tw.inputs.onto_grid import (
+    NoRain,
+    prepare_background,
+    prepare_observed,
+    prepare_state,
+    prepare_without_state,
+)
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import load_invariants
 from stormcast_tw.plan import InputsPlan
@@ -80,6 +86,22 @@ def prepare(
         )
 
     return store.make(address, plan.model_dump(mode="json"), fill)
+
+
+def observed_rain(store: Store, request: Request, fetched: Sequence[Artifact]) -> xr.Dataset | None:
+    """Return what was observed of the rain of the day up to init_time, on the package's grid; None if no hour was.
+
+    Raises BadInput where it is implausible there.
+    """
+    opened = (_open(store, fetched, name) for name in ("past_rain", "rain"))
+    observed = [rain for rain in opened if rain is not None and Grid.of(rain).is_geographic]
+    return prepare_observed(observed, request.description.grid) if observed else None
+
+
+def rain_files(fetched: Sequence[Artifact]) -> tuple[str, ...]:
+    """Return the digests of the files of observed rain: what `observed_rain` depends on."""
+    used = [Fetched.of(artifact).used for artifact in fetched]
+    return tuple(file.digest for name in ("past_rain", "rain") for files in used for file in files.get(name, ()))
 
 
 def _open(store: Store, fetched: Sequence[Artifact], name: str) -> xr.Dataset | None:

@@ -17,10 +17,14 @@ class Event(StrEnum):
     CYCLE_FAILED = "cycle.failed"
     SKILL_DROPPED = "skill.dropped"
     TRAINING_ILL = "training.ill"
+    RUN_FAILED = "run.failed"
+    """A backfill, a verification, a reconciliation: any flow but a cycle's, which has an event of its own."""
+    CYCLE_DUE = "cycle.due"
 
 
 _CYCLES = "stormcast.cycle."
 _TRAININGS = "stormcast.training."
+_FLOWS = "stormcast.flow."
 NEWS_LABEL = "stormcast.news"
 """The label of an event's resource that is `true` when the state changed; alarms wait for that."""
 
@@ -43,3 +47,13 @@ def training_resource(run: str) -> str:
 def training_pattern() -> str:
     """Return the pattern of the resource ids of all trainings."""
     return f"{_TRAININGS}*"
+
+
+def flow_resource(flow: str) -> str:
+    """Return the resource id of a flow, by its name, e.g. `stormcast.flow.backfill`."""
+    return f"{_FLOWS}{flow}"
+
+
+def flow_pattern() -> str:
+    """Return the pattern of the resource ids of all flows."""
+    return f"{_FLOWS}*"

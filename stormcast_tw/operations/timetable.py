@@ -10,18 +10,21 @@ from stormcast_tw.cycle import HOURS_BETWEEN_CYCLES, Cycle
 
 @dataclass(frozen=True)
 class Timetable:
-    """Times after init_time. Raises ValueError unless 0 <= latency < deadline < the next cycle.
+    """Times after init_time. Raises ValueError unless 0 <= latency < deadline < overdue < the next cycle.
 
-    `latency` is when the last input has usually arrived and the flow starts; `deadline`, when the flow stops waiting.
+    `latency` is when the last input has usually arrived and the flow starts; `deadline`, when the flow stops waiting;
+    `overdue`, when a forecast that waited until then should have been published.
     """
 
     latency: timedelta
     deadline: timedelta
+    overdue: timedelta
 
     def __post_init__(self) -> None:
         next_cycle = timedelta(hours=HOURS_BETWEEN_CYCLES)
-        if not timedelta(0) <= self.latency < self.deadline < next_cycle:
-            raise ValueError(f"latency {self.latency} and deadline {self.deadline} do not ascend within {next_cycle}")
+        if not timedelta(0) <= self.latency < self.deadline < self.overdue < next_cycle:
+            times = f"latency {self.latency}, deadline {self.deadline} and overdue {self.overdue}"
+            raise ValueError(f"{times} do not ascend within {next_cycle}")
         if self.latency >= timedelta(hours=1) or self.latency.seconds % 60:
             raise ValueError(f"latency {self.latency} is not a whole number of minutes below 60")
 
@@ -40,5 +43,7 @@ OPERATIONS = Timetable(
     # QPESUMS rain ending at T arrives about 10 minutes after T; RWRP and the global forecast are older runs.
     latency=timedelta(minutes=15),
     deadline=timedelta(hours=3),
+    # From the deadline on a forecast takes minutes; three quarters of an hour allow for one that begins again.
+    overdue=timedelta(hours=3, minutes=45),
 )
 """The six-hourly cycle."""

@@ -6,10 +6,12 @@ The package can be called: `stormcast_tw.products(forecast)` is `make_products(f
 import sys
 from types import ModuleType
 
+import numpy.typing as npt
 import xarray as xr
 
+from stormcast_tw.products.quantities import QUANTITIES, Product, Quantity
 from stormcast_tw.products.summary import summarise
-from stormcast_tw.products.table import PRODUCTS, QUANTITIES, Product, Quantity, make_products
+from stormcast_tw.products.table import PRODUCTS, make_products
 
 __all__ = [
     "PRODUCTS",
@@ -22,9 +24,11 @@ __all__ = [
 
 
 class _Callable(ModuleType):
-    def __call__(self, forecast: xr.Dataset) -> xr.Dataset:
+    def __call__(
+        self, forecast: xr.Dataset, observed: xr.Dataset | None = None, orography: npt.ArrayLike | None = None
+    ) -> xr.Dataset:
         """Return all products of a forecast."""
-        return make_products(forecast)
+        return make_products(forecast, observed, orography)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -7,7 +7,7 @@ Members must be finite: a NaN would count as "not exceeded", so `make_products` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from stormcast_tw.regions.region import Side
 
 QUANTILES = (0.1, 0.5, 0.9)
 Array = npt.NDArray[Any]
-_HOLDS: dict[Side, Callable[[Array, Array], Array]] = {"at or above": np.greater_equal, "at or below": np.less_equal}
+HOLDS: dict[Side, Callable[[Array, Array], Array]] = {"at or above": np.greater_equal, "at or below": np.less_equal}
+"""What reaching a threshold means on either side."""
 
 
 def mean(members: xr.DataArray) -> xr.DataArray:
@@ -48,21 +49,21 @@ def quantiles(members: xr.DataArray, levels: Sequence[float] = QUANTILES) -> xr.
     for position in (level * (len(rank) - 1) for level in levels):
         low, high = rank[int(np.floor(position))], rank[int(np.ceil(position))]
         layers.append(low + (high - low) * members.dtype.type(position % 1))
-    return _stacked(members, layers, "quantile", levels, {"long_name": "quantile of the ensemble", "units": "1"})
+    return stacked(members, layers, "quantile", levels, {"long_name": "quantile of the ensemble", "units": "1"})
 
 
 def probability(
-    members: xr.DataArray, thresholds: Sequence[float], side: Side, name: str, attributes: dict[str, str]
+    members: xr.DataArray, thresholds: Sequence[float], side: Side, name: str, attributes: Mapping[str, Any]
 ) -> xr.DataArray:
     """Return the share (lead_time, name, ...) of the members at or above, or at or below, a threshold: 0, 1/M, ..., 1.
 
     `name` and `attributes` describe the threshold coordinate, in the units of the members. A threshold is compared in
     the members' precision: a float32 speed of 20.8 reaches 20.8, although its binary value is less.
     """
-    axis, holds = members.get_axis_num("member"), _HOLDS[side]
+    axis, holds = members.get_axis_num("member"), HOLDS[side]
     edges = np.asarray(thresholds, members.dtype)
     layers = [np.count_nonzero(holds(members.values, edge), axis=axis) / members.sizes["member"] for edge in edges]
-    return _stacked(members, layers, name, thresholds, attributes)
+    return stacked(members, layers, name, thresholds, attributes)
 
 
 def probability_matched_mean(members: xr.DataArray) -> xr.DataArray:
@@ -74,25 +75,30 @@ def probability_matched_mean(members: xr.DataArray) -> xr.DataArray:
     in grid order (south to north, west to east) takes the smaller value.
     """
     ordered = members.transpose("member", "lead_time", ...)
-    matched = [_matched(lead.reshape(len(lead), -1)) for lead in np.moveaxis(ordered.values, 1, 0)]
+    placed = [matched(lead.reshape(len(lead), -1)) for lead in np.moveaxis(ordered.values, 1, 0)]
     template = ordered.isel(member=0, drop=True)
-    return template.copy(data=np.reshape(matched, template.shape))
+    return template.copy(data=np.reshape(placed, template.shape))
 
 
-def _matched(members_mn: Array) -> Array:
+def matched(members_mn: Array) -> Array:
+    """Return the probability-matched mean (points,) of members (member, points)."""
     members, points = members_mn.shape
     blocks = np.sort(members_mn, axis=None).reshape(points, members)
     medians = (blocks[:, (members - 1) // 2] + blocks[:, members // 2]) / 2
-    matched: Array = np.empty_like(medians)
-    matched[np.argsort(members_mn.mean(axis=0, dtype=np.float64), kind="stable")] = medians
-    return matched
+    placed: Array = np.empty_like(medians)
+    placed[np.argsort(members_mn.mean(axis=0, dtype=np.float64), kind="stable")] = medians
+    return placed
 
 
-def _stacked(
-    members: xr.DataArray, layers: Sequence[Array], name: str, at: Sequence[float], attributes: dict[str, str]
+def stacked(
+    members: xr.DataArray, layers: Sequence[Array], name: str, at: Sequence[float], attributes: Mapping[str, Any]
 ) -> xr.DataArray:
+    """Return maps (lead_time, ...) of members (member, lead_time, ...), one a value of a coordinate, in one array.
+
+    It is (lead_time, name, ...) in the members' precision; `at` are the values of the coordinate `name`.
+    """
     template = members.isel(member=0, drop=True)
-    coordinate = (name, np.asarray(at, np.float64), attributes)
+    coordinate = (name, np.asarray(at, np.float64), dict(attributes))
     data = np.stack([layer.astype(members.dtype, copy=False) for layer in layers], axis=1)
     return xr.DataArray(
         data, dims=(template.dims[0], name, *template.dims[1:]), coords={**template.coords, name: coordinate}

@@ -15,6 +15,17 @@ BEAUFORT_NAMES = (
 """WMO's names of forces 0 to 12."""
 
 
+OROGRAPHY = "orog"
+"""The height of the ground beside a forecast (y, x), m: the invariant `orog` of the model package."""
+LOWLAND_BELOW_M = 500.0
+"""Height below which heat and cold are judged where people live; ours, there is no official one."""
+
+
+def lowland(forecast: xr.Dataset) -> xr.DataArray:
+    """Return t2m (member, lead_time, y, x) in K, NaN where the orography is 500 m or more."""
+    return forecast["t2m"].where(forecast[OROGRAPHY] < LOWLAND_BELOW_M)
+
+
 def wind_speed(forecast: xr.Dataset) -> xr.DataArray:
     """Return the speed (member, lead_time, y, x) of every member in m s-1: sqrt(u^2 + v^2)."""
     speed = xr.apply_ufunc(np.hypot, forecast["u10m"], forecast["v10m"])

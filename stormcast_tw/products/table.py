@@ -1,136 +1,74 @@
 """The table of products. A product is one row here and one pure function.
 
-Rows are made from four small tables: per-member quantities (`QUANTITIES`), statistics, the region's hazards and the few
-single rows at the end.
+Rows are made from four small tables: per-member quantities (`quantities.QUANTITIES`), statistics, the region's hazards
+and what is said of each (`chances`), and the few single rows at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from stormcast_tw.errors import BadInput
-from stormcast_tw.products.ensemble import mean, probability, probability_matched_mean, quantiles, spread
-from stormcast_tw.products.rain import ACCUMULATION_HOURS, accumulate
-from stormcast_tw.products.surface import (
-    BEAUFORT_NAMES,
-    beaufort,
-    vector_mean_direction,
-    wind_speed,
-    wind_vector,
-)
+from stormcast_tw.products.chances import chances
+from stormcast_tw.products.ensemble import mean, probability_matched_mean, quantiles, spread
+from stormcast_tw.products.localised import AREA_KM, localised_probability_matched_mean
+from stormcast_tw.products.place import horizontal
+from stormcast_tw.products.projected import OBSERVED, PROJECTED_HOURS, with_observed
+from stormcast_tw.products.quantities import QUANTITIES, Product, Quantity
+from stormcast_tw.products.surface import BEAUFORT_NAMES, OROGRAPHY, beaufort, vector_mean_direction
+from stormcast_tw.products.timing import highest
 from stormcast_tw.regions import HOME
-from stormcast_tw.regions.region import Hazard
-from stormcast_tw.schema import accumulation_coordinates, array_attributes, of_forecast
-from stormcast_tw.variables import VARIABLES
+from stormcast_tw.schema import accumulation_coordinates, array_attributes, of_forecast, since_init_coordinates
 
-Attributes = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A quantity at a point, computed for each member before any statistic.
-
-    `form` takes the forecast and returns (member, lead_time, y, x) in `attributes["units"]`. `hours` is the length of
-    the interval that ends at valid_time; if it exceeds one hour, the first hours - 1 leads are absent.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    attributes: Attributes
-    form: Callable[[xr.Dataset], xr.DataArray]
-    hours: int = 1
+_RAIN = ("tp01", "tp03", "tp06", "tp12")
+_PROJECTED = tuple(f"tp{hours:02d}_projected" for hours in PROJECTED_HOURS)
 
 
 @dataclass(frozen=True)
-class Product:
-    """A statistic of a quantity: its name, CF attributes and the pure function from members to product.
+class _Statistic:
+    """A statistic of the members of some quantities: the end of the product's name, its words and its function."""
 
-    `compute` takes (member, lead_time, y, x) and returns (lead_time, ..., y, x), float32 or int8 classes. It needs at
-    least `members` members.
-    """
-
-    name: str
-    quantity: Quantity
-    attributes: Attributes
+    suffix: str
+    words: str
+    method: str
     compute: Callable[[xr.DataArray], xr.DataArray]
+    quantities: tuple[str, ...]
     members: int = 1
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The forecast variables it needs."""
-        return self.quantity.inputs
+    since_init: bool = False
 
 
-def _rain(hours: int) -> Quantity:
-    long_name = "rain in the past hour" if hours == 1 else f"rain in the past {hours} hours"
-    summed = {} if hours == 1 else {
-        "cell_methods": f"time: sum (interval: 1 hour comment: of the {hours} hours that end at this time) area: mean",
-        "comment": f"missing at lead times below {hours} h: a sum is whole or not given",
-    }  # fmt: skip
-    attributes = {**VARIABLES["tp01"].attributes, "long_name": long_name, **summed}
-    return Quantity(f"tp{hours:02d}", ("tp01",), attributes, lambda f: accumulate(f, hours), hours)
+_STATISTICS = (
+    _Statistic("mean", "ensemble mean of the members' values", "realization: mean", mean,
+               ("wind_speed", "t2m", *_RAIN)),
+    _Statistic("spread", "ensemble standard deviation (divisor M - 1)", "realization: standard_deviation", spread,
+               ("wind_speed", "t2m", *_RAIN), members=2),
+    _Statistic("quantile", "ensemble quantiles, linear between members", "", quantiles,
+               ("wind_speed", "t2m", *_RAIN, *_PROJECTED)),
+    _Statistic("pmm", "probability-matched ensemble mean", "", probability_matched_mean, _RAIN),
+    _Statistic("lpmm", f"probability-matched ensemble mean of areas of {AREA_KM:g} km, joined", "",
+               localised_probability_matched_mean, ("tp01", *_PROJECTED)),
+    _Statistic("highest_quantile", "ensemble quantiles of each member's highest hour since init_time",
+               "time: maximum (interval: 1 hour comment: of the hours since init_time)",
+               lambda members: quantiles(highest(members)), ("wind_speed", "tp01"), since_init=True),
+)  # fmt: skip
 
 
-_WIND = {"units": "m s-1", "cell_methods": "time: point"}
-
-QUANTITIES: dict[str, Quantity] = {
-    quantity.name: quantity
-    for quantity in (
-        Quantity("wind_speed", ("u10m", "v10m"),
-                 {"standard_name": "wind_speed", "long_name": "10 metre wind speed", **_WIND}, wind_speed),
-        Quantity("wind_vector", ("u10m", "v10m"), {"long_name": "10 metre wind vector", **_WIND}, wind_vector),
-        Quantity("t2m", ("t2m",), VARIABLES["t2m"].attributes, lambda f: f["t2m"]),
-        *(_rain(hours) for hours in ACCUMULATION_HOURS),
-    )
-}  # fmt: skip
-"""Every quantity, by name."""
-
-
-def _statistic(quantity: Quantity, suffix: str, words: str, method: str,
-               compute: Callable[[xr.DataArray], xr.DataArray], members: int = 1) -> Product:  # fmt: skip
+def _statistic(quantity: Quantity, of: _Statistic) -> Product:
     base = quantity.attributes
     attributes = {
         **base,
-        "long_name": f"{base['long_name']}, {words}",
-        "cell_methods": f"{base['cell_methods']} {method}".strip(),
+        "long_name": f"{base['long_name']}, {of.words}",
+        "cell_methods": f"{base['cell_methods']} {of.method}".strip(),
     }
-    if suffix == "spread" and base["units"] == "K":
+    if of.suffix == "spread" and base["units"] == "K":
         attributes["units_metadata"] = "temperature: difference"
-    return Product(f"{quantity.name}_{suffix}", quantity, attributes, compute, members)
-
-
-def _statistics() -> Iterator[Product]:
-    for quantity in QUANTITIES.values():
-        if quantity.name == "wind_vector":
-            continue
-        yield _statistic(quantity, "mean", "ensemble mean of the members' values", "realization: mean", mean)
-        yield _statistic(quantity, "spread", "ensemble standard deviation (divisor M - 1)",
-                         "realization: standard_deviation", spread, members=2)  # fmt: skip
-        yield _statistic(quantity, "quantile", "ensemble quantiles, linear between members", "", quantiles)
-        if quantity.name.startswith("tp"):
-            yield _statistic(quantity, "pmm", "probability-matched ensemble mean", "", probability_matched_mean)
-
-
-def _probability(hazard: Hazard) -> Product:
-    """CF has no standard name for it; as in number_of_days_with_X_above_threshold, the coordinate is named after X."""
-    quantity, name = QUANTITIES[hazard.quantity], f"{hazard.name}_threshold"
-    whole = array_attributes(quantity.attributes)
-    kept = {k: v for k, v in whole.items() if k in ("standard_name", "units", "units_metadata")}
-    threshold = {**kept, "long_name": f"threshold of {hazard.long_name}, {hazard.side}"}
-    attributes = {
-        "long_name": f"probability of {hazard.long_name} {hazard.side} a threshold",
-        "units": "1",
-        "cell_methods": f"realization: mean (share of the members {hazard.side} the threshold)",
-        **{k: v for k, v in quantity.attributes.items() if k == "comment"},
-    }
-    compute = partial(probability, thresholds=hazard.thresholds, side=hazard.side, name=name, attributes=threshold)
-    return Product(f"{hazard.name}_probability", quantity, attributes, compute)
+    return Product(f"{quantity.name}_{of.suffix}", quantity, attributes, of.compute, of.members, of.since_init)
 
 
 def _beaufort(statistic: str, words: str, compute: Callable[[xr.DataArray], xr.DataArray]) -> Product:
@@ -150,55 +88,91 @@ def _beaufort(statistic: str, words: str, compute: Callable[[xr.DataArray], xr.D
 PRODUCTS: dict[str, Product] = {
     row.name: row
     for row in (
-        *_statistics(),
-        *(_probability(hazard) for hazard in HOME.hazards),
+        *(_statistic(quantity, of) for quantity in QUANTITIES.values() for of in _STATISTICS
+          if quantity.name in of.quantities),
+        *(row for hazard in HOME.hazards for row in chances(hazard)),
         _beaufort("mean", "ensemble mean of the members' 10 metre wind speeds", mean),
         _beaufort("quantile", "ensemble quantiles of 10 metre wind speed", quantiles),
         Product("wind_direction_mean", QUANTITIES["wind_vector"], {
             "standard_name": "wind_from_direction", "units": "degree", "cell_methods": "time: point",
             "long_name": "10 metre wind direction of the ensemble mean vector",
             "comment": "missing where the mean vector is zero"}, vector_mean_direction),
+        *(Product(quantity.name, quantity, quantity.attributes, lambda field: field)
+          for quantity in QUANTITIES.values() if not quantity.of_members),
     )
 }  # fmt: skip
 """Every product, by name."""
 
 
-def make_products(forecast: xr.Dataset) -> xr.Dataset:
+def make_products(
+    forecast: xr.Dataset, observed: xr.Dataset | None = None, orography: npt.ArrayLike | None = None
+) -> xr.Dataset:
     """Return all products of a forecast (member, lead_time, y, x), each (lead_time, y, x) in SI units.
 
+    `observed` holds the rain before init_time, `tp01` (valid_time, y, x), for the projected sums; `orography` (ny, nx),
+    m, is the package's, without which there is no temperature of the lowland. Both are on the forecast's grid.
     Between lead_time and y quantiles have a dimension `quantile`, the probabilities of a hazard their own, for example
-    `tp01_threshold`. All products share the forecast's lead times: an n-hour sum is NaN at leads below n, and has its
-    own time coordinate `valid_time_<n>h` with n-hour bounds. There are no n-hour products of a forecast shorter than n
-    hours, and no spread of a single member. Global attributes are the forecast's and `members`. Raises BadInput when a
-    variable is absent or not finite.
+    `tp01_threshold`; what holds for the whole run has no lead_time. All products share the forecast's lead times: an
+    n-hour sum is NaN at leads below n, unless hours before it were observed, and has its own time coordinate
+    `valid_time_<n>h` with n-hour bounds. There are no n-hour products of a forecast shorter than n hours, and no spread
+    of a single member. Global attributes are the forecast's and `members`. Raises BadInput when a variable is absent or
+    not finite, or where what is beside the forecast does not fit it.
     """
-    members = forecast.sizes["member"]
-    products = forecast.drop_dims("member")
+    leads = forecast["lead_time"]
+    made: dict[str, tuple[Any, ...]] = {}
+    coordinates = dict(since_init_coordinates(forecast["init_time"], forecast["valid_time"]).coords)
+    source = beside(forecast, observed, orography)
     for quantity in QUANTITIES.values():
-        values = _member_values(quantity, forecast)
-        if not values.sizes["lead_time"]:
+        if not set(quantity.optional_inputs) <= set(source.data_vars):
             continue
-        time = "valid_time" if quantity.hours == 1 else f"valid_time_{quantity.hours}h"
+        values = _values(quantity, source)
+        if not values.sizes.get("lead_time", 1):
+            continue
         for row in PRODUCTS.values():
-            if row.quantity is quantity and members >= row.members:
-                made = row.compute(values)
-                if values.sizes["lead_time"] < products.sizes["lead_time"]:
-                    made = made.reindex(lead_time=products["lead_time"])
-                attributes = array_attributes(of_forecast(row.attributes), tuple(map(str, made.dims[-2:])), time)
-                added = {name: made[name] for name in made.dims if name not in products.coords}
-                products = products.assign_coords(added).assign({row.name: (made.dims, made.values, attributes)})
+            if row.quantity is quantity and forecast.sizes["member"] >= row.members:
+                product = row.compute(values)
+                coordinates |= {str(name): product[name] for name in product.dims if name not in forecast.coords}
+                made[row.name] = _placed(row, product, leads)
         if quantity.hours > 1:
-            products = products.assign_coords(accumulation_coordinates(forecast["valid_time"], quantity.hours).coords)
+            coordinates |= accumulation_coordinates(forecast["valid_time"], quantity.hours).coords
     title = str(forecast.attrs["title"]).replace("ensemble forecast", "ensemble products")
-    return products.assign_attrs(forecast.attrs | {"title": title, "members": members})
+    products = forecast.drop_dims("member").assign_coords(coordinates).assign(made)
+    return products.assign_attrs(forecast.attrs | {"title": title, "members": forecast.sizes["member"]})
 
 
-def _member_values(quantity: Quantity, forecast: xr.Dataset) -> xr.DataArray:
-    absent = [name for name in quantity.inputs if name not in forecast]
+def beside(forecast: xr.Dataset, observed: xr.Dataset | None, orography: npt.ArrayLike | None) -> xr.Dataset:
+    """Return the forecast with `observed` and `orog`, where they are given, as quantities take them.
+
+    Raises BadInput where they are not on the forecast's grid, or cannot be.
+    """
+    source = with_observed(forecast, observed)
+    if orography is None:
+        return source
+    dims, heights = horizontal(forecast), np.asarray(orography)
+    shape = tuple(forecast.sizes[dim] for dim in dims)
+    if heights.shape != shape or not np.isfinite(heights).all():
+        raise BadInput(f"orography: {heights.shape}, or not finite; allowed finite heights of the forecast's {shape}")
+    return source.assign({OROGRAPHY: (dims, heights)})
+
+
+def _placed(row: Product, product: xr.DataArray, leads: xr.DataArray) -> tuple[Any, ...]:
+    """Return dimensions, values and attributes of a product on all leads of the forecast."""
+    time = "valid_time" if row.quantity.hours == 1 else f"valid_time_{row.quantity.hours}h"
+    along = "lead_time" in product.dims
+    if along and product.sizes["lead_time"] < leads.size:
+        product = product.reindex(lead_time=leads)
+    when = ("valid_time_since_init" if row.since_init else time) if along else None
+    attributes = array_attributes(of_forecast(row.attributes), tuple(map(str, product.dims[-2:])), when)
+    return product.dims, product.values, attributes
+
+
+def _values(quantity: Quantity, source: xr.Dataset) -> xr.DataArray:
+    absent = [name for name in quantity.inputs if name not in source]
     if absent:
         raise BadInput(f"{quantity.name}: the forecast has no {', '.join(absent)}")
-    values = quantity.form(forecast[list(quantity.inputs)].load())
-    bad = np.count_nonzero(~np.isfinite(values.values))
+    wanted = [name for name in (*quantity.inputs, OBSERVED, OROGRAPHY) if name in source]
+    values = quantity.form(source[wanted].load())
+    bad = 0 if quantity.of_some_cells else np.count_nonzero(~np.isfinite(values.values))
     if bad:
         raise BadInput(
             f"{quantity.name} of {', '.join(quantity.inputs)}: {bad} values are not finite, allowed are none"

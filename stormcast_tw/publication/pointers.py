@@ -14,9 +14,10 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.errors import BadInput, Conflict, NotReady
+from stormcast_tw.errors import BadInput, Conflict, NotReady, StormcastError
 from stormcast_tw.plan import Frozen
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Pointer
+from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 
 PUBLISHED = "published"
@@ -88,17 +89,27 @@ def chosen(store: Store, experiment: str, cycle: Cycle) -> Artifact | None:
     return _named(store, experiment, f"{_folder(experiment)}/{cycle}/{CHOSEN}")
 
 
+def is_published(store: Store, experiment: str, cycle: Cycle) -> bool:
+    """Return whether a run of a cycle is published; False where that cannot be read."""
+    try:
+        return chosen(store, experiment, cycle) is not None
+    except (StormcastError, OSError):
+        return False
+
+
 def move_latest(store: Store, experiment: str, cycle: str, who: str, why: str, now: datetime) -> Move | None:
     """Move `latest.json` to the chosen run of a cycle, back or forward, and record it; None if it is there already.
 
-    The record is written first. Raises NotReady where no run of the cycle is published, BadInput where that run is
-    damaged, Conflict if somebody else moved the pointer meanwhile: then nothing is moved or recorded.
+    The record is written first. Raises NotReady where no run of the cycle is published, or its products were pruned,
+    BadInput where that run is damaged, Conflict if somebody else moved the pointer meanwhile: then nothing is moved or
+    recorded.
     """
     folder = _folder(experiment)
     run = _named(store, experiment, of_cycle := f"{folder}/{cycle}/{CHOSEN}")
     if run is None:
         raise NotReady(f"{store.root}/{of_cycle}: not there: no run of that cycle is published")
     store.sound(run.address)
+    require_kept(store.objects, str(run.address), "products.zarr")
     seen = store.objects.read(f"{folder}/{LATEST}")
     before = None if seen is None else _entry_or_text(seen.data)
     move = Move(at=now, who=who, why=why, before=before, after=Entry.of(run))

@@ -7,8 +7,18 @@ from datetime import tzinfo
 from typing import Literal
 
 from stormcast_tw.grid import Grid
+from stormcast_tw.settings import ZoneFile
 
 Side = Literal["at or above", "at or below"]
+Kind = Literal["rain", "wind", "heat", "cold"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What people read, in Traditional Chinese and in English."""
+
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,36 @@ class Hazard:
     thresholds: tuple[float, ...]
     side: Side
     long_name: str
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion of a class that people are warned of, and how far a forecast of hours can judge it.
+
+    A class with several, such as 80 mm in 24 h or 40 mm in 1 h, is several rows. A value equal to the threshold, which
+    is in the quantity's SI units, reaches it.
+    """
+
+    id: str
+    kind: Kind
+    quantity: str
+    hours: int
+    """The length of the interval that ends at valid_time; 0 for values at valid_time."""
+    threshold: float
+    units: str
+    side: Side
+    rank: int
+    """How severe the class is, across kinds: 1 is mild."""
+    name: Text
+    """The class: "大雨", "heavy rain"."""
+    reaches: Text
+    """The criterion as a predicate. It never says that there is a warning: who warns decides on more."""
+    judged: Text
+    """By what values it is judged."""
+    not_judged: Text | None = None
+    """What else makes the class, and is not judged."""
+    ground_below: float | None = None
+    """Only cells whose ground is lower, in metres: criteria of the plains."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +89,10 @@ class Region:
     grid: Grid
     clock: tzinfo
     hazards: tuple[Hazard, ...]
+    criteria: tuple[Criterion, ...]
+    """What is told by zone, from the most severe class to the mildest."""
     compared_at: Grid
     """A coarse grid of points at which inputs from different grids are compared."""
     input_limits: tuple[InputLimit, ...]
+    zones: ZoneFile
+    """The places that people are told about: their names and borders."""

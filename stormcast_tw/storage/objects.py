@@ -12,7 +12,9 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +25,7 @@ import fsspec
 from stormcast_tw.names import require_inside
 from stormcast_tw.storage import s3
 
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}$")
 _CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412")
 
 
@@ -32,6 +35,15 @@ class Object:
 
     data: bytes
     version: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a list shows it: its path below the root, its size in bytes, and when it was written."""
+
+    path: str
+    size: int
+    modified: datetime
 
 
 class Objects(Protocol):
@@ -61,6 +73,12 @@ class Objects(Protocol):
 
     def files(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted; empty if there is no such folder."""
+
+    def listed(self, folder: str) -> list[Listed]:
+        """Return the same objects as `files`, with their sizes and times."""
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Return the paths of the unfinished files that killed writers left below a folder; a store never has any."""
 
     def settle(self) -> None:
         """Return when everything written before is where a power failure does not reach it."""
@@ -129,6 +147,18 @@ class LocalObjects:
         found = (p for p in self._path(folder).rglob("*") if p.is_file() and not p.name.startswith("."))
         return sorted(p.relative_to(root).as_posix() for p in found)
 
+    def listed(self, folder: str) -> list[Listed]:  # noqa: D102
+        found = []
+        for path in self.files(folder):
+            with contextlib.suppress(FileNotFoundError):  # removed by others meanwhile
+                status = self._path(path).stat()
+                found.append(Listed(path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
+        return found
+
+    def leftovers(self, folder: str) -> list[str]:  # noqa: D102
+        root = Path(self.root)
+        return [p.relative_to(root).as_posix() for p in self._path(folder).rglob(".*") if _TEMPORARY.search(p.name)]
+
     def settle(self) -> None:  # noqa: D102
         # one sync of the file system: to sync each of a forecast's 1,500 files would take far longer
         folder = os.open(self.root, os.O_RDONLY)
@@ -183,6 +213,13 @@ class S3Objects:
 
     def files(self, folder: str) -> list[str]:  # noqa: D102
         return self._prefix.below(folder)
+
+    def listed(self, folder: str) -> list[Listed]:  # noqa: D102
+        return [Listed(*entry) for entry in self._prefix.listed(folder)]
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Return nothing: an object is written whole or not at all."""
+        return []
 
     def settle(self) -> None:
         """Do nothing: an object store answers once the object is safe."""

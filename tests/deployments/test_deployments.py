@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from stormcast_tw.simulation.cycle import simulate_cycle
 from stormcast_tw.sources.qpesums import path as qpesums_path
 from stormcast_tw.training_data.reader import TrainingData
 from tests.conftest import CYCLE
-from tests.servers import free_port, postgres_server, running, webhook_receiver
+from tests.servers import free_port, require, webhook_receiver
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -35,11 +38,15 @@ HANGING_SECONDS = 900.0
 pytestmark = pytest.mark.timeout(6 * HANGING_SECONDS)
 
 
-def ask(api: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def ask(api: str, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{api}{path}", data, {"Content-Type": "application/json"})
+    request = urllib.request.Request(f"{api}{path}", data, {"Content-Type": "application/json"}, method=method)
     with urllib.request.urlopen(request, timeout=120) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or b"null")
+
+
+def switched_on(api: str) -> dict[str, bool]:
+    return {d["name"]: s["active"] for d in ask(api, "/deployments/filter", {}) for s in d["schedules"]}
 
 
 def wait_for(what: str, found: Callable[[], Any]) -> Any:
@@ -81,18 +88,35 @@ def environment(folder: Path, small_package_folder: Path, alarms: tuple[str, lis
 
 
 @pytest.fixture(scope="module")
-def api(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on PostgreSQL with everything of bootstrap, and a worker."""
+def api(environment: dict[str, str], folder: Path) -> Iterator[str]:
+    """What `stormcast-tw up --postgres` starts; after `down` nothing of it is left."""
+    require(list(Path("/usr/lib/postgresql").glob("*/bin")), "PostgreSQL", "apt-get install postgresql")
+    for above in (folder, *folder.parents[:3]):  # PostgreSQL, which never runs as root, has its folder below
+        above.chmod(above.stat().st_mode | 0o011)
     port = free_port()
-    command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    worker = [str(BIN / "prefect"), "worker", "start", "--pool", "stormcast", "--limit", "1"]
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as database:
-        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
-        with running(command, port, environment, seconds=600):
-            environment["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
-            bootstrap(environment)
-            with running(worker, None, environment, seconds=0):
-                yield url
+    environment["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
+    run_here(environment, "up", "--folder", "up", "--port", str(port), "--postgres")
+    try:
+        yield url
+    finally:
+        run_here(environment, "down", "--folder", "up")
+        assert not processes_of(folder), "nothing is left"
+
+
+def run_here(environment: dict[str, str], *words: str) -> None:
+    command, folder = [str(BIN / "stormcast-tw"), *words], environment["STORMCAST_TW_HOME"]
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=HANGING_SECONDS)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command of every process that has the folder in its command or environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = process.joinpath("cmdline").read_text().replace("\0", " ")
+            if str(folder) in command + process.joinpath("environ").read_text() and int(process.name) != os.getpid():
+                found.append(command)
+    return found
 
 
 def bootstrap(environment: dict[str, str]) -> None:
@@ -114,6 +138,9 @@ def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
     return wait_for(name, lambda: _ended(api, run))
 
 
+DEPLOYMENTS = (
+    "operations", "backfill", "observations", "verification", "training-data", "training", "reconcile", "clock",
+)  # fmt: skip
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("operations", {"members": 0}, "0 is less than the minimum of 1"),
     ("operations", {"members": -3}, "-3 is less than the minimum of 1"),
@@ -130,6 +157,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("training-data", {"recipe": "rehearsal", "day": 1}, "'day' was unexpected"),
     ("training", {"recipie": "rehearsal"}, "'recipe' is a required property"),
     ("observations", {"all": True}, "'all' was unexpected"),
+    ("reconcile", {"days": 0}, "0 is less than the minimum of 1"),
+    ("clock", {"cycle": EARLIER}, "'cycle' was unexpected"),
 ]
 
 
@@ -148,19 +177,25 @@ def test_operations_and_backfill_run_by_a_worker(pysteps: None, api: str, enviro
     for cycle in (EARLIER, str(CYCLE)):
         simulate_cycle(Cycle.parse(cycle), str(folder / "inputs"), lead_hours=1)
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
-    assert set(ids) == {"operations", "backfill", "observations", "verification", "training-data", "training"}
+    assert set(ids) == set(DEPLOYMENTS)
     bootstrap(environment)
     assert {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})} == ids, "bootstrap is an upsert"
     queues = {q["name"]: q["priority"] for q in ask(api, "/work_pools/stormcast/queues/filter", {})}
     assert queues["operations"] < queues["backfill"] < queues["training"]
 
+    schedules = switched_on(api)
+    assert schedules["operations"] is False, "nothing is scheduled on `demo` before somebody switches it on"
+    of_verification = next(d for d in ask(api, "/deployments/filter", {}) if d["name"] == "verification")
+    schedule = of_verification["schedules"][0]["id"]
+    ask(api, f"/deployments/{of_verification['id']}/schedules/{schedule}", {"active": True}, method="PATCH")
+    bootstrap(environment)
+    assert switched_on(api) == schedules | {"verification": True}, "what somebody has switched on stays so"
     scheduled = wait_for(
-        "a scheduled run of operations",
+        "a scheduled run",
         lambda: ask(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}),
     )
-    times = {"operations": {"00:15", "06:15", "12:15", "18:15"}, "verification": {"03:40"}}
-    assert {(run["deployment_id"], run["expected_start_time"][11:16]) for run in scheduled} <= {
-        (ids[name], time) for name, allowed in times.items() for time in allowed
+    assert {(run["deployment_id"], run["expected_start_time"][11:16]) for run in scheduled} == {
+        (ids["verification"], "03:40")
     }
 
     state = run_deployment(api, "operations", cycle=str(CYCLE))
@@ -219,6 +254,44 @@ def test_withheld_inputs_ring_the_alarm(
     assert len(received) == 2, "the failure of the cycle is the missing input, said already"
 
 
+def test_a_killed_cycle_is_published_by_itself(api: str, environment: dict[str, str], folder: Path):
+    """kill -9 of the flow in its rollout: the worker sees the crash, `reconcile` begins, and starts the cycle again."""
+    cycle = Cycle.parse("20260612T12Z")
+    simulate_cycle(cycle, str(folder / "inputs"), lead_hours=12)
+    ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
+    recent = {"lead_hours": 12, "now": f"{cycle.init_time + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}
+    ask(api, f"/deployments/{ids['reconcile']}", {"parameters": {"experiment": "demo", **recent}}, method="PATCH")
+    asked = {"parameters": {"cycle": str(cycle), "members": 16, **recent}}
+    killed = ask(api, f"/deployments/{ids['operations']}/create_flow_run", asked)["id"]
+    drafts = folder / "work/forecast/demo" / str(cycle)
+    wait_for("the first hour of the rollout", lambda: list(drafts.glob("*/parts/*")))
+    os.kill(_process_of(killed), signal.SIGKILL)
+
+    published = folder / "published/published/demo" / str(cycle)
+    wait_for("a publication", lambda: list(published.glob("*/manifest.json")))
+    assert ask(api, f"/flow_runs/{killed}")["state"]["type"] == "CRASHED"
+    assert len(list(published.glob("*/manifest.json"))) == 1
+    again = wait_for("the run that published it", lambda: _completed_again(api, str(cycle)))
+    assert again["name"] == f"{cycle}-demo-again"
+
+
+def _process_of(run: str) -> int:
+    """Return the process in which the worker carries out a run."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"PREFECT__FLOW_RUN_ID={run}" in process.joinpath("environ").read_text().split("\0"):
+                words = process.joinpath("cmdline").read_text().split("\0")
+                if "stormcast_tw.forecast.process" not in words:
+                    return int(process.name)
+    pytest.fail(f"run {run} has no process")
+
+
+def _completed_again(api: str, cycle: str) -> dict[str, Any] | None:
+    wanted = {"flow_runs": {"name": {"any_": [f"{cycle}-demo-again"]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
+    found: list[dict[str, Any]] = ask(api, "/flow_runs/filter", wanted)
+    return found[0] if found else None
+
+
 def test_a_drop_of_skill_rings_the_alarm(
     api: str, environment: dict[str, str], alarms: tuple[str, list[dict[str, str]]]
 ):
@@ -226,7 +299,7 @@ def test_a_drop_of_skill_rings_the_alarm(
     received.clear()
     emit = (
         "from stormcast_tw.cycle import Cycle; from stormcast_tw.operations.events import Event;"
-        "from stormcast_tw.tasks.policy import emit;"
+        "from stormcast_tw.tasks.page import emit;"
         f"emit(Event.SKILL_DROPPED, Cycle.parse('{CYCLE}'), text='wind: below its band')"
     )
     subprocess.run([sys.executable, "-c", emit], cwd=ROOT, env=environment, check=True, timeout=HANGING_SECONDS)

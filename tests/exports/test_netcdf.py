@@ -13,31 +13,34 @@ from stormcast_tw.grid import Grid
 from stormcast_tw.products import make_products
 from stormcast_tw.schema import encoding
 from tests.conftest import SMALL
-from tests.exports.checker import complaints
-from tests.products.by_hand import LAMBERT, random_forecast
+from tests.exports.checker import complaints, of_each_kind
+from tests.products.by_hand import LAMBERT, hills, random_forecast, random_observed
 
 FORECAST = random_forecast(members=3, grid=SMALL)
 
 
 @pytest.fixture(scope="module")
 def products() -> xr.Dataset:
-    return make_products(FORECAST)
+    return make_products(FORECAST, random_observed(SMALL), hills(SMALL))
 
 
 @pytest.mark.parametrize("grid", [SMALL, LAMBERT], ids=["geographic", "lambert"])
 def test_the_checker_has_no_complaint_of_products_and_members_in_one_file(grid: Grid, tmp_path: Path):
     source = random_forecast(members=3, grid=grid)
-    to_netcdf(make_products(source).merge(source), tmp_path / "all.nc")
+    made = make_products(source, random_observed(grid), hills(grid))
+    to_netcdf(of_each_kind(made).merge(source), tmp_path / "all.nc")
     assert complaints(tmp_path / "all.nc", "cf:1.11") == {}
 
 
 @pytest.mark.parametrize("from_zarr", [False, True], ids=["from memory", "from the Zarr"])
 def test_values_equal_the_zarrs(products: xr.Dataset, tmp_path: Path, from_zarr: bool):
+    products = of_each_kind(products)
     products.to_zarr(tmp_path / "p.zarr", zarr_format=3, consolidated=False, encoding=encoding(products))
     zarr = xr.open_zarr(tmp_path / "p.zarr", chunks=None, consolidated=False)
     to_netcdf(zarr if from_zarr else products, tmp_path / "p.nc")
     on_one_axis = {"valid_time": "time", "valid_time_bounds": "time_bounds"}
-    sums = {f"valid_time_{hours}h{which}" for hours in (3, 6, 12) for which in ("", "_bounds")}
+    sums = {str(name) for name in zarr.variables if str(name).startswith("valid_time_")} - {"valid_time_bounds"}
+    assert {"valid_time_3h", "valid_time_since_init", "valid_time_since_init_bounds"} <= sums
     with xr.open_dataset(tmp_path / "p.nc", decode_coords="all") as netcdf:
         there = {str(name): on_one_axis.get(str(name), str(name)) for name in zarr.variables if name not in sums}
         ends = {name.replace("valid", "lead") for name in sums}

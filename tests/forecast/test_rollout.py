@@ -14,9 +14,9 @@ import pytest
 import torch
 import xarray as xr
 
-from stormcast_tw.errors import BadPackage, Conflict, Refused
+from stormcast_tw.errors import BadPackage, Conflict, Refused, StormcastError, Unreachable
 from stormcast_tw.forecast.job import FORECAST, Progress, RolloutJob, address
-from stormcast_tw.forecast.process import run_in_child
+from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.forecast.rollout import carry_out, rollout
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.state import State
@@ -124,7 +124,7 @@ def test_half_written_hour_is_computed_again(job: RolloutJob, uninterrupted: xr.
 def test_second_time_nothing_is_computed(job: RolloutJob):
     first = carry_out(job, lambda _: None)
     assert carry_out(job, lambda _: pytest.fail("the model ran again")) == first
-    assert run_in_child(job, 1.0, lambda _: pytest.fail("the model ran again")) == first
+    assert run_in_child(job, Patience(1.0, 1.0), lambda _: pytest.fail("the model ran again")) == first
 
 
 def test_draft_of_another_plan_is_named_and_left_alone(job: RolloutJob):
@@ -141,14 +141,23 @@ def test_other_package_is_refused(job: RolloutJob):
         carry_out(job.model_copy(update={"plan": job.plan.model_copy(update={"inputs": inputs})}), lambda _: None)
 
 
-def test_child_stops_at_its_deadline(job: RolloutJob):
-    with pytest.raises(Refused, match=r"stopped after 0\.5 s; nothing is stored, the same plan continues from there"):
-        run_in_child(job, 0.5, lambda _: None)
+@pytest.mark.parametrize(
+    ("patience", "error", "why"),
+    [
+        (Patience(0.5, 600), Refused, r"stopped after 0\.5 s"),
+        (Patience(600, 0.5), Unreachable, r"stopped because nothing was stored for 0\.5 s"),
+    ],
+)
+def test_a_child_that_takes_or_is_silent_too_long_is_stopped(
+    job: RolloutJob, patience: Patience, error: type[StormcastError], why: str
+):
+    with pytest.raises(error, match=f"{why}; nothing is stored, the same plan continues from there"):
+        run_in_child(job, patience, lambda _: None)
 
 
 def test_error_of_the_child_arrives_as_itself(job: RolloutJob, tmp_path: Path):
     with pytest.raises(BadPackage, match="there is no model package here"):
-        run_in_child(job.model_copy(update={"package": tmp_path / "nowhere"}), 600, lambda _: None)
+        run_in_child(job.model_copy(update={"package": tmp_path / "nowhere"}), Patience(600, 600), lambda _: None)
 
 
 def test_child_ends_when_its_parent_is_gone(job: RolloutJob):

@@ -10,9 +10,9 @@ import xarray as xr
 
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
-from stormcast_tw.inputs.onto_grid import prepare_background, prepare_state
+from stormcast_tw.inputs.onto_grid import prepare_background, prepare_observed, prepare_state
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
-from stormcast_tw.regrid import cell_mean
+from stormcast_tw.regrid import cell_mean, conservative
 from stormcast_tw.sources.base import on_grid
 from stormcast_tw.variables import BACKGROUND_SETS, VARIABLES, variable_set
 
@@ -155,3 +155,38 @@ def test_a_background_is_refused_when_incomplete_or_unbelievable():
     cold = dataset(WINDOW, {"t500": -6.0})
     with pytest.raises(BadInput, match="prepared on TAIWAN_2KM: t500 spans -6 to -6 K; allowed 210 to 300"):
         prepare_background(cold, TAIWAN_2KM, variable_set("asked", "t500"))
+
+
+def test_observed_rain_keeps_its_amount_its_gaps_and_its_hours():
+    """The hour of the state's rain and two of the 23 before, delivered out of order; one hour was never there."""
+    rng = np.random.default_rng(7)
+    fields = {T - timedelta(hours=age): rng.gamma(0.3, 8, QPESUMS.shape) for age in (0, 1, 5)}
+    fields[T - timedelta(hours=1)][:, QPESUMS.x > 121.5] = np.nan
+    hours = [dataset(QPESUMS, {"tp01": field}, time) for time, field in fields.items()]
+    made = prepare_observed([xr.concat([hours[1], hours[2]], "valid_time", data_vars="minimal"), hours[0]], TAIWAN_2KM)
+    assert made["tp01"].dims == ("valid_time", "latitude", "longitude")
+    assert made["tp01"].dtype == np.float32
+    ages = (np.datetime64("2026-06-11T06") - made["valid_time"].values) / np.timedelta64(1, "h")
+    assert ages.tolist() == [5, 1, 0]
+    assert (made["valid_time_bounds"][:, 1] == made["valid_time"]).all()
+    assert (np.diff(made["valid_time_bounds"].values) == np.timedelta64(1, "h")).all()
+    assert made["tp01"].attrs["cell_methods"] == "time: sum area: mean"
+    assert Grid.of(made).fingerprint == TAIWAN_2KM.fingerprint
+    expected = [conservative(QPESUMS, TAIWAN_2KM)(hours[place]["tp01"].values[0]) for place in (2, 1, 0)]
+    np.testing.assert_array_equal(made["tp01"].values, expected)
+    unseen = np.isnan(made["tp01"].values).any(axis=1)
+    assert not unseen[[0, 2]].any()
+    assert (unseen[1] == (TAIWAN_2KM.x > 121.49)).all(), "a cell that is observed in part is not observed"
+    assert float(made["tp01"].max()) / 0.1 < np.iinfo(np.int16).max
+
+
+def test_what_is_no_observed_rain_is_refused():
+    rain = dataset(QPESUMS, {"tp01": 1.0})
+    with pytest.raises(BadInput, match="no hour"):
+        prepare_observed([], TAIWAN_2KM)
+    with pytest.raises(BadInput, match="2026-06-11T06 is there twice"):
+        prepare_observed([rain, rain], TAIWAN_2KM)
+    with pytest.raises(BadInput, match="projected grid wrf"):
+        prepare_observed([dataset(WRF, {"tp01": 1.0})], TAIWAN_2KM)
+    with pytest.raises(BadInput, match="allowed 0 to 300"):
+        prepare_observed([dataset(QPESUMS, {"tp01": 400.0})], TAIWAN_2KM)

@@ -12,7 +12,7 @@ import pytest
 from stormcast_tw.errors import NotReady
 from stormcast_tw.inputs.fetch import fetch
 from stormcast_tw.inputs.input_set import Input, InputSet
-from stormcast_tw.inputs.prepare import plan_inputs
+from stormcast_tw.inputs.prepare import observed_rain, plan_inputs
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
@@ -109,3 +109,18 @@ def test_a_datum_is_another_run(work: Store, request_: Request, tmp_path: Path):
         runs.add(artifact.address.run)
         plans.add(plan_inputs(request_, inputs, (artifact,)).run)
     assert (len(runs), len(plans)) == (2, 2)
+
+
+def test_the_observed_rain_of_what_was_fetched(work: Store, request_: Request):
+    hours = tuple(CYCLE.init_time - hour * HOUR for hour in (3, 1))
+    past = BACKGROUND.model_copy(
+        update={"name": "past_rain", "valid_times": hours, "variables": ("tp01",), "init_time": None}
+    )
+    inputs = InputSet(cycle=str(CYCLE), inputs=(BACKGROUND, past))
+    fetched = [fetch(work, request_, inputs, (name,), {"shelf": Shelf()}) for name in ("background", "past_rain")]
+    made = observed_rain(work, request_, fetched)
+    assert made is not None
+    assert made["tp01"].shape == (2, *request_.description.grid.shape)
+    assert made["valid_time"].dt.hour.values.tolist() == [3, 5]
+    assert made.attrs["source"] == "shelf"
+    assert observed_rain(work, request_, fetched[:1]) is None

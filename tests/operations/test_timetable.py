@@ -12,9 +12,9 @@ YAML = yaml.safe_load((Path(__file__).parents[2] / "deployments/prefect.yaml").r
 def test_schedule_starts_before_the_deadline_and_ends_before_the_next_cycle():
     assert OPERATIONS.latency < OPERATIONS.deadline < timedelta(hours=6)
     with pytest.raises(ValueError, match="do not ascend"):
-        Timetable(latency=timedelta(minutes=30), deadline=timedelta(minutes=20))
+        Timetable(latency=timedelta(minutes=30), deadline=timedelta(minutes=20), overdue=timedelta(hours=4))
     with pytest.raises(ValueError, match="do not ascend"):
-        Timetable(latency=timedelta(minutes=30), deadline=timedelta(hours=6))
+        Timetable(latency=timedelta(minutes=30), deadline=timedelta(hours=6), overdue=timedelta(hours=7))
 
 
 def test_deployment_has_the_cron_of_the_table():

@@ -69,3 +69,25 @@ def value(products: xr.Dataset, name: str, lead: int = 1, **where: float) -> flo
     """The product's value at the first point."""
     here = products[name].sel(lead_time=np.timedelta64(lead, "h"), **where)
     return float(here.values.reshape(-1)[0])
+
+
+def observed(grid: Grid = TWO, **hours: object) -> xr.Dataset:
+    """Observed rain of the hours before init_time: `h0` is the hour that ends there, `h1` the one before, and so on."""
+    ages = sorted((int(name[1:]) for name in hours), reverse=True)
+    times = np.datetime64(CYCLE.init_time.replace(tzinfo=None), "ns") - np.array(ages, "timedelta64[h]")
+    fields = [np.broadcast_to(np.asarray(hours[f"h{age}"], np.float32), grid.shape) for age in ages]
+    rain = np.array(fields).reshape(len(ages), *grid.shape)
+    made = grid.coordinates().assign_coords(valid_time=("valid_time", times))
+    return made.assign(tp01=(("valid_time", *grid.dims), rain))
+
+
+def random_observed(grid: Grid = TWO) -> xr.Dataset:
+    """A day of observed rain, without the hour before the last, and with a cell that no radar sees."""
+    rain = np.random.default_rng(2).gamma(0.3, 20, (24, *grid.shape))
+    rain[:, -1, -1] = np.nan
+    return observed(grid, **{f"h{age}": rain[age] for age in range(24) if age != 1})
+
+
+def hills(grid: Grid = TWO) -> np.ndarray:
+    """Heights in m, from the sea to a mountain."""
+    return np.linspace(0, 1200, grid.ny * grid.nx).reshape(grid.shape)

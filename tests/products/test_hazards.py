@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from stormcast_tw.products import make_products
 from stormcast_tw.regions.taiwan.thresholds import HAZARDS
-from tests.products.by_hand import forecast, value
+from tests.products.by_hand import forecast, hills, observed, value
 
 
 def test_heavy_rain_in_an_hour():
@@ -33,17 +34,26 @@ def test_heat_and_cold():
     assert [value(products, "t2m_cold_probability", t2m_cold_threshold=c + 273.15) for c in (10, 6)] == [0.5, 0.25]
 
 
+@pytest.fixture(scope="module")
+def products() -> xr.Dataset:
+    """Of twelve hours in which every threshold is reached by some members and not by others."""
+    rng = np.random.default_rng(2)
+    fields = {"tp01": rng.gamma(0.5, 60, (9, 12)), "t2m": 295 + 15 * rng.standard_normal((9, 12)),
+              "u10m": 20 * rng.standard_normal((9, 12))}  # fmt: skip
+    return make_products(forecast(12, **fields), observed(h0=3.0), hills())
+
+
 @pytest.mark.parametrize("hazard", HAZARDS, ids=lambda hazard: hazard.name)
-def test_a_more_severe_threshold_is_never_more_probable(hazard):
+def test_a_more_severe_threshold_is_never_more_probable_nor_earlier(hazard, products: xr.Dataset):
     severe = np.array(hazard.thresholds) if hazard.side == "at or above" else -np.array(hazard.thresholds)
     assert np.all(np.diff(severe) > 0)
-    rng = np.random.default_rng(2)
-    fields = {"tp01": rng.gamma(0.5, 60, (9, 3)), "t2m": 295 + 15 * rng.standard_normal((9, 3)),
-              "u10m": 20 * rng.standard_normal((9, 3))}  # fmt: skip
-    products = make_products(forecast(**fields))
-    made, name = products[f"{hazard.name}_probability"], f"{hazard.name}_threshold"
-    assert bool((made.isel(lead_time=2).diff(name) <= 0).all())
+    name, south = f"{hazard.name}_threshold", {"latitude": 0}
+    made = products[f"{hazard.name}_probability"].isel(lead_time=11, **south)
+    assert bool((made.diff(name) <= 0).all())
     assert 0 < float(made.max()) <= 1
+    if f"{hazard.name}_onset" in products:
+        onset = products[f"{hazard.name}_onset"].isel(south).fillna(99)
+        assert bool((onset.diff(name) >= 0).all())
     threshold = products[name].attrs
     assert {"standard_name", "long_name", "units"} <= set(threshold)
     assert hazard.side in threshold["long_name"]

@@ -54,6 +54,10 @@ class Memory:
     def settle(self) -> None:
         """Memory is as settled as it gets."""
 
+    def leftovers(self, folder: str) -> list[str]:
+        """Nothing is ever half written."""
+        return []
+
 
 class Stepped(threading.Thread):
     """A process whose every operation of the store waits until it is told to go on."""

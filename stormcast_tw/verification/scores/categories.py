@@ -43,16 +43,19 @@ class Event:
         return _HOLDS[self.side](values, values.dtype.type(self.threshold))
 
 
-_SCORED = {"tp01": (0.1, 1.0, 5.0, 10.0, 16.0, 32.0, 40.0)}
+_SCORED = {"tp01": (0.1, 1.0, 5.0, 10.0, 16.0, 32.0, 40.0), "tp03": (100.0, 200.0)}
 """Thresholds that are scored instead of those that are published: any rain at all, and steps that other centres score.
 Records hold these events; another list makes another FORMAT of records."""
+_QUANTITIES = ("tp01", "tp03", "wind_speed", "t2m")
+"""What is scored. A projected sum is half observed, and sums over 6 and 12 h have too few leads."""
 
 EVENTS = tuple(
     Event(hazard.quantity, threshold, hazard.side)
     for hazard in HOME.hazards
+    if hazard.quantity in _QUANTITIES
     for threshold in _SCORED.get(hazard.name, hazard.thresholds)
 )
-"""What the region warns of; of hourly rain, `_SCORED`."""
+"""What the region warns of; of rain, `_SCORED`."""
 
 RAIN_EVENTS = tuple(event for event in EVENTS if event.quantity.startswith("tp"))
 """The events that are scored in neighbourhoods."""
