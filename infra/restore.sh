@@ -5,7 +5,7 @@
 #   2. put the old database aside, make a new one:
 #        psql --dbname=postgres --command='ALTER DATABASE prefect RENAME TO prefect_before' && createdb prefect
 #   3. infra/restore.sh DUMP            all of it or nothing
-#   4. start the server: a newer release brings the tables up to date itself; `make deploy`; start the workers
+#   4. start the server: a newer release brings the tables up to date itself; deploy again; start the workers
 #   5. runs that were `Running` at the moment of the dump are not: cancel them on the page
 #
 # The database is what PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD (or PGPASSFILE) say.

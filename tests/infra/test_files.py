@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ UNITS = sorted((INFRA / "systemd").iterdir())
 MOST_EXPOSED = {
     "stormcast-server": 2.0,
     "stormcast-worker@operations": 4.0,
+    "stormcast-clock": 3.5,
     "stormcast-watch": 2.0,
     "stormcast-backup": 2.0,
 }
@@ -74,7 +76,7 @@ def settings_of_compose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 def test_compose_holds_every_service_to_the_rules(settings_of_compose: dict[str, Any]):
     services = settings_of_compose["services"]
     long_running = services.keys() - ONE_SHOTS
-    assert long_running == {"postgres", "server", "operations", "backfill", "training", "store", "proxy"}
+    assert long_running == {"postgres", "server", "operations", "backfill", "training", "clock", "store", "proxy"}
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -129,7 +131,7 @@ def test_kubernetes_resources_follow_their_schemas(kubernetes: Path, tmp_path: P
 
 def test_every_pod_is_of_the_restricted_kind(kubernetes: Path):
     pods = list(_pods(kubernetes))
-    assert len(pods) == 7
+    assert len(pods) == 8
     for name, pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -143,7 +145,7 @@ def test_every_pod_is_of_the_restricted_kind(kubernetes: Path):
             assert container["resources"]["limits"]["memory"], name
             named = {"postgres": ("readinessProbe", "livenessProbe"), "server": ("readinessProbe", "livenessProbe")}
             wanted = named.get(
-                container["name"], ("startupProbe", "livenessProbe") if name.startswith("worker") else ()
+                container["name"], ("startupProbe", "livenessProbe") if name.startswith(("worker", "clock")) else ()
             )
             assert set(wanted) <= container.keys(), name
             secret = [e for e in container.get("env", ()) if re.search("PASSWORD|AUTH|SECRET|KEY|URL$", e["name"])]
@@ -169,17 +171,23 @@ def _pods(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_every_queue_has_its_worker(settings_of_compose: dict[str, Any], kubernetes: Path):
     deployments = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text())["deployments"]
-    wanted = {(d["work_pool"]["name"], d["work_pool"]["work_queue_name"]) for d in deployments}
-    commands = [service.get("command") or () for service in settings_of_compose["services"].values()]
-    assert set(map(_queue, commands)) - {None} == wanted
-    assert {_queue(pod["containers"][0].get("command", ())) for _, pod in _pods(kubernetes)} - {None} == wanted
+    wanted = {(d["work_pool"]["name"], d["work_pool"].get("work_queue_name")) for d in deployments}
+    of_pods = [pod["containers"][0].get("command", ()) for _, pod in _pods(kubernetes)]
+    of_compose = [service.get("command") or () for service in settings_of_compose["services"].values()]
+    of_units = [re.search(r"^ExecStart=.*/(prefect worker .*)", unit.read_text(), re.MULTILINE) for unit in UNITS]
+    any_queue = [found[1].replace("%i", d).split() for found in of_units if found for d in {q for _, q in wanted if q}]
+    for commands in (of_pods, of_compose, any_queue):
+        assert {pair for command in commands for pair in _queues(command)} == wanted
 
 
-def _queue(command: Sequence[str]) -> tuple[str, str] | None:
-    """Return the pool and the queue of a worker's command."""
-    if list(command[:3]) != ["prefect", "worker", "start"]:
-        return None
-    return command[command.index("--pool") + 1], command[command.index("--work-queue") + 1]
+def _queues(command: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return the pool and the queues of a worker's command; None: whatever the pool has."""
+    words = " ".join(command).replace("=", " ").split()
+    if words[:3] != ["prefect", "worker", "start"]:
+        return []
+    pairs = list(pairwise(words))
+    pool = next(value for name, value in pairs if name == "--pool")
+    return [(pool, value) for name, value in pairs if name == "--work-queue"] or [(pool, None)]
 
 
 @pytest.fixture
