@@ -20,6 +20,7 @@ from stormcast_tw.inputs.prepare import plan_inputs
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import describe
 from stormcast_tw.names import ExperimentName
+from stormcast_tw.operations.disk import require_space
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import BaseSeed, CycleText, InputsPlan, LeadHours, MemberCount
@@ -76,6 +77,7 @@ def operations(
         return cast("Artifact", Completed(name="Skipped", message=why))  # the state that this run ends in
     package = settings().package
     request = Request(chosen, lead_hours, experiment, package, describe(package), now)
+    require_space(settings(), request.description, members or request.description.members, lead_hours)
     inputs, fetched, inputs_plan, prepared = _gather(request, wait)
     plan = plan_forecast(request.description, inputs_plan, members, base_seed)
     forecast = roll_out(plan, prepared, now)

@@ -55,6 +55,8 @@ POLICIES = {
     "training": Policy(timeout_seconds=30 * 86400, retries=0, retry_delay_seconds=()),
     # Requests to Prefect's server, whose client repeats them by itself.
     "reconcile": Policy(timeout_seconds=1200, retries=1, retry_delay_seconds=(10.0,)),
+    # A day's worth is seconds; the first time there may be months. A kill in between is ended by the next.
+    "prune": Policy(timeout_seconds=6 * 3600),
     # Scores of one cycle take seconds; a first run scores a month.
     "verify": Policy(timeout_seconds=3 * 3600),
 }

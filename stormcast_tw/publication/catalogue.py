@@ -16,7 +16,7 @@ from stormcast_tw.errors import StormcastError
 from stormcast_tw.grid import Grid
 from stormcast_tw.plan import Plan, ProductsPlan
 from stormcast_tw.publication.beside import Beside
-from stormcast_tw.publication.pointers import PUBLISHED, Status, chosen, point_at
+from stormcast_tw.publication.pointers import PUBLISHED, Promise, Status, chosen, point_at
 from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.version import code_version
@@ -111,11 +111,13 @@ def publish(
     now: datetime,
     inputs: Sequence[Mapping[str, str]] = (),
     status: Status = "complete",
+    promise: Promise | None = None,
 ) -> Artifact:
     """Round a forecast and copy its products to where readers look, seal them, then move the pointers.
 
-    `inputs` is the table of inputs for people. A reader sees nothing before the seal. A published run is returned as it
-    is; raises BadInput where it, or what is to be copied, is damaged.
+    `inputs` is the table of inputs for people, `promise` what `latest.json` says of the next run. A reader sees nothing
+    before the seal. A published run is returned as it is; raises BadInput where it, or what is to be copied, is
+    damaged.
     """
 
     def fill(draft: Draft) -> Artifact:
@@ -133,7 +135,7 @@ def publish(
 
     Cycle.parse(products.address.cycle).require_not_after(now)
     artifact = store.make(published_address(products), products.plan, fill)
-    point_at(store, artifact)
+    point_at(store, artifact, promise)
     return artifact
 
 
