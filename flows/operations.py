@@ -28,8 +28,9 @@ from stormcast_tw.publication.pointers import is_published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.export import export
 from stormcast_tw.tasks.inputs import await_inputs, examine_inputs, fetch_background, fetch_state, regrid_inputs
-from stormcast_tw.tasks.page import emit
+from stormcast_tw.tasks.page import emit, emit_flow_event
 from stormcast_tw.tasks.products import make_products
 from stormcast_tw.tasks.publish import publish
 from stormcast_tw.tasks.rollout import roll_out
@@ -82,7 +83,17 @@ def operations(
     plan = plan_forecast(request.description, inputs_plan, members, base_seed)
     forecast = roll_out(plan, prepared, now)
     products = make_products(request, fetched, plan, forecast)
-    return publish(inputs, fetched, forecast, products, now)
+    published = publish(inputs, fetched, forecast, products, now)
+    _export(published, now)
+    return published
+
+
+def _export(published: Artifact, now: datetime) -> None:
+    """Make the other formats; where that fails, the forecast is published all the same, and the failure is told."""
+    state = export(published, now, return_state=True)
+    if not state.is_completed():
+        emit_flow_event(Event.RUN_FAILED, "export", run=published.address.run, asked=published.address.cycle,
+                        reason=str(state.result(raise_on_failure=False)))  # fmt: skip
 
 
 _MOST_ATTEMPTS = 50

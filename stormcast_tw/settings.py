@@ -186,6 +186,9 @@ class Settings(BaseSettings):
     """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
     cap_for_oper: bool = False
     """Whether drafts of CAP messages are made of operational forecasts too; their status is Exercise all the same."""
+    exports: tuple[str, ...] | None = None
+    """The formats that every published run is made into (`stormcast_tw/exports/table.py`), e.g. `'["grib", "cog"]'`;
+    `'[]'` for none, unset for the usual ones."""
     archive_root: Root = "var/archive"
     """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
     archive_members: bool = False

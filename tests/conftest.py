@@ -74,6 +74,8 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Point every root at the test's own folder and forget the settings of the test before."""
     for name in ("INPUTS_ROOT", "WORK_ROOT", "PUBLISHED_ROOT"):
         monkeypatch.setenv(f"STORMCAST_TW_{name}", str(tmp_path / name.lower().removesuffix("_root")))
+    monkeypatch.setenv("STORMCAST_TW_ARCHIVE_ROOT", str(tmp_path / "archive"))
+    monkeypatch.setenv("STORMCAST_TW_EXPORTS", "[]")  # seconds a run: tests/publication/test_exporting.py makes them
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -50,6 +50,7 @@ for _verb, _panel, _example in (
     (answers.hazards, LOOK, "stormcast-tw hazards --zone 花蓮縣"),
     (answers.at, LOOK, "stormcast-tw at 蘭嶼 15:00"),
     (answers.difference, LOOK, "stormcast-tw difference"),
+    (operations.export, OPERATE, "stormcast-tw export netcdf_members --cycle 20260611T06Z"),
     (operations.inputs, LOOK, "stormcast-tw inputs --cycle 20260611T06Z --follow"),
     (upkeep.watch, LOOK, "stormcast-tw watch --experiment oper"),
     (operations.doctor, LOOK, "stormcast-tw doctor"),

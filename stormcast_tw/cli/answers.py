@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stormcast_tw.cli.options import Experiment, Json, parse_cycle
+from stormcast_tw.cli.options import CycleToRead, Experiment, Json
 from stormcast_tw.cli.shown import here, print_result, print_table
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from stormcast_tw.publication.answers import Change, PlaceForecast
     from stormcast_tw.storage.artifact import Artifact
 
-OfCycle = Annotated[
-    str | None, typer.Option("--cycle", parser=parse_cycle, metavar="CYCLE", help="By default the latest published.")
-]
 _WINDS = ("北 N", "東北 NE", "東 E", "東南 SE", "南 S", "西南 SW", "西 W", "西北 NW")
 _RAIN_MM = (1.0, 10.0, 40.0)
 
@@ -32,7 +29,7 @@ def at(
         str | None, typer.Argument(help="An hour by the clock of Taiwan, e.g. 15:00; by default all.")
     ] = None,
     experiment: Experiment = "demo",
-    cycle: OfCycle = None,
+    cycle: CycleToRead = None,
     as_json: Json = False,
 ) -> None:
     """What is forecast for a place: temperature, wind, rain and its chances; with an hour, what each member says."""
@@ -116,7 +113,7 @@ def _as_json(found: PlaceForecast, leads: Any) -> dict[str, Any]:
 def hazards(
     zone: Annotated[str | None, typer.Option(help="Only of this county or township, and what is in it.")] = None,
     experiment: Experiment = "demo",
-    cycle: OfCycle = None,
+    cycle: CycleToRead = None,
     as_json: Json = False,
 ) -> None:
     """Which criteria are reached where, how likely and when: severest first. This is no warning."""
@@ -179,7 +176,7 @@ def _codes(text: str, zones: Any) -> set[str]:
 
 def difference(
     experiment: Experiment = "demo",
-    cycle: OfCycle = None,
+    cycle: CycleToRead = None,
     as_json: Json = False,
 ) -> None:
     """How the latest forecast differs from the cycle before, by county, on the hours that both have."""

@@ -84,7 +84,7 @@ def find_spot(text: str, grid: Grid) -> Spot:
     zone = matching[0]
     if zone in zones.outside:
         raise BadInput(f"{text}: {zone.zh} {zone.en} is outside the grid of {HOME.name}: nothing is forecast for it")
-    return _middle(zone, zones)
+    return middle(zone, zones)
 
 
 def _point(latitude: float, longitude: float, grid: Grid) -> Spot:
@@ -99,7 +99,7 @@ def _spot(zh: str, en: str, j: int, i: int, grid: Grid, zone: Zone | None = None
     return Spot(zh, en, j, i, float(latitude[j, i]), float(longitude[j, i]), zone)
 
 
-def _middle(zone: Zone, zones: Zones) -> Spot:
+def middle(zone: Zone, zones: Zones) -> Spot:
     """Return the cell of a zone that is nearest to the mean place of its cells."""
     cells, shares = zones.of(zone.code)
     j, i = np.divmod(cells, zones.grid.nx)

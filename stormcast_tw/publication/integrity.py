@@ -23,6 +23,7 @@ KINDS = {
     "products": "",
     "prepared": "remove the folder of its run and forecast the cycle again",
     "inputs": "remove the folder of its run and forecast the cycle again",
+    "exports": "remove the folder of its run and export again: stormcast-tw export",
     "verification": "remove the folder of its run and verify the cycle again",
     "errors": "remove the folder of its run and verify the cycle again",
 }

@@ -22,6 +22,8 @@ from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 
 PUBLISHED = "published"
+EXPORTED = "exports"
+"""Kinds of artifacts below the published root: a run, and the same in other formats."""
 LATEST = "latest.json"
 CHOSEN = "chosen.json"
 Status = Literal["complete", "degraded"]

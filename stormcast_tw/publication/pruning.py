@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from stormcast_tw.errors import BadInput, NotReady
 from stormcast_tw.plan import first_problem
 from stormcast_tw.publication.catalogue import MEMBERS, plan_of
-from stormcast_tw.publication.pointers import PUBLISHED, latest
+from stormcast_tw.publication.pointers import EXPORTED, PUBLISHED, latest
 from stormcast_tw.settings import Retention
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import Listed
@@ -37,7 +37,7 @@ from stormcast_tw.storage.store import Store
 
 What = Literal["part", "draft", "artifact"]
 
-PUBLISHED_KINDS = (PUBLISHED, "verification", "errors")
+PUBLISHED_KINDS = (PUBLISHED, "verification", "errors", EXPORTED)
 WORK_KINDS = ("inputs", "prepared", "forecast", "products")
 _MEMBERS = f"{MEMBERS}.zarr"
 _DEPTH = "kind/experiment/cycle/run/".count("/")
@@ -209,8 +209,8 @@ class _Keeper:
             if folder.address.kind == PUBLISHED:
                 yield from self._of_published(folder)
         for folder in sealed:
-            if folder.address.kind in WORK_KINDS:
-                yield from self._of_work(folder)
+            if folder.address.kind in (*WORK_KINDS, EXPORTED):
+                yield from self._of_whole(folder)
 
     def _newest(self, kinds: Iterable[str]) -> list[str]:
         cycles = {folder.address.cycle for folder in self._folders if folder.sealed and folder.address.kind in kinds}
@@ -260,9 +260,10 @@ class _Keeper:
                 inputs = plan_of(folder.artifact).inputs
                 self._needed.add((inputs.cycle, inputs.run))
 
-    def _of_work(self, folder: _Folder) -> Iterator[Removal]:
+    def _of_whole(self, folder: _Folder) -> Iterator[Removal]:
         where = folder.address
-        days = self._keep.inputs_days if where.kind == "inputs" else self._keep.work_days
+        by_kind = {"inputs": self._keep.inputs_days, EXPORTED: self._keep.members_days}
+        days = by_kind.get(where.kind, self._keep.work_days)
         needed = where.kind == "prepared" and (where.cycle, where.run) in self._needed
         over = where.cycle not in self._staying and not needed and self._is_over(folder, days)
         if over or folder.pruned.whole:

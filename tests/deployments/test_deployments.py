@@ -140,7 +140,7 @@ def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
 
 DEPLOYMENTS = (
     "operations", "backfill", "observations", "verification", "training-data", "training", "reconcile", "clock",
-    "prune",
+    "prune", "archive",
 )  # fmt: skip
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("operations", {"members": 0}, "0 is less than the minimum of 1"),
@@ -159,6 +159,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("training", {"recipie": "rehearsal"}, "'recipe' is a required property"),
     ("observations", {"all": True}, "'all' was unexpected"),
     ("reconcile", {"days": 0}, "0 is less than the minimum of 1"),
+    ("archive", {"days": 0}, "0 is less than the minimum of 1"),
     ("prune", {"all": True}, "'all' was unexpected"),
     ("clock", {"cycle": EARLIER}, "'cycle' was unexpected"),
 ]
