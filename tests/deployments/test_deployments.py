@@ -290,9 +290,8 @@ def _process_of(run: str) -> int:
 
 
 def _completed_again(api: str, cycle: str) -> dict[str, Any] | None:
-    wanted = {"flow_runs": {"name": {"any_": [f"{cycle}-demo-again"]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
-    found: list[dict[str, Any]] = ask(api, "/flow_runs/filter", wanted)
-    return found[0] if found else None
+    ended = ask(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
+    return next((run for run in ended if run["name"] == f"{cycle}-demo-again"), None)
 
 
 def test_a_drop_of_skill_rings_the_alarm(
