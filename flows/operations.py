@@ -20,6 +20,7 @@ from stormcast_tw.inputs.prepare import plan_inputs
 from stormcast_tw.inputs.request import Request
 from stormcast_tw.model.description import describe
 from stormcast_tw.names import ExperimentName
+from stormcast_tw.operations.disk import require_space
 from stormcast_tw.operations.events import Event
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.plan import BaseSeed, CycleText, InputsPlan, LeadHours, MemberCount
@@ -27,8 +28,9 @@ from stormcast_tw.publication.pointers import is_published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.export import export
 from stormcast_tw.tasks.inputs import await_inputs, examine_inputs, fetch_background, fetch_state, regrid_inputs
-from stormcast_tw.tasks.page import emit
+from stormcast_tw.tasks.page import emit, emit_flow_event
 from stormcast_tw.tasks.products import make_products
 from stormcast_tw.tasks.publish import publish
 from stormcast_tw.tasks.rollout import roll_out
@@ -76,11 +78,22 @@ def operations(
         return cast("Artifact", Completed(name="Skipped", message=why))  # the state that this run ends in
     package = settings().package
     request = Request(chosen, lead_hours, experiment, package, describe(package), now)
+    require_space(settings(), request.description, members or request.description.members, lead_hours)
     inputs, fetched, inputs_plan, prepared = _gather(request, wait)
     plan = plan_forecast(request.description, inputs_plan, members, base_seed)
     forecast = roll_out(plan, prepared, now)
-    products = make_products(plan, forecast, now)
-    return publish(inputs, fetched, forecast, products, now)
+    products = make_products(request, fetched, plan, forecast)
+    published = publish(inputs, fetched, forecast, products, now)
+    _export(published, now)
+    return published
+
+
+def _export(published: Artifact, now: datetime) -> None:
+    """Make the other formats; where that fails, the forecast is published all the same, and the failure is told."""
+    state = export(published, now, return_state=True)
+    if not state.is_completed():
+        emit_flow_event(Event.RUN_FAILED, "export", run=published.address.run, asked=published.address.cycle,
+                        reason=str(state.result(raise_on_failure=False)))  # fmt: skip
 
 
 _MOST_ATTEMPTS = 50

@@ -14,7 +14,9 @@ need() { # PACKAGE COMMAND...: the package is missing unless the command succeed
 need python3 "$python" --version
 need python3-venv "$python" -c 'import ensurepip, venv'
 if [ "$2" = test ]; then
+    need systemd sh -c 'command -v systemd-analyze'
     need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/postgres'
+    # shellcheck disable=SC2016
     need slurm-wlm sh -c 'PATH=$PATH:/usr/sbin command -v slurmctld && command -v sbatch'
     need cdo sh -c 'command -v cdo'
     need gdal-bin sh -c 'command -v gdalinfo'

@@ -141,6 +141,12 @@ class ProductsPlan(_AnyPlan):
     forecast: Plan
     code_version: str | None = None
     """Version of the code that makes the products. None in plans made before 0.2."""
+    observed: tuple[str, ...] | None = None
+    """Digests of the files of observed rain, for the sums that count what fell before; None where there are none."""
+    orography: Literal["of the package"] | None = None
+    """Whether the package's orography says where the lowland is."""
+    zones: str | None = None
+    """Digest of the zones that hazards are told for."""
 
     @classmethod
     def read(cls, plan: Mapping[str, Any]) -> Self:

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _CHECKSUMS = (("request", "calculation"), ("response", "validation"))
 _STORE_ATTEMPTS = 4
 
+_JSON_LOGGING = Path(__file__).parent / "operations" / "logging.yml"
+
 WORLD_SEED = 20150808
 """Seed of the simulated Taiwan where none is given."""
+
+
+_CREDENTIALS = re.compile(r"\w://[^/\s]*@|\w://[^/\s:]+:(?!\d+(?:/|$))\S*@")
+
+
+def _without_credentials(address: str) -> str:
+    if _CREDENTIALS.search(address):
+        raise ValueError("holds credentials, and would be written into manifests; give them as .._KEY and .._SECRET")
+    return address
+
+
+Root = Annotated[str, AfterValidator(_without_credentials)]
+"""A folder or URL. What is read and written there is named by it, in manifests, logs and errors."""
 
 
 class Provider(BaseModel):
@@ -25,13 +41,15 @@ class Provider(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: str | None = None
+    root: Root | None = None
     """A local path or s3://, e.g. s3://ecmwf-forecasts."""
-    endpoint: str | None = None
+    endpoint: Root | None = None
     anonymous: bool | None = None
     key: str | None = None
     secret: SecretStr | None = None
 
+
+Days = Annotated[int, Field(ge=1, le=36500)]
 
 SHIPPED_PACKAGES = Path(__file__).parent / "packages"
 
@@ -73,6 +91,31 @@ class Attribution(BaseModel):
         return as_creator | given if "publisher_name" not in given else given
 
 
+class Retention(BaseModel):
+    """How many days things are kept after they were sealed, e.g. `STORMCAST_TW_RETENTION__MEMBERS_DAYS=30`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members_days: Days = 14
+    """Members of published runs; the prepared inputs they were made from stay as long as they."""
+    products_days: Days = 400
+    """Products of published runs: a year, and a month to compare it with the one before. Manifests stay for good."""
+    inputs_days: Days = 30
+    """Inputs as the providers delivered them, below the work root."""
+    work_days: Annotated[int, Field(ge=2, le=36500)] = 2
+    """Drafts that nobody writes to any more, and what published runs were made of."""
+    cycles: Annotated[int, Field(ge=1, le=36500)] = 8
+    """The newest cycles of an experiment, of which nothing sealed goes, however old they are."""
+
+    @model_validator(mode="after")
+    def _members_go_first(self) -> Self:
+        if self.members_days > self.products_days:
+            raise ValueError(
+                f"members_days is {self.members_days}; allowed at most products_days, {self.products_days}"
+            )
+        return self
+
+
 class ZoneFile(BaseModel):
     """A file of zones, TopoJSON or GeoJSON of polygons in degrees, and which of its properties say what.
 
@@ -107,7 +150,7 @@ class Settings(BaseSettings):
         env_prefix="STORMCAST_TW_", env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    inputs_root: str = "var/inputs"
+    inputs_root: Root = "var/inputs"
     """Holds one folder per provider: rwrp, qpesums, global_ai and so on (`stormcast-tw inputs` lists them)."""
     providers: dict[str, Provider] = Field(default_factory=dict)
     """Providers that are elsewhere, e.g. `STORMCAST_TW_PROVIDERS__AIFS__ROOT=s3://ecmwf-forecasts` and
@@ -122,9 +165,9 @@ class Settings(BaseSettings):
     qpepre_stamp: Literal["end", "start"] | None = None
     """Which clock QPEPRE's file names use, and which of their two times ends the hour. No default, because this is not
     documented; `stormcast-tw doctor` compares the files with RWRP's rain. While unset, QPEPRE is not used."""
-    work_root: str = "var/work"
+    work_root: Root = "var/work"
     """Holds intermediate artifacts: inputs, prepared, forecast and products."""
-    published_root: str = "var"
+    published_root: Root = "var"
     """Holds `published/`, the only place readers look."""
     package: Annotated[Path, AfterValidator(package_folder)] = Field(default=Path("demo"), validate_default=True)
     """The model package that forecasts: its folder, or the name of one that is shipped (`demo`)."""
@@ -134,6 +177,8 @@ class Settings(BaseSettings):
     oper_keys: tuple[Path, ...] = ()
     """Public keys (PEM, Ed25519) of those who may sign packages for `oper`, e.g.
     `STORMCAST_TW_OPER_KEYS='["/etc/stormcast/trainer.pub.pem"]'`."""
+    retention: Retention = Retention()
+    """What `stormcast-tw prune` keeps, and how long."""
     attribution: Attribution = Attribution()
     """What published files say of who made them, e.g. `STORMCAST_TW_ATTRIBUTION__INSTITUTION="..."`, `..__LICENSE`."""
     grib_centre: int = Field(default=255, ge=0, le=65535)
@@ -141,14 +186,17 @@ class Settings(BaseSettings):
     """Centre and subcentre in exported GRIB files (WMO common code tables C-11 and C-12); 255: not a centre's."""
     cap_for_oper: bool = False
     """Whether drafts of CAP messages are made of operational forecasts too; their status is Exercise all the same."""
-    archive_root: str = "var/archive"
+    exports: tuple[str, ...] | None = None
+    """The formats that every published run is made into (`stormcast_tw/exports/table.py`), e.g. `'["grib", "cog"]'`;
+    `'[]'` for none, unset for the usual ones."""
+    archive_root: Root = "var/archive"
     """Holds one growing dataset an experiment, of all that was published: a local path or s3://."""
     archive_members: bool = False
     """Whether the members are archived beside the products."""
     zones: ZoneFile | None = None
     """Zones that hazards are told for, in place of the region's: `STORMCAST_TW_ZONES__PATH=basins.geojson`, and
     `..__CODE`, `..__NAME_ZH`, `..__NAME_EN`, `..__PARENT`, `..__LEVEL` where its properties are called otherwise."""
-    s3_endpoint: str | None = None
+    s3_endpoint: Root | None = None
     """Address of an S3-compatible store; unset for Amazon's own."""
     s3_anonymous: bool = False
     """Send requests without credentials. Otherwise `s3_key` and `s3_secret` are used, or what boto finds."""
@@ -160,6 +208,8 @@ class Settings(BaseSettings):
     """When requests and answers are checksummed; stores other than Amazon's often cannot do it for byte ranges."""
     prefect_home: Path = Path("var/prefect")
     """The project's own Prefect home; the user's stays untouched."""
+    log: Literal["text", "json"] = "text"
+    """How logs are written: for people, or one JSON object a line (`operations.logs`)."""
     device: str = "cpu"
     """Where networks run: cpu or a torch device such as cuda:0."""
     threads: int = 0
@@ -201,8 +251,9 @@ class Settings(BaseSettings):
         return root, self.s3_options(configured) if root.startswith("s3://") else {}
 
     def prefect_environment(self) -> dict[str, str]:
-        """Return the environment of every Prefect process: its own home, no telemetry, a long start-up timeout."""
-        return {
+        """Return the environment of every Prefect process: its own home, no telemetry, how logs are written."""
+        log = {"PREFECT_LOGGING_SETTINGS_PATH": str(_JSON_LOGGING)} if self.log == "json" else {}
+        return log | {
             "PREFECT_HOME": str(self.prefect_home.absolute()),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",

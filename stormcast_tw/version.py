@@ -17,13 +17,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Step = Literal["inputs", "prepared", "forecast", "products", "training data", "simulated training data", "training"]
+Step = Literal[
+    "inputs", "prepared", "forecast", "products", "exports", "training data", "simulated training data", "training"
+]
 
 _ENTRY_MODULES: dict[Step, tuple[str, ...]] = {
     "inputs": ("stormcast_tw.inputs.fetch", "stormcast_tw.sources.table"),
     "prepared": ("stormcast_tw.inputs.prepare", "stormcast_tw.sources.table"),
     "forecast": ("stormcast_tw.forecast.rollout",),
-    "products": ("stormcast_tw.products.table", "stormcast_tw.products.rounding", "stormcast_tw.exports.netcdf"),
+    "products": ("stormcast_tw.products.rounding", "stormcast_tw.exports.netcdf", "stormcast_tw.publication.views"),
+    "exports": ("stormcast_tw.publication.exporting",),
     "training data": (
         "stormcast_tw.training_data.finish",
         "stormcast_tw.training_data.provider_archive",

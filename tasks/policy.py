@@ -53,8 +53,12 @@ POLICIES = {
     "training_data": Policy(timeout_seconds=7 * 86400, retries=0, retry_delay_seconds=()),
     # A training watches itself (training.health) and resumes from its checkpoint when the flow is run again.
     "training": Policy(timeout_seconds=30 * 86400, retries=0, retry_delay_seconds=()),
+    # Seconds a run; an archive that others write to is tried again by itself.
+    "export": Policy(timeout_seconds=1800),
     # Requests to Prefect's server, whose client repeats them by itself.
     "reconcile": Policy(timeout_seconds=1200, retries=1, retry_delay_seconds=(10.0,)),
+    # A day's worth is seconds; the first time there may be months. A kill in between is ended by the next.
+    "prune": Policy(timeout_seconds=6 * 3600),
     # Scores of one cycle take seconds; a first run scores a month.
     "verify": Policy(timeout_seconds=3 * 3600),
 }

@@ -10,8 +10,9 @@ from stormcast_tw.cycle import Cycle
 from stormcast_tw.inputs.fetch import input_table
 from stormcast_tw.inputs.input_set import InputSet
 from stormcast_tw.operations.events import Event
+from stormcast_tw.operations.freshness import next_expected, valid_until
 from stormcast_tw.publication import catalogue
-from stormcast_tw.publication.pointers import Status
+from stormcast_tw.publication.pointers import Promise, Status
 from stormcast_tw.schema import labels
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
@@ -29,8 +30,9 @@ def publish(
     seen = store.find(catalogue.published_address(products)) is not None
     table = input_table(inputs, fetched)
     status: Status = "complete" if inputs.status == "ready" else "degraded"
-    artifact = catalogue.publish(store, work, forecast, products, now, inputs=table, status=status)
-    cycle = Cycle.parse(artifact.address.cycle)
+    cycle = Cycle.parse(products.address.cycle)
+    promise = Promise(next_expected=next_expected(cycle), valid_until=valid_until(cycle))
+    artifact = catalogue.publish(store, work, forecast, products, now, inputs=table, status=status, promise=promise)
     show_table(table, artifact_key("inputs", cycle), f"Inputs of {cycle}: {inputs.status}, as they were used")
     words = "was published before; nothing was written" if seen else "is published"
     what = f"{labels(simulated=artifact.simulated, trained=artifact.trained)}run"

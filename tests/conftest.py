@@ -33,14 +33,15 @@ from stormcast_tw.model.package import ModelPackage
 from stormcast_tw.model.untrained import untrained_package
 from stormcast_tw.plan import InputsPlan, Plan, Sampler
 from stormcast_tw.publication import catalogue
-from stormcast_tw.schema import time_coordinates
+from stormcast_tw.publication.beside import Beside, in_tenths
+from stormcast_tw.schema import of_forecast, time_coordinates
 from stormcast_tw.settings import settings
 from stormcast_tw.simulation.invariants import simulated_invariants
 from stormcast_tw.simulation.world import weather
 from stormcast_tw.storage.artifact import Address, Artifact
 from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.store import Store
-from stormcast_tw.variables import BACKGROUND_SETS
+from stormcast_tw.variables import BACKGROUND_SETS, VARIABLES
 from tests.servers import KEY, SECRET, S3Server, moto_server, rclone_server, require
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,8 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Point every root at the test's own folder and forget the settings of the test before."""
     for name in ("INPUTS_ROOT", "WORK_ROOT", "PUBLISHED_ROOT"):
         monkeypatch.setenv(f"STORMCAST_TW_{name}", str(tmp_path / name.lower().removesuffix("_root")))
+    monkeypatch.setenv("STORMCAST_TW_ARCHIVE_ROOT", str(tmp_path / "archive"))
+    monkeypatch.setenv("STORMCAST_TW_EXPORTS", "[]")  # seconds a run: tests/publication/test_exporting.py makes them
     settings.cache_clear()
     yield
     settings.cache_clear()
@@ -225,6 +228,15 @@ class Made:
         return carry_out(self.job.model_copy(update={"work_root": str(folder)}), lambda _: None)
 
 
+def beside_by_hand() -> Beside:
+    """A day of rain before, with holes, and a mountain."""
+    from tests.products.by_hand import hills, random_observed  # which imports this module
+
+    rain = random_observed(SMALL)
+    rain["tp01"].attrs = of_forecast(VARIABLES["tp01"].attributes)
+    return Beside(in_tenths(rain), ("c" * 64,), hills(SMALL).astype(np.float32))
+
+
 @pytest.fixture(scope="session")
 def made_once(
     small_package: ModelPackage, small_package_folder: Path, tmp_path_factory: pytest.TempPathFactory
@@ -233,7 +245,8 @@ def made_once(
     published, work = Store(str(root / "published")), Store(str(root / "work"))
     job = rollout_job(small_package, small_package_folder, work.root, members=2, lead_hours=2)
     forecast = carry_out(job, lambda _: None)
-    run = catalogue.publish(published, work, forecast, catalogue.make_products(work, forecast, NOW), NOW)
+    beside = beside_by_hand()
+    run = catalogue.publish(published, work, forecast, catalogue.make_products(work, forecast, NOW, beside), NOW)
     return Made(published, work, run, job)
 
 

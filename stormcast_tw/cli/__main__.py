@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from stormcast_tw import __version__
-from stormcast_tw.cli import operations, services, simulation
+from stormcast_tw.cli import answers, operations, services, simulation, upkeep
 from stormcast_tw.cli.catalogue import catalogue_app
 from stormcast_tw.cli.interrupt import end_at_ctrl_c
 from stormcast_tw.cli.package import package_app
@@ -43,10 +43,16 @@ for _verb, _panel, _example in (
     (operations.forecast, OPERATE, "stormcast-tw forecast --cycle 20260611T06Z --members 4"),
     (operations.backfill, OPERATE, "stormcast-tw backfill --start 20260610T00Z --end 20260611T06Z"),
     (operations.reproduce, OPERATE, "stormcast-tw reproduce var/published/demo/20260611T06Z/RUN"),
+    (upkeep.prune, OPERATE, "stormcast-tw prune --dry-run"),
     (services.up, OPERATE, "stormcast-tw up --postgres"),
     (services.down, OPERATE, "stormcast-tw down"),
     (simulation.simulate, OPERATE, "stormcast-tw simulate --cycle 20260611T06Z"),
+    (answers.hazards, LOOK, "stormcast-tw hazards --zone 花蓮縣"),
+    (answers.at, LOOK, "stormcast-tw at 蘭嶼 15:00"),
+    (answers.difference, LOOK, "stormcast-tw difference"),
+    (operations.export, OPERATE, "stormcast-tw export netcdf_members --cycle 20260611T06Z"),
     (operations.inputs, LOOK, "stormcast-tw inputs --cycle 20260611T06Z --follow"),
+    (upkeep.watch, LOOK, "stormcast-tw watch --experiment oper"),
     (operations.doctor, LOOK, "stormcast-tw doctor"),
     (prepare, TRAIN, "stormcast-tw prepare rehearsal"),
 ):
@@ -101,7 +107,12 @@ def run() -> None:
 
 
 def _end(line: str, exit_code: int) -> None:
-    typer.secho(line, fg="red", err=True)
+    from stormcast_tw.operations.logs import json_line, masked
+
+    if os.environ.get("STORMCAST_TW_LOG") == "json":
+        typer.echo(json_line(line), err=True)
+    else:
+        typer.secho(masked(line), fg="red", err=True)
     sys.exit(exit_code)
 
 

@@ -17,6 +17,7 @@ KEPT = {
     "simulate": "the files written so far are kept, and the same command writes the rest",
     "forecast": "what is fetched and forecast so far is kept, and the same command goes on from there",
     "backfill": "cycles that are published stay published, and the same command goes on from there",
+    "prune": "what was removed is told in pruned.json, and the same command removes the rest",
     "verify": "cycles that are scored stay scored, and the same command goes on from there",
     "prepare": "the days made so far are kept, and the same command goes on from there",
     "train": "the last checkpoint is kept, and the same command goes on from there",

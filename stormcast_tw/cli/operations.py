@@ -16,6 +16,7 @@ from stormcast_tw.cli.options import (
     BaseSeed,
     BegunCycle,
     CycleOption,
+    CycleToRead,
     End,
     Experiment,
     Json,
@@ -185,3 +186,23 @@ def doctor(as_json: Json = False) -> None:
 def _found(finding: Diagnosis) -> tuple[str, str, str]:
     cure = f"\nWhat to do: {finding.cure}." if finding.cure else ""
     return "ok" if finding.fine else "NOT OK", finding.check, finding.found + cure
+
+
+def export(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Formats, e.g. netcdf_members grib; default: the usual.")
+    ] = None,
+    experiment: Experiment = "demo",
+    cycle: CycleToRead = None,
+) -> None:
+    """Make a published run into other formats: grib, cog, csv, cap, stac, grib_members, netcdf_members."""
+    from stormcast_tw.cycle import Cycle
+    from stormcast_tw.publication.answers import run_to_read
+    from stormcast_tw.publication.exporting import export_run
+    from stormcast_tw.settings import settings
+    from stormcast_tw.storage.store import Store
+
+    store = Store(settings().published_root)
+    run = run_to_read(store, experiment, Cycle.parse(cycle) if cycle else None)
+    made = export_run(store, run, datetime.now(UTC), names or None)
+    typer.echo(f"{made.uri}: {len(store.below(made.address)) - 2} files")

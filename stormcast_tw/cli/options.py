@@ -132,6 +132,9 @@ CycleOption = Annotated[
         "--cycle", parser=parse_cycle, metavar="CYCLE", help="Init time of the cycle, UTC, e.g. 20260611T06Z."
     ),
 ]
+CycleToRead = Annotated[
+    str | None, typer.Option("--cycle", parser=parse_cycle, metavar="CYCLE", help="By default the latest published.")
+]
 BegunCycle = Annotated[
     str,
     typer.Option(

@@ -21,10 +21,12 @@ from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products.rounding import rounded
+from stormcast_tw.publication.beside import beside_of
 from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, Published, make_products
 from stormcast_tw.settings import Settings
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 from stormcast_tw.version import code_version
 
@@ -62,11 +64,14 @@ def reproduce(
 ) -> Reproduction:
     """Run the plan of `published` again into `scratch` and compare every value.
 
-    Raises Refused naming the parent that was pruned, BadPackage if the package is not the plan's, BadInput if what was
-    published is damaged.
+    Raises NotReady if its members were pruned, Refused naming the parent that was, BadPackage if the package is not the
+    plan's, BadInput if what was published is damaged.
     """
+    for name in (f"{FORECAST}.zarr", f"{PRODUCTS}.zarr"):
+        require_kept(Store(published.root).objects, str(published.address), name)
     forecast = carry_out_again(published, where, scratch, report)
-    products = make_products(Store(published.root), published, now, into=Store(str(scratch)))
+    store = Store(published.root)
+    products = make_products(store, published, now, beside_of(store, published), into=Store(str(scratch)))
     return compare(published, forecast, products)
 
 

@@ -98,6 +98,12 @@ def observed_rain(store: Store, request: Request, fetched: Sequence[Artifact]) -
     return prepare_observed(observed, request.description.grid) if observed else None
 
 
+def rain_files(fetched: Sequence[Artifact]) -> tuple[str, ...]:
+    """Return the digests of the files of observed rain: what `observed_rain` depends on."""
+    used = [Fetched.of(artifact).used for artifact in fetched]
+    return tuple(file.digest for name in ("past_rain", "rain") for files in used for file in files.get(name, ()))
+
+
 def _open(store: Store, fetched: Sequence[Artifact], name: str) -> xr.Dataset | None:
     for artifact in fetched:
         if name in Fetched.of(artifact).used:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from stormcast_tw.errors import StormcastError
 from stormcast_tw.model.description import describe
+from stormcast_tw.operations import disk
 from stormcast_tw.regions import HOME
 from stormcast_tw.settings import Settings
 from stormcast_tw.sources import qpepre_clock, table
@@ -19,6 +20,9 @@ from stormcast_tw.storage.objects import objects
 
 FREE_GIB = 5.0
 """A cycle of 50 members and 48 h of the surface state takes 1.1 GB in work and again in published."""
+
+MOST_HOURS = 48
+"""The longest forecast, for which there should be room."""
 
 _PINNED_BELOW = {"fastapi": (0, 151), "sqlalchemy": (2, 1), "eccodes": (2, 43)}
 
@@ -103,6 +107,13 @@ def _disk(settings: Settings) -> tuple[bool, str, str]:
     )
 
 
+def _space(settings: Settings) -> tuple[bool, str, str]:
+    package = describe(settings.package)
+    found = disk.spaces(settings, disk.needed(package, package.members, MOST_HOURS))
+    text = "; ".join(map(str, found)) or "both roots are in object stores, which do not say what is free"
+    return all(space.fine for space in found), text, "remove what is kept no longer: `stormcast-tw prune --dry-run`"
+
+
 def _qpepre(settings: Settings) -> tuple[bool, str, str]:
     """Compare the four readings of QPEPRE's file names with the first hour of RWRP's runs."""
     folder = table.folder(settings, "qpepre")
@@ -132,5 +143,6 @@ CHECKS: dict[str, Callable[[Settings], tuple[bool, str, str]]] = {
     "work root": lambda settings: _conditions(settings.work_root),
     "published root": lambda settings: _conditions(settings.published_root),
     "disk": _disk,
+    "room for a cycle": _space,
 }
 """Every check by its name."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw.products.table import QUANTITIES
+from stormcast_tw.products.quantities import QUANTITIES
 from stormcast_tw.regions.region import Criterion, Text
 
 

@@ -16,7 +16,7 @@ from stormcast_tw.products.area import zone_values
 from stormcast_tw.products.board import About, HazardEntry, Row, Words, ZoneEntry, unpacked
 from stormcast_tw.products.ensemble import QUANTILES
 from stormcast_tw.products.hazards import SHOWN
-from stormcast_tw.products.table import QUANTITIES
+from stormcast_tw.products.quantities import QUANTITIES
 from stormcast_tw.products.zones import Zones
 from stormcast_tw.regions import HOME
 from stormcast_tw.regions.region import Text

@@ -82,9 +82,21 @@ class Zones:
         return replace(self, zones=zones, starts=starts, cells=self.cells[kept], shares=self.shares[kept])
 
 
+class NoZones(BadInput):
+    """No zone of a file lies on a grid."""
+
+
 def home_zones(grid: Grid) -> Zones:
     """Return the zones of this installation on a grid: those of a setting, or of the region."""
     return zones_on(grid, settings().zones or HOME.zones)
+
+
+def zones_here(grid: Grid) -> Zones | None:
+    """Return the zones of this installation on a grid, None where the grid is elsewhere."""
+    try:
+        return home_zones(grid)
+    except NoZones:
+        return None
 
 
 @lru_cache(maxsize=4)
@@ -95,14 +107,14 @@ def zones_on(grid: Grid, file: ZoneFile) -> Zones:
     has whatever they have. One without any takes the cells that it touches and of which at least half is in some zone
     (those of the coast that are mostly sea are not its own), or else all that it touches: it is `coarse`. Shares are
     exact on a latitude/longitude grid; on a projection borders are straight from point to point.
-    Raises what `read_borders` raises, and BadInput where a zone's polygons are not valid or no zone is on the grid.
+    Raises what `read_borders` raises, BadInput where a zone's polygons are not valid, NoZones where none is here.
     """
     source = read_borders(file)
     polygons = {border.code: _in_cells(border, grid, file) for border in source.borders}
     shares = {code: cell_shares(shape, grid.shape) for code, shape in polygons.items()}
     inside = [border for border in source.borders if shares[border.code].any()]
     if not inside:
-        raise BadInput(f"{file.path}: none of its {len(source.borders)} zones lies on grid {grid.name}")
+        raise NoZones(f"{file.path}: none of its {len(source.borders)} zones lies on grid {grid.name}")
     own = {border.code: shares[border.code] >= HALF for border in inside}
     land = np.sum([shares[border.code] for border in inside if border.parent not in own], axis=0) >= HALF - _TOLERANCE
     coarse = {code for code, cells in own.items() if not cells.any()}

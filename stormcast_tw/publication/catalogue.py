@@ -13,8 +13,10 @@ from pydantic import Field
 
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import StormcastError
+from stormcast_tw.grid import Grid
 from stormcast_tw.plan import Plan, ProductsPlan
-from stormcast_tw.publication.pointers import PUBLISHED, Status, chosen, point_at
+from stormcast_tw.publication.beside import Beside
+from stormcast_tw.publication.pointers import PUBLISHED, Promise, Status, chosen, point_at
 from stormcast_tw.storage.artifact import Address, Artifact, Details
 from stormcast_tw.storage.store import Draft, Store
 from stormcast_tw.version import code_version
@@ -40,6 +42,8 @@ class Published(Details):
     """Whether the members were rounded, see `products.rounding`; before 0.2 they were not."""
     inputs: tuple[dict[str, str], ...] = ()
     status: Status = "complete"
+    stage_seconds: dict[str, float] | None = None
+    """Time that each stage took, where it was measured."""
 
 
 def plan_of(run: Artifact) -> Plan:
@@ -47,20 +51,38 @@ def plan_of(run: Artifact) -> Plan:
     return ProductsPlan.read(run.plan).forecast
 
 
-def make_products(store: Store, forecast: Artifact, now: datetime, into: Store | None = None) -> Artifact:
+def make_products(
+    store: Store, forecast: Artifact, now: datetime, beside: Beside | None = None, into: Store | None = None
+) -> Artifact:
     """Form the products of a forecast and seal them beside it, or in another store; sealed ones are returned.
 
-    They are made of the rounded members, which are published; `forecast` may be a published run, which holds them.
-    Raises BadInput where either is damaged.
+    They are made of the rounded members, which are published, and of what is `beside` them; `forecast` may be a
+    published run, which holds its members. Raises BadInput where the forecast is damaged.
     """
-    from stormcast_tw.products import make_products as products_of
-    from stormcast_tw.products.rounding import rounded
+    from stormcast_tw.products.zones import zones_here
+    from stormcast_tw.publication.views import views
 
-    plan = ProductsPlan(forecast=ProductsPlan.read(forecast.plan).forecast, code_version=code_version("products"))
+    beside = beside or Beside()
+    zones = zones_here(Grid.parse(forecast.grid))
+    plan = ProductsPlan(
+        forecast=ProductsPlan.read(forecast.plan).forecast,
+        code_version=code_version("products"),
+        observed=beside.rain_files or None,
+        orography=None if beside.orography is None else "of the package",
+        zones=None if zones is None else zones.digest,
+    )
 
     def fill(draft: Draft) -> Artifact:
+        from stormcast_tw.products import make_products as products_of
+        from stormcast_tw.products.rounding import rounded
+
         members = store.open(forecast, MEMBERS)
-        products = products_of(members if forecast.address.kind == PUBLISHED else rounded(members))
+        members = (members if forecast.address.kind == PUBLISHED else rounded(members)).load()
+        products = products_of(members, beside.observed, beside.orography)
+        for name, data in views(members, products, beside, zones, plan.run):
+            draft.put(name, data)
+        for name, dataset in beside.datasets(Grid.of(members)):
+            draft.write(name, dataset)
         draft.write_sharded(PRODUCTS, products)
         draft.put(NETCDF, _netcdf(products))
         return draft.seal(
@@ -89,11 +111,13 @@ def publish(
     now: datetime,
     inputs: Sequence[Mapping[str, str]] = (),
     status: Status = "complete",
+    promise: Promise | None = None,
 ) -> Artifact:
     """Round a forecast and copy its products to where readers look, seal them, then move the pointers.
 
-    `inputs` is the table of inputs for people. A reader sees nothing before the seal. A published run is returned as it
-    is; raises BadInput where it, or what is to be copied, is damaged.
+    `inputs` is the table of inputs for people, `promise` what `latest.json` says of the next run. A reader sees nothing
+    before the seal. A published run is returned as it is; raises BadInput where it, or what is to be copied, is
+    damaged.
     """
 
     def fill(draft: Draft) -> Artifact:
@@ -111,7 +135,7 @@ def publish(
 
     Cycle.parse(products.address.cycle).require_not_after(now)
     artifact = store.make(published_address(products), products.plan, fill)
-    point_at(store, artifact)
+    point_at(store, artifact, promise)
     return artifact
 
 

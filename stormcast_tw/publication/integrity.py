@@ -9,10 +9,12 @@ from pathlib import Path
 
 from stormcast_tw.errors import Refused, StormcastError
 from stormcast_tw.plan import ProductsPlan
+from stormcast_tw.publication.beside import beside_of
 from stormcast_tw.publication.catalogue import MEMBERS, Published, make_products, round_members
 from stormcast_tw.publication.pointers import PUBLISHED, pointer_damage, restore_pointer
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact
 from stormcast_tw.storage.checksums import CHECKSUMS, require, restore_checksums
+from stormcast_tw.storage.pruned import KEPT_NAMES, PRUNED
 from stormcast_tw.storage.store import Store
 
 KINDS = {
@@ -21,11 +23,13 @@ KINDS = {
     "products": "",
     "prepared": "remove the folder of its run and forecast the cycle again",
     "inputs": "remove the folder of its run and forecast the cycle again",
+    "exports": "remove the folder of its run and export again: stormcast-tw export",
     "verification": "remove the folder of its run and verify the cycle again",
     "errors": "remove the folder of its run and verify the cycle again",
 }
 """Every kind of artifact of a cycle, and what a person does where its files cannot be made again here."""
 _NO_MANIFEST = "remove that manifest and forecast the cycle again: files that are sound are taken up"
+_NO_RECORD = "remove it and repair again: what it says was pruned is made again, or pruned anew"
 
 RollOut = Callable[[Artifact, Path], Artifact]
 """Carries the plan of a forecast out again, below a folder; see `forecast.reproduce`."""
@@ -123,7 +127,7 @@ class _Mender:
         """Mend the damaged files of an artifact and say what became of it."""
         try:
             if CHECKSUMS in files:
-                listed = [path for path in store.below(artifact.address) if path not in (MANIFEST, CHECKSUMS)]
+                listed = [path for path in store.below(artifact.address) if path not in KEPT_NAMES]
                 restore_checksums(store.objects, str(artifact.address), listed, artifact.checksums or "")
             else:
                 self._mend(store, artifact, files)
@@ -132,7 +136,7 @@ class _Mender:
         return Damage(artifact.uri, files, repaired=True)
 
     def _mend(self, store: Store, artifact: Artifact, files: dict[str, str]) -> None:
-        if remedy := KINDS[artifact.address.kind]:
+        if remedy := _NO_RECORD if PRUNED in files else KINDS[artifact.address.kind]:
             raise Refused(remedy)
         sealed, holders = store.files(artifact) or {}, self._holders(artifact)
         for name in files:
@@ -156,7 +160,8 @@ class _Mender:
         if name.startswith(f"{MEMBERS}."):
             return self._members_again(artifact, name)
         holder = artifact if artifact.address.kind == PUBLISHED else store.get(forecast)
-        return scratch.read(make_products(store, holder, artifact.written_at, into=scratch), name)
+        again = make_products(store, holder, artifact.written_at, beside_of(store, artifact), into=scratch)
+        return scratch.read(again, name)
 
     def _members_again(self, artifact: Artifact, name: str) -> bytes:
         """Return a file of a forecast, or of the rounded members of a published run."""

@@ -16,14 +16,25 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import BadInput, Conflict, NotReady, StormcastError
 from stormcast_tw.plan import Frozen
+from stormcast_tw.publication.recent import add_recent
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Pointer
+from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 
 PUBLISHED = "published"
+EXPORTED = "exports"
+"""Kinds of artifacts below the published root: a run, and the same in other formats."""
 LATEST = "latest.json"
 CHOSEN = "chosen.json"
 Status = Literal["complete", "degraded"]
 _ATTEMPTS = 20
+
+
+class Promise(Frozen):
+    """When the run after a published one is expected, and until when this one may be used unless that comes."""
+
+    next_expected: AwareDatetime
+    valid_until: AwareDatetime
 
 
 class Entry(Frozen):
@@ -34,6 +45,9 @@ class Entry(Frozen):
     manifest: str
     """Relative to the folder of the experiment."""
     status: Status
+    next_expected: AwareDatetime | None = None
+    valid_until: AwareDatetime | None = None
+    """As in `Promise`; only `latest.json` has them, and not that of before 0.3."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -41,10 +55,19 @@ class Entry(Frozen):
             raise ValueError(f"manifest is {self.manifest}, its init_time and run say {expected}")
         return self
 
+    def names(self, run: Artifact) -> bool:
+        """True if this is the run."""
+        return self.without_promise() == self.of(run)
+
+    def without_promise(self) -> Self:
+        """Return what this says of the run itself."""
+        return self.model_copy(update={"next_expected": None, "valid_until": None})
+
     @classmethod
-    def of(cls, run: Artifact) -> Self:
+    def of(cls, run: Artifact, promise: Promise | None = None) -> Self:
         """Return the entry that names a published run."""
         return cls(
+            **(promise.model_dump() if promise else {}),
             init_time=Cycle.parse(run.address.cycle).init_time,
             run=run.address.run,
             manifest=f"{run.address.cycle}/{run.address.run}/{MANIFEST}",
@@ -67,15 +90,16 @@ class Move(Frozen):
         return f"{self.at:%Y-%m-%d %H:%M} UTC, {self.who}: from {before} to {self.after.manifest}: {self.why}"
 
 
-def point_at(store: Store, run: Artifact) -> None:
-    """Choose this run for its cycle, and move `latest.json` to it.
+def point_at(store: Store, run: Artifact, promise: Promise | None = None) -> None:
+    """Choose this run for its cycle, add it to `recent.json`, and move `latest.json` to it.
 
     Not if that would go back in time, nor to a run that a person moved it away from.
     """
     entry, folder = Entry.of(run), _folder(run.address.experiment)
     _move(store, f"{folder}/{run.address.cycle}/{CHOSEN}", entry)
+    add_recent(store, folder, run)
     if entry.manifest not in _moved_away_from(store, run.address.experiment):
-        _move(store, f"{folder}/{LATEST}", entry)
+        _move(store, f"{folder}/{LATEST}", Entry.of(run, promise))
 
 
 def latest(store: Store, experiment: str) -> Artifact | None:
@@ -99,25 +123,29 @@ def is_published(store: Store, experiment: str, cycle: Cycle) -> bool:
 def move_latest(store: Store, experiment: str, cycle: str, who: str, why: str, now: datetime) -> Move | None:
     """Move `latest.json` to the chosen run of a cycle, back or forward, and record it; None if it is there already.
 
-    The record is written first. Raises NotReady where no run of the cycle is published, BadInput where that run is
-    damaged, Conflict if somebody else moved the pointer meanwhile: then nothing is moved or recorded.
+    The record is written first. Raises NotReady where no run of the cycle is published, or its products were pruned,
+    BadInput where that run is damaged, Conflict if somebody else moved the pointer meanwhile: then nothing is moved or
+    recorded.
     """
     folder = _folder(experiment)
     run = _named(store, experiment, of_cycle := f"{folder}/{cycle}/{CHOSEN}")
     if run is None:
         raise NotReady(f"{store.root}/{of_cycle}: not there: no run of that cycle is published")
     store.sound(run.address)
+    require_kept(store.objects, str(run.address), "products.zarr")
     seen = store.objects.read(f"{folder}/{LATEST}")
     before = None if seen is None else _entry_or_text(seen.data)
     move = Move(at=now, who=who, why=why, before=before, after=Entry.of(run))
-    if before == move.after:
+    if isinstance(before, Entry) and before.names(run):
         return None
     record = f"{folder}/moves/{now:%Y%m%dT%H%M%S.%fZ}.json"
     if not store.objects.create(record, move.model_dump_json(indent=1).encode()):
         raise Conflict(f"{store.root}/{record}: is there already")
     try:
         store.move_pointer(
-            f"{folder}/{LATEST}", Pointer(None, seen.version if seen else None), move.after.model_dump(mode="json")
+            f"{folder}/{LATEST}",
+            Pointer(None, seen.version if seen else None),
+            move.after.model_dump(mode="json", exclude_none=True),
         )
     except Conflict:
         store.objects.remove(record)
@@ -169,7 +197,7 @@ def restore_pointer(store: Store, experiment: str, name: str, runs: Sequence[Art
         if Entry.of(run).manifest not in away and not store.damage(run):
             seen = store.objects.read(path)
             version = None if seen is None else seen.version
-            store.move_pointer(path, Pointer(None, version), Entry.of(run).model_dump(mode="json"))
+            store.move_pointer(path, Pointer(None, version), Entry.of(run).model_dump(mode="json", exclude_none=True))
             return
     raise BadInput(f"{store.root}/{path}: no sound run is published that it could name")
 
@@ -203,7 +231,7 @@ def _named(store: Store, experiment: str, path: str) -> Artifact | None:
         raise BadInput(f"{store.root}/{path}: names run {entry.run}: {error.errors()[0]['msg']}") from error
     if (run := store.find(address)) is None:
         raise BadInput(f"{store.root}/{path}: names {entry.manifest}, which is not published")
-    if entry != Entry.of(run):
+    if not entry.names(run):
         raise BadInput(f"{store.root}/{path}: says {entry.status}, the run is {Entry.of(run).status}")
     return run
 
@@ -233,7 +261,7 @@ def _move(store: Store, path: str, entry: Entry) -> None:
             if before is not None and (before == entry or before.init_time > entry.init_time):
                 return
         try:
-            store.move_pointer(path, seen, entry.model_dump(mode="json"))
+            store.move_pointer(path, seen, entry.model_dump(mode="json", exclude_none=True))
         except Conflict:
             continue
         return

@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +35,15 @@ class Object:
 
     data: bytes
     version: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a list shows it: its path below the root, its size in bytes, and when it was written."""
+
+    path: str
+    size: int
+    modified: datetime
 
 
 class Objects(Protocol):
@@ -63,6 +73,9 @@ class Objects(Protocol):
 
     def files(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted; empty if there is no such folder."""
+
+    def listed(self, folder: str) -> list[Listed]:
+        """Return the same objects as `files`, with their sizes and times."""
 
     def leftovers(self, folder: str) -> list[str]:
         """Return the paths of the unfinished files that killed writers left below a folder; a store never has any."""
@@ -134,6 +147,14 @@ class LocalObjects:
         found = (p for p in self._path(folder).rglob("*") if p.is_file() and not p.name.startswith("."))
         return sorted(p.relative_to(root).as_posix() for p in found)
 
+    def listed(self, folder: str) -> list[Listed]:  # noqa: D102
+        found = []
+        for path in self.files(folder):
+            with contextlib.suppress(FileNotFoundError):  # removed by others meanwhile
+                status = self._path(path).stat()
+                found.append(Listed(path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
+        return found
+
     def leftovers(self, folder: str) -> list[str]:  # noqa: D102
         root = Path(self.root)
         return [p.relative_to(root).as_posix() for p in self._path(folder).rglob(".*") if _TEMPORARY.search(p.name)]
@@ -192,6 +213,9 @@ class S3Objects:
 
     def files(self, folder: str) -> list[str]:  # noqa: D102
         return self._prefix.below(folder)
+
+    def listed(self, folder: str) -> list[Listed]:  # noqa: D102
+        return [Listed(*entry) for entry in self._prefix.listed(folder)]
 
     def leftovers(self, folder: str) -> list[str]:
         """Return nothing: an object is written whole or not at all."""

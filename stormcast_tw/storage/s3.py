@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fsspec.asyn import sync
@@ -46,18 +47,26 @@ class Prefix:
         self.filesystem.call_s3("put_object", **self._key(path), Body=data, **condition)
 
     def delete(self, paths: Sequence[str]) -> None:
-        """Delete objects; absent ones are no error."""
+        """Delete objects; absent ones are no error. Raises OSError naming the first that the store keeps."""
         keys = [self._key(path) for path in paths]
         for first in range(0, len(keys), _DELETED_AT_ONCE):
             several = [{"Key": key["Key"]} for key in keys[first : first + _DELETED_AT_ONCE]]
-            self.filesystem.call_s3(
+            answer = self.filesystem.call_s3(
                 "delete_objects", Bucket=keys[0]["Bucket"], Delete={"Objects": several, "Quiet": True}
             )
+            if kept := answer.get("Errors"):
+                raise OSError(f"s3://{keys[0]['Bucket']}/{kept[0].get('Key')}: not deleted: {kept[0].get('Code')}")
 
     def below(self, folder: str) -> list[str]:
         """Return the paths of all objects below a folder, sorted."""
         paths = self.filesystem.find(self._full(folder))
         return sorted(str(path).removeprefix(f"{self.base}/") for path in paths)
+
+    def listed(self, folder: str) -> list[tuple[str, int, datetime]]:
+        """Return path, bytes and time of writing of all objects below a folder, sorted by path."""
+        found = self.filesystem.find(self._full(folder), detail=True)
+        entries = ((str(path).removeprefix(f"{self.base}/"), info) for path, info in found.items())
+        return sorted((path, int(info["size"]), info["LastModified"]) for path, info in entries)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects directly in a folder; raises FileNotFoundError where there are none."""

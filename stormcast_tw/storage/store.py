@@ -2,7 +2,7 @@
 
 Data is written first, its `manifest.json` last and conditionally, so that *sealed* and *exists* are one question.
 A draft that a killed process left behind is continued by the same plan. Nothing that another process has begun is
-deleted.
+deleted; what is kept no longer is removed by `storage.pruned`, which says so beforehand.
 """
 
 from __future__ import annotations
@@ -16,14 +16,9 @@ from stormcast_tw.errors import BadInput, Conflict, NotReady
 from stormcast_tw.lazy import lazy_import
 from stormcast_tw.schema import DatasetSpec
 from stormcast_tw.storage.artifact import MANIFEST, Address, Artifact, Details, Pointer
-from stormcast_tw.storage.checksums import (
-    CHECKSUMS,
-    damaged,
-    read_checksums,
-    read_sealed,
-    write_checksums,
-)
+from stormcast_tw.storage.checksums import CHECKSUMS, damaged, read_checksums, read_sealed, write_checksums
 from stormcast_tw.storage.objects import objects
+from stormcast_tw.storage.pruned import DRAFT, KEPT_NAMES, PRUNED, Pruned, require_draft, require_kept, require_staying
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +31,6 @@ else:
     zarr = lazy_import("zarr")
     zarr_arrays = lazy_import("stormcast_tw.storage.zarr_arrays")
 
-DRAFT = "draft.json"
 _MANIFEST_DEPTH = "kind/experiment/cycle/run/manifest.json".count("/")
 _SCAFFOLDING = (DRAFT, "parts/")
 
@@ -54,7 +48,11 @@ class Store:
         return None if manifest is None else Artifact.read(manifest.data, f"{self.root}/{address}")
 
     def sound(self, address: Address) -> Artifact | None:
-        """Return the sealed artifact at `address`, every byte of it checked, or None; raises BadInput naming damage."""
+        """Return the sealed artifact at `address`, every byte of it checked, or None.
+
+        Raises BadInput naming damage, Conflict where it is being removed.
+        """
+        require_staying(self.objects, str(address))
         artifact = self.find(address)
         if artifact is not None and (damage := self.damage(artifact)):
             name, wrong = next(iter(damage.items()))
@@ -89,22 +87,24 @@ class Store:
     def begin(self, address: Address, plan: dict[str, Any]) -> Draft:
         """Return the draft of `plan` at `address`, continuing what the same plan left there. Nothing is deleted.
 
-        Raises Conflict if the address is sealed, or holds the draft of another plan.
+        Raises Conflict if the address is sealed, is being pruned, or holds the draft of another plan.
         """
         wanted, path = json.dumps(plan, sort_keys=True, indent=1).encode(), f"{address}/{DRAFT}"
         ours = self.objects.create(path, wanted)
         draft = None if ours else self.objects.read(path)
         # after the draft: a seal writes the manifest first, then removes the draft
-        if self.objects.exists(f"{address}/{MANIFEST}"):
+        sealed = self.objects.exists(f"{address}/{MANIFEST}")
+        if sealed or self.objects.exists(f"{address}/{PRUNED}"):
             if ours:
                 self.objects.remove(path)
-            raise Conflict(f"{self.root}/{address}: is sealed already")
+            why = "is sealed already" if sealed else "is being removed; `stormcast-tw prune` ends that"
+            raise Conflict(f"{self.root}/{address}: {why}")
         if draft is not None and draft.data != wanted:
             raise Conflict(f"{self.root}/{path}: is the draft of another plan; remove that folder if nobody writes it")
         return Draft(self, address, plan)
 
     def open(self, artifact: Artifact, name: str) -> xr.Dataset:
-        """Open dataset `name` of a sealed artifact lazily; raises BadInput where it is missing."""
+        """Open dataset `name` of a sealed artifact lazily; raises BadInput where it is missing, NotReady if pruned."""
         uri = f"{artifact.uri}/{name}.zarr"
         try:
             dataset: xr.Dataset = xr.open_zarr(self.zarr(artifact, name), chunks=None, consolidated=True)
@@ -115,6 +115,7 @@ class Store:
     def zarr(self, artifact: Artifact, name: str) -> ZarrStore:
         """Return the zarr store of dataset `name` of a sealed artifact, which gives only the bytes that were sealed."""
         uri = f"{artifact.uri}/{name}.zarr"
+        require_kept(self.objects, str(artifact.address), f"{name}.zarr")
         files = self.files(artifact)
         if files is None:
             return zarr_arrays.zarr_store(uri)
@@ -131,10 +132,14 @@ class Store:
         return read_checksums(self.objects, str(artifact.address), artifact.checksums)
 
     def read(self, artifact: Artifact, name: str) -> bytes:
-        """Return a file of a sealed artifact; raises BadInput where it is missing or damaged."""
+        """Return a file of a sealed artifact; raises BadInput where it is missing or damaged, NotReady if pruned."""
         files = self.files(artifact)
         sha256 = None if files is None else files.get(name, "nothing")
-        return read_sealed(self.objects, f"{artifact.address}/{name}", sha256)
+        try:
+            return read_sealed(self.objects, f"{artifact.address}/{name}", sha256)
+        except BadInput:
+            require_kept(self.objects, str(artifact.address), name)
+            raise
 
     def below(self, address: Address) -> list[str]:
         """Return the paths of all files of an artifact or draft, below its folder."""
@@ -148,12 +153,15 @@ class Store:
             self.objects.remove(path)
 
     def damage(self, artifact: Artifact) -> dict[str, str]:
-        """Return what is wrong with each damaged file of a sealed artifact; reads all of them."""
+        """Return what is wrong with each damaged file of a sealed artifact; reads all of them. Pruned is no damage."""
         try:
-            files = self.files(artifact)
+            pruned = Pruned.read(self.objects, str(artifact.address))
+            files = None if pruned.whole else self.files(artifact)
         except BadInput as error:
-            return {CHECKSUMS: str(error).rpartition(f"{CHECKSUMS}: ")[2]}
-        return {} if files is None else damaged(self.objects, str(artifact.address), files)
+            name, _, wrong = str(error).removeprefix(f"{artifact.uri}/").partition(": ")
+            return {name: wrong}
+        kept = {name: sha256 for name, sha256 in (files or {}).items() if pruned.of(name) is None}
+        return damaged(self.objects, str(artifact.address), kept)
 
     def list(self, kind: str, below: str, unreadable: list[str] | None = None) -> list[Artifact]:
         """Return every sealed artifact of a kind, `below` an experiment or experiment/cycle, oldest cycle first.
@@ -231,7 +239,7 @@ class Draft:
         sealed: Mapping[str, str | None] | None = source.files(artifact)
         if sealed is None:
             sealed = dict.fromkeys(source.below(artifact.address))
-        for path in sorted(set(sealed) - {MANIFEST, CHECKSUMS}):
+        for path in sorted(set(sealed) - set(KEPT_NAMES)):
             self.put(path, read_sealed(source.objects, f"{artifact.address}/{path}", sealed[path]))
 
     def mark(self, part: str) -> None:
@@ -255,10 +263,10 @@ class Draft:
     ) -> Artifact:
         """Consolidate the datasets and write the manifest: from here on the artifact exists and never changes.
 
-        If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict. Raises
-        BadInput if an attempt that was interrupted listed other bytes.
+        If another process sealed the same plan first, its manifest is returned; another plan's raises Conflict, and so
+        does a draft that was pruned meanwhile. Raises BadInput if an attempt that was interrupted listed other bytes.
         """
-        files = [path for path in self.store.below(self.address) if path not in (MANIFEST, CHECKSUMS)]
+        files = [path for path in self.store.below(self.address) if path not in KEPT_NAMES]
         files = [path for path in files if not _is_scaffolding(path)]
         for name in sorted({path.split("/")[0] for path in files if ".zarr/" in path}):
             zarr_arrays.consolidate(f"{self.uri}/{name}")
@@ -277,6 +285,7 @@ class Draft:
             checksums=checksums,
         ).with_sha256()
         self.store.objects.settle()
+        require_draft(self.store.objects, str(self.address))
         if not self.store.objects.create(f"{self.address}/{MANIFEST}", artifact.manifest):
             artifact = self.store.get(self.address)
             if artifact.plan != self.plan:

@@ -140,6 +140,7 @@ def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
 
 DEPLOYMENTS = (
     "operations", "backfill", "observations", "verification", "training-data", "training", "reconcile", "clock",
+    "prune", "archive",
 )  # fmt: skip
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("operations", {"members": 0}, "0 is less than the minimum of 1"),
@@ -158,6 +159,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("training", {"recipie": "rehearsal"}, "'recipe' is a required property"),
     ("observations", {"all": True}, "'all' was unexpected"),
     ("reconcile", {"days": 0}, "0 is less than the minimum of 1"),
+    ("archive", {"days": 0}, "0 is less than the minimum of 1"),
+    ("prune", {"all": True}, "'all' was unexpected"),
     ("clock", {"cycle": EARLIER}, "'cycle' was unexpected"),
 ]
 
@@ -287,9 +290,8 @@ def _process_of(run: str) -> int:
 
 
 def _completed_again(api: str, cycle: str) -> dict[str, Any] | None:
-    wanted = {"flow_runs": {"name": {"any_": [f"{cycle}-demo-again"]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
-    found: list[dict[str, Any]] = ask(api, "/flow_runs/filter", wanted)
-    return found[0] if found else None
+    ended = ask(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
+    return next((run for run in ended if run["name"] == f"{cycle}-demo-again"), None)
 
 
 def test_a_drop_of_skill_rings_the_alarm(

@@ -11,7 +11,11 @@ from stormcast_tw.settings import Settings
 
 def test_what_supervisord_is_told(tmp_path: Path):
     host = Host(tmp_path, 4200, postgres=False, database="postgresql+asyncpg://db/prefect")
-    asked = {"STORMCAST_TW_S3_SECRET": '50%"odd', "PATH": "/bin", "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql"}
+    asked = {
+        "STORMCAST_TW_S3_SECRET": '50%"odd',
+        "PATH": "/bin",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": "postgresql",
+    }
     wanted = services(host, Settings(), asked)
     assert [service.name for service in wanted] == ["server", "deploy", "worker", "clock"]
     assert host.alarms_work

@@ -40,6 +40,10 @@ def test_published_run_is_whole_and_pointed_at(work: Store, made: tuple[Artifact
         "forecast.zarr",
         "products.zarr",
         "products.nc",
+        "maps",
+        "points",
+        "places",
+        "zones.json",
     }
     assert pointers.latest(store, "demo") == artifact
     forecast, products = made

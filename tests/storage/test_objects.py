@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -12,6 +14,7 @@ import xarray as xr
 from stormcast_tw.operations.doctor import examine
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.objects import Objects, objects
+from stormcast_tw.storage.s3 import Prefix
 from stormcast_tw.storage.store import Store
 from tests.conftest import write_prepared
 from tests.faults import fault_server
@@ -115,6 +118,24 @@ def test_a_store_is_asked_again_after_an_error_of_its_own(s3: S3Server, monkeypa
             server.fault, server.times = "500", 2
             assert ask()
             assert server.times <= 0
+
+
+def test_a_list_says_sizes_and_times(store: Objects):
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 counts whole seconds
+    for path in ("d/z", "d/e/x", "other"):
+        store.replace(path, path.encode())
+    assert [(entry.path, entry.size) for entry in store.listed("d")] == [("d/e/x", 5), ("d/z", 3)]
+    assert all(before < entry.modified < datetime.now(UTC) + timedelta(seconds=2) for entry in store.listed("d"))
+    assert store.listed("nothing") == []
+
+
+def test_an_object_that_a_store_keeps_is_named():
+    class Keeps:
+        def call_s3(self, *_: object, **asked: Any) -> dict[str, Any]:
+            return {"Errors": [{"Key": asked["Delete"]["Objects"][1]["Key"], "Code": "AccessDenied"}]}
+
+    with pytest.raises(OSError, match=r"s3://bucket/root/b: not deleted: AccessDenied"):
+        Prefix(Keeps(), "bucket/root").delete(["a", "b"])
 
 
 def test_other_protocols_are_refused():
