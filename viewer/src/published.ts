@@ -5,7 +5,7 @@ export interface Words {
   en: string
 }
 
-/** The content of `latest.json`, and an entry of `recent.json`. */
+/** The content of `latest.json`. */
 export interface Entry {
   init_time: string
   run: string
@@ -13,7 +13,6 @@ export interface Entry {
   status: 'complete' | 'degraded'
   valid_until?: string
   next_expected?: string
-  members?: number
 }
 
 /** Which provider served an input; a status such as `missing (optional)`. See `stormcast_tw/inputs/input_set.py`. */
@@ -155,11 +154,6 @@ export class Published {
   /** The run to read now. */
   latest(): Promise<Entry> {
     return readJson(`${this.folder}/latest.json`, ['init_time', 'run', 'manifest', 'status'], true)
-  }
-
-  /** The runs of the last cycles, newest first. */
-  recent(): Promise<Entry[]> {
-    return readJson(`${this.folder}/recent.json`, ['0'], true)
   }
 
   /** The folder of a run. */

@@ -81,7 +81,7 @@ export function csv(run: Run, series: Series, title: string): string {
     series.of === 'zone' ? 'highest value in the zone 區內最高值' : 'nearest grid point 最近格點',
     `experiment ${about.experiment}`,
     `init_time ${isoMinute(init)} = ${taiwan(init)} Taiwan 臺灣時間`,
-    `run ${about.run}`,
+    `run ${run.entry.run}`,
     ...[about.institution, about.license, about.acknowledgement].filter((text) => text !== undefined),
   ]
   const rows = run.hours.flatMap((hour, at) =>

@@ -24,7 +24,7 @@ export class Run {
 
   /** Open a run; raises Broken or Unreachable where its maps cannot be read. */
   static async open(published: Published, entry: Entry): Promise<Run> {
-    return new Run(published, entry, await Maps.open(published.of(entry), entry.run))
+    return new Run(published, entry, await Maps.open(published.of(entry), moment(entry.init_time)))
   }
 
   get about(): About {
@@ -57,7 +57,7 @@ export class Run {
   }
 
   openPoints(): Promise<Points> {
-    this.points ??= Points.open(this.published.of(this.entry))
+    this.points ??= Points.open(this.published.of(this.entry), this.init)
     this.points.catch(() => (this.points = null))
     return this.points
   }

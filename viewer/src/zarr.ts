@@ -3,6 +3,7 @@
 import { decompress } from 'fzstd'
 import type { Kind, Packing } from './colours'
 import { Broken, fetchFile, readJson, shortName } from './published'
+import { moment } from './time'
 
 type Numbers = Int16Array | Uint8Array
 type Type = 'int16' | 'uint8'
@@ -19,6 +20,10 @@ async function chunk(url: string, type: Type, count: number): Promise<Numbers> {
   const numbers = type === 'int16' ? new Int16Array(bytes.slice().buffer, 0, bytes.length >> 1) : bytes
   if (numbers.length !== count) throw new Broken(shortName(url), `${numbers.length} numbers, not ${count}`)
   return numbers
+}
+
+function requireInit(file: string, found: string, wanted: number): void {
+  if (moment(found) !== wanted) throw new Broken(shortName(file), `init_time ${found}`)
 }
 
 /** A kind of numbers: how they are packed, and what people read. */
@@ -90,11 +95,11 @@ export class Maps {
     this.names = new Set(about.fields.map(({ name }) => name))
   }
 
-  /** Open the maps of a run; raises Broken where the folder belongs to another. */
-  static async open(folder: string, run: string): Promise<Maps> {
+  /** Open the maps of a run that begins at a moment; raises Broken where the folder is of another time. */
+  static async open(folder: string, init: number): Promise<Maps> {
     const file = `${folder}/maps/fields.json`
     const about = await readJson<About>(file, ['run', 'init_time', 'lead_hours', 'axes', 'kinds', 'fields'])
-    if (about.run !== run) throw new Broken(shortName(file), `run ${about.run}`)
+    requireInit(file, about.init_time, init)
     return new Maps(`${folder}/maps`, about)
   }
 
@@ -134,6 +139,7 @@ interface ArrayDocument {
 }
 
 interface GroupDocument {
+  attributes: { init_time: string }
   consolidated_metadata: { metadata: Record<string, ArrayDocument> }
 }
 
@@ -144,9 +150,14 @@ export class Points {
     private readonly arrays: Record<string, ArrayDocument>,
   ) {}
 
-  static async open(folder: string): Promise<Points> {
+  /** Open the points of a run; raises as `Maps.open`. */
+  static async open(folder: string, init: number): Promise<Points> {
     const file = `${folder}/points/zarr.json`
-    const { consolidated_metadata } = await readJson<GroupDocument>(file, ['consolidated_metadata'])
+    const { attributes, consolidated_metadata } = await readJson<GroupDocument>(file, [
+      'attributes',
+      'consolidated_metadata',
+    ])
+    requireInit(file, attributes.init_time, init)
     const arrays = consolidated_metadata.metadata
     for (const name of POINT_NAMES) {
       const said = arrays[name]?.codecs.map((codec) => codec.configuration?.endian ?? codec.name).join(' ')

@@ -19,17 +19,12 @@ import numpy as np
 import xarray as xr
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.exports.table import VIEWS
 from stormcast_tw.products import make_products
-from stormcast_tw.products.area import Observed, area_statistics
-from stormcast_tw.products.board import About, board, to_json
-from stormcast_tw.products.hazards import judged_quantities
-from stormcast_tw.products.places import places
-from stormcast_tw.products.projected import PROJECTED_HOURS, missing_hours, projected, with_observed
-from stormcast_tw.products.quantities import QUANTITIES
+from stormcast_tw.products.board import to_json
 from stormcast_tw.products.rounding import rounded
-from stormcast_tw.products.zones import Zones, home_zones
-from stormcast_tw.regions.taiwan.criteria import CRITERIA
+from stormcast_tw.products.zones import zones_here
+from stormcast_tw.publication.beside import Beside, in_tenths
+from stormcast_tw.publication.views import views
 from stormcast_tw.regions.taiwan.grid import TAIWAN_2KM
 from stormcast_tw.schema import (
     array_attributes,
@@ -46,6 +41,10 @@ from stormcast_tw.variables import VARIABLES
 
 EXPERIMENT = "demo"
 LEADS = range(1, 13)
+RUN, FORECAST = "0123456789ab", "ba9876543210"
+"""The run that is published, and that of its forecast, by which the maps are named."""
+DELAY = timedelta(hours=3)
+"""From the cycle to its publication."""
 
 
 def forecast_of(cycle: Cycle, members: int) -> xr.Dataset:
@@ -69,7 +68,7 @@ def forecast_of(cycle: Cycle, members: int) -> xr.Dataset:
     coordinates = [grid.with_cells(), time_coordinates(cycle, LEADS), member_coordinate(members)]
     attributes = global_attributes(
         "StormCast Taiwan ensemble forecast", simulated=True, trained=False, experiment=EXPERIMENT,
-        run="0123456789ab", **coverage_attributes(cycle, grid, len(LEADS)), **settings().attribution.stated,
+        run=FORECAST, **coverage_attributes(cycle, grid, len(LEADS)), **settings().attribution.stated,
     )  # fmt: skip
     return rounded(xr.merge(coordinates).assign(arrays).assign_attrs(attributes))
 
@@ -86,51 +85,15 @@ def observed_before(cycle: Cycle) -> xr.Dataset:
     )
 
 
-def board_of(
-    forecast: xr.Dataset, observed: xr.Dataset, orography: np.ndarray, zones: Zones, status: str
-) -> dict[str, Any]:
-    """Return the content of `zones.json`."""
-    quantities = judged_quantities(forecast, CRITERIA)
-    joined = with_observed(forecast, observed)
-    at_least, before = {}, {}
-    for hours in PROJECTED_HOURS:
-        name = f"tp{hours:02d}"
-        quantities[name] = projected(joined, hours)
-        at_least[name] = missing_hours(joined, hours) > 0
-        before[name] = observed["tp01"].isel(valid_time=slice(-hours, None)).sum("valid_time", skipna=False)
-    heights = xr.DataArray(orography, dims=TAIWAN_2KM.dims)
-    statistics = area_statistics(quantities, CRITERIA, zones, Observed(at_least, before), heights)
-    about = About(
-        experiment=EXPERIMENT,
-        init_time=f"{np.datetime_as_string(forecast['init_time'].values, 's')}Z",
-        run=forecast.attrs["run"],
-        members=forecast.sizes["member"],
-        lead_hours=len(LEADS),
-        simulated=True,
-        trained=False,
-        status=status,
-        attribution=zones.attribution,
-    )
-    return board(about, statistics, zones, CRITERIA)
-
-
 def run_files(cycle: Cycle, members: int, status: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a run by path below its folder."""
-    forecast, observed = forecast_of(cycle, members), observed_before(cycle)
-    orography = simulated_invariants(TAIWAN_2KM)["orog"]
-    products = make_products(forecast, observed, orography).assign_attrs(inputs_status=status)
-    given = {"products": products, "members": forecast}
-    for view in VIEWS.values():
-        yield from view.files(**given)
-    zones = home_zones(TAIWAN_2KM)
-    content = board_of(forecast, observed, orography, zones, status)
-    yield "zones.json", to_json(content)
-    series = {name: QUANTITIES[name].form(forecast) for name in ("tp01", "wind_speed", "t2m")}
-    for place in places(series, content, zones):
-        yield f"places/{place['zone']['code']}.json", to_json(place)
+    """Yield the files of a run by path below its folder, those of the page as a publication makes them."""
+    forecast = forecast_of(cycle, members).assign_attrs(inputs_status=status)
+    observed = in_tenths(observed_before(cycle))
+    beside = Beside(observed, (), simulated_invariants(TAIWAN_2KM)["orog"])
+    products = make_products(forecast, beside.observed, beside.orography)
+    yield from views(forecast, products, beside, zones_here(TAIWAN_2KM), RUN)
     details = {"status": status, "inputs": _inputs(status)}
-    written = f"{cycle.init_time + timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}"
-    manifest = {"format": 1, "simulated": True, "trained": False, "written_at": written, "details": details}
+    manifest = {"format": 1, "simulated": True, "trained": False, "written_at": _published(cycle), "details": details}
     yield "manifest.json", to_json(manifest)
 
 
@@ -148,32 +111,35 @@ def _inputs(status: str) -> list[dict[str, str]]:
 
 def publish(folder: Path, cycle: Cycle, members: int, status: str) -> dict[str, Any]:
     """Write a run and return its entry of `recent.json`."""
-    run = "0123456789ab"
     for path, data in run_files(cycle, members, status):
-        target = folder / EXPERIMENT / str(cycle) / run / path
+        target = folder / EXPERIMENT / str(cycle) / RUN / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
     return {
         "init_time": _text(cycle.init_time),
-        "run": run,
-        "manifest": f"{cycle}/{run}/manifest.json",
+        "run": RUN,
+        "manifest": f"{cycle}/{RUN}/manifest.json",
         "status": status,
-        "written_at": _text(cycle.init_time + timedelta(hours=3)),
+        "written_at": _published(cycle),
         "members": members,
     }
 
 
 def pointers(folder: Path, entries: list[Mapping[str, Any]]) -> None:
-    """Write `recent.json`, newest first, and `latest.json`."""
+    """Write `recent.json`, newest first, and `latest.json`, from the entries of runs, oldest first."""
     newest = entries[-1]
     init = datetime.fromisoformat(newest["init_time"])
     latest = {
         **{name: newest[name] for name in ("init_time", "run", "manifest", "status")},
+        "next_expected": _text(init + timedelta(hours=6) + DELAY),
         "valid_until": _text(init + timedelta(hours=len(LEADS))),
-        "next_expected": _text(init + timedelta(hours=6 + 3)),
     }
-    (folder / EXPERIMENT / "recent.json").write_text(json.dumps(entries[::-1]))
+    (folder / EXPERIMENT / "recent.json").write_text(json.dumps({"version": 1, "runs": entries[::-1]}))
     (folder / EXPERIMENT / "latest.json").write_text(json.dumps(latest))
+
+
+def _published(cycle: Cycle) -> str:
+    return _text(cycle.init_time + DELAY)
 
 
 def _text(time: datetime) -> str:

@@ -6,6 +6,7 @@ import { Maps, Points } from '../src/zarr'
 import fixture from './fixture.json'
 
 const files: Record<string, string> = fixture.files
+const INIT = Date.parse('2026-06-11T06:00:00Z')
 let changed: Record<string, Uint8Array<ArrayBuffer> | null> = {}
 
 beforeEach(() => {
@@ -24,7 +25,7 @@ beforeEach(() => {
 afterEach(() => vi.unstubAllGlobals())
 
 test.each(Object.entries(fixture.fields))('%s equals the products to half a step', async (name, values) => {
-  const field = await (await Maps.open('http://here', 'fixture')).field(name)
+  const field = await (await Maps.open('http://here', INIT)).field(name)
   const read = Array.from({ length: field.leads }, (_, at) =>
     Array.from(field.hour(at), (_, cell) => field.value(at, cell)),
   ).flat()
@@ -40,7 +41,7 @@ test('some onsets are missing, so that missing numbers are tried', () => {
 })
 
 test('every member at a point', async () => {
-  const points = await Points.open('http://here')
+  const points = await Points.open('http://here', INIT)
   const [j, i] = fixture.place
   const read = await points.at(j, i)
   for (const name of ['tp01', 'u10m', 'v10m'] as const) {
@@ -52,14 +53,14 @@ test('every member at a point', async () => {
 })
 
 test('the group says which run it is, its hours and its kinds', async () => {
-  const { about } = await Maps.open('http://here', 'fixture')
+  const { about } = await Maps.open('http://here', INIT)
   expect(about.lead_hours).toEqual([1, 2, 3])
   expect(about.kinds.rain.steps[0]).toBe(0.1)
 })
 
 test('a chunk that is missing is broken, never a blank map', async () => {
   changed['maps/tp01_mean/c/0/0/0'] = null
-  const maps = await Maps.open('http://here', 'fixture')
+  const maps = await Maps.open('http://here', INIT)
   await expect(maps.field('tp01_mean')).rejects.toThrow(Broken)
   await expect(maps.field('tp01_mean')).rejects.toThrow('tp01_mean')
 })
@@ -70,11 +71,12 @@ test('so is one that is cut off, and one of another length', async () => {
   changed['maps/t2m_mean/c/0/0/0'] = Uint8Array.from(atob(files['maps/tp01_probability_40/c/0/0/0']), (c) =>
     c.charCodeAt(0),
   )
-  const maps = await Maps.open('http://here', 'fixture')
+  const maps = await Maps.open('http://here', INIT)
   await expect(maps.field('tp01_mean')).rejects.toThrow(Broken)
   await expect(maps.field('t2m_mean')).rejects.toThrow(Broken)
 })
 
-test('maps of another run are refused', async () => {
-  await expect(Maps.open('http://here', 'other')).rejects.toThrow('run fixture')
+test('maps and points of another time are refused', async () => {
+  await expect(Maps.open('http://here', INIT + 1)).rejects.toThrow('init_time 2026-06-11T06:00:00Z')
+  await expect(Points.open('http://here', INIT + 1)).rejects.toThrow('init_time 2026-06-11T06:00:00Z')
 })
