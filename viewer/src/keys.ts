@@ -39,8 +39,9 @@ const SHOWN: Record<string, string> = {
 /** Show all keys in a dialog. */
 export function showKeys(bindings: readonly Binding[]): void {
   const rows = bindings.map(({ keys, text }) => {
-    const shown = keys.length > 4 ? [keys[0], '–', keys.at(-1)!] : keys
-    const caps = shown.map((key) => (key === '–' ? ' – ' : el('kbd', {}, SHOWN[key] ?? key.toUpperCase())))
+    const named = [...new Set(keys.map((key) => SHOWN[key] ?? key.toUpperCase()))]
+    const shown = named.length > 4 ? [named[0], '–', named.at(-1)!] : named
+    const caps = shown.map((key) => (key === '–' ? ' – ' : el('kbd', {}, key)))
     return el('div', {}, el('dt', {}, ...caps), el('dd', {}, t(text)))
   })
   const dialog = el(

@@ -45,8 +45,8 @@ export class Layout {
   show(run: Run | null): void {
     this.band.hidden = !run?.about.simulated
     this.band.textContent = t('state.band')
-    const { institution, license, acknowledgement } = run?.about ?? {}
-    const said = [institution, run?.board?.attribution, acknowledgement, license].filter(Boolean)
+    const { license, acknowledgement } = run?.about ?? {}
+    const said = [run?.board?.attribution ?? acknowledgement, license].filter(Boolean)
     this.credits.textContent = said.join(' · ')
     this.drawTabs()
   }

@@ -4,6 +4,7 @@ import { select, type Selection } from 'd3-selection'
 import { type D3ZoomEvent, zoom, zoomIdentity, type ZoomBehavior, type ZoomTransform } from 'd3-zoom'
 import { addBarb } from './barbs'
 import { type Borders, NARROW, plane } from './borders'
+import { contours } from './contours'
 import { el } from './dom'
 import type { Grid } from './grid'
 import { clear, hatching, paint } from './raster'
@@ -23,7 +24,7 @@ export class MapView {
   private readonly land = el('canvas')
   private readonly raster = el('canvas', { class: 'raster' })
   private readonly lines = el('canvas')
-  private readonly barbs = el('canvas')
+  private readonly marks = el('canvas')
   private readonly behaviour: ZoomBehavior<HTMLDivElement, unknown>
   private readonly target: Selection<HTMLDivElement, unknown, null, undefined>
   private transform: ZoomTransform = zoomIdentity
@@ -37,7 +38,7 @@ export class MapView {
   private grid: Grid | null = null
 
   constructor(private readonly hooks: Hooks) {
-    this.element.append(this.land, this.raster, this.lines, this.barbs)
+    this.element.append(this.land, this.raster, this.lines, this.marks)
     this.target = select(this.element)
     this.behaviour = zoom<HTMLDivElement, unknown>()
       .scaleExtent([1, 16])
@@ -67,7 +68,7 @@ export class MapView {
     const before = this.scene
     this.scene = scene
     if (scene.painting !== before.painting) this.drawRaster()
-    if (scene.barbs !== before.barbs) this.drawBarbs()
+    if (scene.painting !== before.painting || scene.barbs !== before.barbs) this.drawMarks()
     if (scene.fills !== before.fills || scene.zone !== before.zone || scene.point !== before.point) this.drawLines()
   }
 
@@ -123,7 +124,7 @@ export class MapView {
     this.width = this.element.clientWidth
     this.height = this.element.clientHeight
     this.ratio = Math.min(window.devicePixelRatio || 1, 2)
-    for (const canvas of [this.land, this.lines, this.barbs]) {
+    for (const canvas of [this.land, this.lines, this.marks]) {
       canvas.width = this.width * this.ratio
       canvas.height = this.height * this.ratio
     }
@@ -160,7 +161,7 @@ export class MapView {
     this.drawLand()
     this.drawRaster()
     this.drawLines()
-    this.drawBarbs()
+    this.drawMarks()
     this.place()
   }
 
@@ -175,7 +176,7 @@ export class MapView {
     this.raster.style.transform = `translate(${left}px, ${top}px) scale(${sx}, ${sy})`
     const factor = k / this.drawnAt.k
     const moved = `translate(${x - factor * this.drawnAt.x}px, ${y - factor * this.drawnAt.y}px) scale(${factor})`
-    for (const canvas of [this.land, this.lines, this.barbs]) canvas.style.transform = moved
+    for (const canvas of [this.land, this.lines, this.marks]) canvas.style.transform = moved
   }
 
   /** A context cleared, in which the plane is drawn; returns pixels per unit of the plane beside it. */
@@ -213,35 +214,18 @@ export class MapView {
     if (!this.borders || !this.grid || !this.width) return
     const [context, unit] = this.inPlane(this.lines)
     this.fillZones(context, unit)
-    const stroke = (path: Path2D, colour: string, px: number) => {
-      context.strokeStyle = colour
-      context.lineWidth = px / unit
-      context.stroke(path)
-    }
-    stroke(this.borders.townships, this.colour('--township'), 0.6)
-    stroke(this.borders.counties, this.colour('--casing'), 2.4)
-    stroke(this.borders.counties, this.colour('--county'), 1)
+    context.strokeStyle = this.colour('--township')
+    context.lineWidth = 0.6 / unit
+    context.stroke(this.borders.townships)
+    this.strokeTwice(context, this.borders.counties, unit, 1, '--county')
     const chosen = this.scene.zone && this.borders.zones.get(this.scene.zone)
-    if (chosen) {
-      stroke(chosen.path, this.colour('--casing'), 5)
-      stroke(chosen.path, this.colour('--chosen'), 2.5)
+    if (chosen) this.strokeTwice(context, chosen.path, unit, 2.5, '--chosen')
+    if (this.scene.point) {
+      const ring = new Path2D()
+      ring.arc(...plane(...this.scene.point), 8 / unit, 0, 2 * Math.PI)
+      this.strokeTwice(context, ring, unit, 2.5, '--chosen')
     }
-    if (this.scene.point) this.drawPoint(context, unit, this.scene.point)
     context.resetTransform()
-  }
-
-  private drawPoint(context: CanvasRenderingContext2D, unit: number, [longitude, latitude]: [number, number]): void {
-    const [x, y] = plane(longitude, latitude)
-    for (const [colour, px] of [
-      [this.colour('--casing'), 5],
-      [this.colour('--chosen'), 2.5],
-    ] as const) {
-      context.beginPath()
-      context.arc(x, y, 8 / unit, 0, 2 * Math.PI)
-      context.strokeStyle = colour
-      context.lineWidth = px / unit
-      context.stroke()
-    }
   }
 
   private fillZones(context: CanvasRenderingContext2D, unit: number): void {
@@ -253,22 +237,41 @@ export class MapView {
     }
   }
 
-  private drawBarbs(): void {
-    clear(this.barbs)
-    const context = this.barbs.getContext('2d')!
+  private drawMarks(): void {
+    clear(this.marks)
     const { barbs } = this.scene
-    if (!barbs || !this.grid || !this.width) return
-    const path = this.barbPath(barbs, this.grid)
-    context.scale(this.ratio, this.ratio)
-    for (const [colour, width] of [
-      [this.colour('--casing'), 3],
-      [this.colour('--barb'), 1.2],
-    ] as const) {
-      context.strokeStyle = colour
-      context.lineWidth = width
-      context.stroke(path)
-    }
-    context.resetTransform()
+    if (!this.grid || !this.width) return
+    this.drawContours(this.grid)
+    if (!barbs) return
+    const context = this.marks.getContext('2d')!
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0)
+    this.strokeTwice(context, this.barbPath(barbs, this.grid), 1, 1.2, '--barb')
+  }
+
+  private drawContours(grid: Grid): void {
+    const { painting } = this.scene
+    if (!painting) return
+    const [context, unit] = this.inPlane(this.marks)
+    contours(painting, grid).forEach((path, n) =>
+      this.strokeTwice(context, path, unit, 1 + 0.7 * n, '--contour', '--halo'),
+    )
+  }
+
+  /** Stroke a path so that it is seen on any ground: first wider, in the casing's colour. Widths are in pixels. */
+  private strokeTwice(
+    context: CanvasRenderingContext2D,
+    path: Path2D,
+    unit: number,
+    px: number,
+    colour: string,
+    casing = '--casing',
+  ): void {
+    context.strokeStyle = this.colour(casing)
+    context.lineWidth = (px + 1.8) / unit
+    context.stroke(path)
+    context.strokeStyle = this.colour(colour)
+    context.lineWidth = px / unit
+    context.stroke(path)
   }
 
   private barbPath({ speed, direction, at }: NonNullable<Scene['barbs']>, grid: Grid): Path2D {

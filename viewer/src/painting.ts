@@ -9,6 +9,8 @@ export interface Painting {
   at: number
   look: Lookup
   hatchBelow: number
+  /** Values that contours are drawn at. */
+  levels: number[]
 }
 
 /** How a zone is filled, by code. */

@@ -12,6 +12,7 @@ import {
   type Palette,
   type Theme,
 } from './colours'
+import { LEVELS } from './contours'
 import { type Choice, criterion } from './fields'
 import { digits, percent, t } from './i18n'
 import type { Fills, Painting } from './painting'
@@ -74,7 +75,8 @@ export class Display {
     const kept = new Map<number, Painting>()
     const paint = (at: number): Painting => {
       const hour = field!.leads === 1 ? 0 : at
-      if (!kept.has(hour)) kept.set(hour, { field: field!, at: hour, look: look!, hatchBelow })
+      if (!kept.has(hour))
+        kept.set(hour, { field: field!, at: hour, look: look!, hatchBelow, levels: LEVELS[this.kind.colours] ?? [] })
       return kept.get(hour)!
     }
     this.painted = { key, table, paint }

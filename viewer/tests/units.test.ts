@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { feathers, strokes } from '../src/barbs'
+import { contour } from '../src/contours'
 import { chanceWord } from '../src/board'
 import { Grid } from '../src/grid'
 import { coordinates } from '../src/search'
@@ -122,6 +123,17 @@ test('an image has the north on top, and low chances one cell in two', () => {
   const colours = new Uint32Array(256).map((_, n) => n)
   expect([...pixels([1, 2, 3, 4, 5, 6], 3, 2, { colours, offset: 0 })]).toEqual([5, 6, 3, 4, 1, 2])
   expect([...pixels([1, 1, 9, 1], 2, 2, { colours, offset: 0 }, 5)]).toEqual([9, 1, 1, 0])
+})
+
+test('contours cross where numbers pass the level, linear between points', () => {
+  const at = (numbers: number[]) => (cell: number) => numbers[cell]
+  expect(contour(at([0, 0, 40, 40]), 2, 2, 10)).toEqual([[1, 0.25, 0, 0.25]])
+  expect(contour(at([40, 0, 0, 0]), 2, 2, 40)).toEqual([[0, 0, 0, 0]])
+  expect(contour(at([0, 0, 39, 39]), 2, 2, 40)).toEqual([])
+  expect(contour(at([0, NaN, 40, 40]), 2, 2, 10)).toEqual([])
+  expect(contour(at([40, 0, 0, 40]), 2, 2, 20)).toHaveLength(2)
+  const cone = Array.from({ length: 441 }, (_, n) => 20 - Math.hypot((n % 21) - 10, Math.floor(n / 21) - 10))
+  for (const [x, y] of contour(at(cone), 21, 21, 14)) expect(Math.hypot(x - 10, y - 10)).toBeCloseTo(6, 1)
 })
 
 test('both languages have the same keys and the same gaps', () => {
