@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 VIEWER = ROOT / "viewer"
 DIST = VIEWER / "dist"
 ZONES = ROOT / "stormcast_tw/regions/taiwan/zones.topojson.gz"

@@ -18,12 +18,12 @@ export type Segment = [number, number, number, number]
  * The segments along which numbers (y, x) pass a level, linear between points (marching squares); a number equal to the
  * level is inside. Squares with a missing number have none.
  */
-export function contour(value: (cell: number) => number, ny: number, nx: number, level: number): Segment[] {
+export function contour(values: ArrayLike<number>, ny: number, nx: number, level: number): Segment[] {
   const made: Segment[] = []
   for (let j = 0; j + 1 < ny; j++) {
     for (let i = 0; i + 1 < nx; i++) {
       const from = j * nx + i
-      const [a, b, c, d] = [value(from), value(from + 1), value(from + nx + 1), value(from + nx)]
+      const [a, b, c, d] = [values[from], values[from + 1], values[from + nx + 1], values[from + nx]]
       const count = Number(a >= level) + Number(b >= level) + Number(c >= level) + Number(d >= level)
       if (count === 0 || count === 4 || Number.isNaN(a + b + c + d)) continue
       const crossed = crossings([a, b, c, d], level)
@@ -58,12 +58,8 @@ export function contours(painting: Painting, grid: Grid): Path2D[] {
   let paths = KNOWN.get(painting)
   if (!paths) {
     const { field, at, levels } = painting
-    paths = levels.map((level) =>
-      pathOf(
-        contour((cell) => field.value(at, cell), grid.ny, grid.nx, level),
-        grid,
-      ),
-    )
+    const values = Float64Array.from({ length: field.size }, (_, cell) => field.value(at, cell))
+    paths = levels.map((level) => pathOf(contour(values, grid.ny, grid.nx, level), grid))
     KNOWN.set(painting, paths)
   }
   return paths

@@ -78,7 +78,7 @@ export class Field {
 
   /** The value at a place of the flattened grid in the units that people read, NaN where it is missing. */
   value(at: number, cell: number): number {
-    const packed = this.hour(at)[cell]
+    const packed = this.data[this.leads === 1 ? cell : at * this.size + cell]
     return packed === this.packing.fill ? NaN : packed * this.packing.scale
   }
 }
