@@ -19,7 +19,7 @@ help:
 	@echo "make serve    a Prefect server with the page of the runs, on loopback"
 	@echo "make demo-package  train the demo package again: four hours of two cores"
 	@echo "make demo-record   score it on 44 cycles that it never saw, and write that into its card"
-	@echo "make deploy   pool, queues and deployments on the server of PREFECT_API_URL"
+	@echo "make deploy   pools, queues, deployments, alarms on the server of PREFECT_API_URL; CHECK=1 shows the difference"
 
 # To run: the packages of requirements.lock. To test and develop: those of requirements-dev.lock too, and pysteps, which
 # is built. Debian's packages that either needs are installed where one may, named where not.
@@ -74,7 +74,7 @@ bench: $(VENV)/.test
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 deploy: $(VENV)/.installed
-	$(BIN)/python -m stormcast_tw.deployments.bootstrap
+	@$(BIN)/python -m stormcast_tw.deployments.bootstrap $(if $(CHECK),--check)
 
 serve: $(VENV)/.installed
 	PREFECT_HOME=$(CURDIR)/var/prefect $(BIN)/prefect server start --host 127.0.0.1

@@ -14,11 +14,13 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
 from stormcast_tw.deployments.automations import upsert_alarms, upsert_recovery
@@ -45,9 +47,17 @@ QUEUES = {
 
 
 def main() -> None:
-    """Upsert everything; with `--wait`, once the server answers, which may take minutes."""
+    """Upsert everything; with `--wait`, once the server answers, which may take minutes.
+
+    With `--check` nothing is changed: what differs is printed, and the exit code is 1 if anything does.
+    """
     if (refused := _refused(wait="--wait" in sys.argv[1:])) is not None:
         sys.exit(refused)
+    if "--check" in sys.argv[1:]:
+        with get_client(sync_client=True) as client:
+            found = differences(client)
+        print("\n".join(found) or "the server has what is in prefect.yaml")
+        sys.exit(1 if found else 0)
     with get_client(sync_client=True) as client:
         for pool in (POOL, CLOCK_POOL):
             upsert_pool(client, pool)
@@ -98,6 +108,50 @@ def upsert_queue(client: SyncPrefectClient, name: str, wanted: Queue) -> None:
     except ObjectNotFound:
         found = client.create_work_queue(name, work_pool_name=POOL)
     client.update_work_queue(found.id, priority=wanted.priority, concurrency_limit=wanted.limit)
+
+
+def differences(client: SyncPrefectClient) -> list[str]:
+    """Return a line for each thing that the server lacks, has too much, or has otherwise than `prefect.yaml`.
+
+    Whether a schedule is switched on is for people to say, and so are the values of parameters.
+    """
+    wanted = {entry["name"]: _as_written(entry) for entry in yaml.safe_load(PREFECT_FILE.read_text())["deployments"]}
+    there = {deployment.name: _as_deployed(deployment) for deployment in client.read_deployments()}
+    lines = [f"deployment {name}: is missing" for name in sorted(set(wanted) - set(there))]
+    lines += [f"deployment {name}: is not in {PREFECT_FILE.name}" for name in sorted(set(there) - set(wanted))]
+    for name in sorted(set(wanted) & set(there)):
+        for what, value in wanted[name].items():
+            if (found := there[name][what]) != value:
+                lines.append(f"deployment {name}: {what} is {found}, wanted {value}")
+    return lines + [
+        f"queue {name}: {line}" for name, queue in QUEUES.items() if (line := _of_queue(client, name, queue))
+    ]
+
+
+def _as_written(entry: Mapping[str, Any]) -> dict[str, Any]:
+    pool = entry["work_pool"]
+    return {
+        "entrypoint": entry["entrypoint"], "pool": pool["name"], "queue": pool.get("work_queue_name", "default"),
+        "schedules": [schedule["cron"] for schedule in entry.get("schedules", [])], "tags": entry.get("tags", []),
+        "environment": pool.get("job_variables", {}).get("env", {}),
+    }  # fmt: skip
+
+
+def _as_deployed(found: DeploymentResponse) -> dict[str, Any]:
+    return {
+        "entrypoint": found.entrypoint, "pool": found.work_pool_name, "queue": found.work_queue_name,
+        "schedules": [getattr(schedule.schedule, "cron", "") for schedule in found.schedules], "tags": found.tags,
+        "environment": (found.job_variables or {}).get("env", {}),
+    }  # fmt: skip
+
+
+def _of_queue(client: SyncPrefectClient, name: str, wanted: Queue) -> str:
+    try:
+        found = client.read_work_queue_by_name(name, POOL)
+    except ObjectNotFound:
+        return "is missing"
+    has = Queue(found.priority or 0, found.concurrency_limit)
+    return "" if has == wanted else f"is {has}, wanted {wanted}"
 
 
 def schedule_states(client: SyncPrefectClient) -> dict[tuple[str, str | None], bool]:

@@ -30,6 +30,8 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 SILENT = timedelta(minutes=3)
 """A run beats every 30 s. One that has been silent for so long is dead, or its server was away: then it goes on, and
 publishes what it made, whatever its state says."""
+RESTARTED = "reconciled"
+"""The tag of the runs that are started here."""
 _ACTIVE = (StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED)
 
 
@@ -98,7 +100,7 @@ def restart(cycle: Cycle, experiment: str, lead_hours: int, why: str, now: datet
     run = run_deployment(
         "operations/operations",
         parameters={"cycle": str(cycle), "experiment": experiment, "lead_hours": lead_hours, "wait": newest},
-        flow_run_name=f"{cycle}-{experiment}-again",
+        tags=[RESTARTED],
         work_queue_name="operations" if newest else "backfill",
         timeout=0,
         as_subflow=False,

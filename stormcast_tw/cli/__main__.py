@@ -19,6 +19,7 @@ from stormcast_tw.cli import answers, operations, services, simulation, upkeep
 from stormcast_tw.cli.catalogue import catalogue_app
 from stormcast_tw.cli.interrupt import end_at_ctrl_c
 from stormcast_tw.cli.package import package_app
+from stormcast_tw.cli.page import page_app
 from stormcast_tw.cli.shown import example
 from stormcast_tw.cli.training import train_app
 from stormcast_tw.cli.training_data import prepare
@@ -59,6 +60,7 @@ for _verb, _panel, _example in (
     app.command(rich_help_panel=_panel, epilog=example(_example))(_verb)
 app.add_typer(catalogue_app, name="catalogue", rich_help_panel=LOOK)
 app.add_typer(package_app, name="package", rich_help_panel=LOOK)
+app.add_typer(page_app, name="page", rich_help_panel=LOOK)
 app.add_typer(verify_app, name="verify", rich_help_panel=TRAIN)
 app.add_typer(train_app, name="train", rich_help_panel=TRAIN)
 

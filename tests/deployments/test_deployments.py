@@ -129,6 +129,13 @@ def bootstrap(environment: dict[str, str]) -> None:
     )
 
 
+def difference(environment: dict[str, str]) -> tuple[int, str]:
+    command = [sys.executable, "-m", "stormcast_tw.deployments.bootstrap", "--check"]
+    where = {"cwd": environment["STORMCAST_TW_HOME"], "env": environment, "timeout": HANGING_SECONDS}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, **where)
+    return done.returncode, done.stdout
+
+
 def run_deployment(api: str, name: str, **parameters: Any) -> dict[str, Any]:
     """Have the worker carry out a deployment and return the state it ends in."""
     ids = {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})}
@@ -183,6 +190,7 @@ def test_operations_and_backfill_run_by_a_worker(pysteps: None, api: str, enviro
     assert set(ids) == set(DEPLOYMENTS)
     bootstrap(environment)
     assert {d["name"]: d["id"] for d in ask(api, "/deployments/filter", {})} == ids, "bootstrap is an upsert"
+    assert difference(environment) == (0, "the server has what is in prefect.yaml\n")
     queues = {q["name"]: q["priority"] for q in ask(api, "/work_pools/stormcast/queues/filter", {})}
     assert queues["operations"] < queues["backfill"] < queues["training"]
 
@@ -191,6 +199,9 @@ def test_operations_and_backfill_run_by_a_worker(pysteps: None, api: str, enviro
     of_verification = next(d for d in ask(api, "/deployments/filter", {}) if d["name"] == "verification")
     schedule = of_verification["schedules"][0]["id"]
     ask(api, f"/deployments/{of_verification['id']}/schedules/{schedule}", {"active": True}, method="PATCH")
+    ask(api, f"/deployments/{ids['backfill']}", {"work_queue_name": "operations"}, method="PATCH")
+    code, said = difference(environment)
+    assert (code, said) == (1, "deployment backfill: queue is operations, wanted backfill\n")
     bootstrap(environment)
     assert switched_on(api) == schedules | {"verification": True}, "what somebody has switched on stays so"
     scheduled = wait_for(
@@ -275,7 +286,7 @@ def test_a_killed_cycle_is_published_by_itself(api: str, environment: dict[str, 
     assert ask(api, f"/flow_runs/{killed}")["state"]["type"] == "CRASHED"
     assert len(list(published.glob("*/manifest.json"))) == 1
     again = wait_for("the run that published it", lambda: _completed_again(api, str(cycle)))
-    assert again["name"] == f"{cycle}-demo-again"
+    assert again["name"] == f"{cycle}-demo"
 
 
 def _process_of(run: str) -> int:
@@ -291,7 +302,7 @@ def _process_of(run: str) -> int:
 
 def _completed_again(api: str, cycle: str) -> dict[str, Any] | None:
     ended = ask(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
-    return next((run for run in ended if run["name"] == f"{cycle}-demo-again"), None)
+    return next((r for r in ended if "reconciled" in r["tags"] and r["parameters"]["cycle"] == cycle), None)
 
 
 def test_a_drop_of_skill_rings_the_alarm(
