@@ -7,10 +7,11 @@ CYCLE ?= 20260611T06Z
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: help run test check docs format soak bench serve deploy demo-package demo-record clean
+.PHONY: help run page test check docs format soak bench serve deploy demo-package demo-record clean
 
 help:
-	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it"
+	@echo "make run      install (once), simulate the inputs of one cycle, forecast and publish it, show the page"
+	@echo "make page     the web page, in stormcast_tw/site"
 	@echo "make test     install what tests need (once), then the whole test suite"
 	@echo "make check    ruff, mypy --strict, import contracts, and the documentation site"
 	@echo "make docs     the documentation site, in var/docs; every link is checked"
@@ -35,15 +36,27 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.installed
 	@$(PYTHON) infra/install.py $(BIN)/python requirements-dev.lock
 	@touch $@
 
-$(VENV)/.test: requirements-rain.lock $(VENV)/.dev
+$(VENV)/.test: requirements-rain.lock $(VENV)/.dev $(VENV)/.page
 	@infra/system.sh $(PYTHON) test
 	@$(PYTHON) infra/install.py $(BIN)/python requirements-rain.lock || \
 	  { echo "pysteps could not be built: what needs it is not tried" >&2; test -z "$$CI"; }
 	@touch $@
 
+$(VENV)/.page: requirements-page.lock $(VENV)/.installed
+	@$(PYTHON) infra/install.py $(BIN)/python requirements-page.lock
+	@touch $@
+
+# The page is built once for the same sources. Where it cannot be, the forecast has ended all the same.
 run: $(VENV)/.installed
 	@$(BIN)/stormcast-tw simulate --cycle $(CYCLE)
 	@$(BIN)/stormcast-tw forecast --cycle $(CYCLE)
+	@$(MAKE) --no-print-directory page && $(BIN)/stormcast-tw page install || \
+	  echo "the page is not built here; once Node can be installed: make page"
+	@if [ -t 1 ] && [ -e stormcast_tw/site/index.html ]; then $(BIN)/stormcast-tw page serve; \
+	  else echo "to see it: $(BIN)/stormcast-tw page serve, then http://127.0.0.1:8765/site/"; fi
+
+page: $(VENV)/.page
+	@$(BIN)/python infra/build_page.py stormcast_tw/site
 
 test: $(VENV)/.test
 	@$(BIN)/python -m tests.budget -n 2 --dist loadfile --no-loadscope-reorder

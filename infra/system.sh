@@ -21,6 +21,8 @@ if [ "$2" = test ]; then
     need cdo sh -c 'command -v cdo'
     need gdal-bin sh -c 'command -v gdalinfo'
     need netcdf-bin sh -c 'command -v ncdump'
+    need chromium sh -c 'command -v chromium'
+    need fonts-noto-cjk sh -c 'ls /usr/share/fonts/opentype/noto/NotoSansCJK*'
     need build-essential sh -c 'command -v gcc && command -v g++'
     need python3-dev "$python" -c 'import pathlib, sysconfig; assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()'
 fi
