@@ -20,9 +20,7 @@ def _published() -> Path:
 
     root = settings().published_root
     if "://" in root:
-        raise Refused(
-            f"{root}: the page is served from there by the store itself; copy {_site()} to {root}/published/site"
-        )
+        raise Refused(f"{root}: a store serves its page itself; copy {BUILT} to {root}/published/site")
     return Path(root, "published")
 
 
