@@ -53,7 +53,7 @@ run: $(VENV)/.installed
 	@$(MAKE) --no-print-directory page && $(BIN)/stormcast-tw page install || \
 	  echo "the page is not built here; once Node can be installed: make page"
 	@if [ -t 1 ] && [ -e stormcast_tw/site/index.html ]; then $(BIN)/stormcast-tw page serve; \
-	  else echo "to see it: $(BIN)/stormcast-tw page serve, then http://127.0.0.1:8765/site/"; fi
+	  else echo "to see it: $(BIN)/stormcast-tw page serve (http://127.0.0.1:8765/site/)"; fi
 
 page: $(VENV)/.page
 	@$(BIN)/python infra/build_page.py stormcast_tw/site

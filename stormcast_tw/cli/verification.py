@@ -43,14 +43,15 @@ Seed = Annotated[int, typer.Option(help="Seed for breaking ties, dressing and ST
 def _begin(start: str, end: str, experiment: str, training: str, seed: int, *packages: Path | None) -> Scoring:
     """Refuse a wrong span, no package and nothing published before Prefect is imported; prepare its home."""
     from stormcast_tw.model.description import describe
-    from stormcast_tw.publication.pointers import latest
+    from stormcast_tw.publication.pointers import PUBLISHED
     from stormcast_tw.settings import settings
     from stormcast_tw.storage.store import Store
 
     require_span(start, end)
     for package in packages:
         describe(package or settings().package)
-    if latest(published := Store(settings().published_root), experiment) is None:
+    published = Store(settings().published_root)
+    if not published.objects.exists(f"{PUBLISHED}/{experiment}"):
         raise NotReady(f"{published.root}: nothing is published in experiment {experiment}: there is nothing to score")
     settings().use_prefect_home()
     return _scoring(training, seed)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 import shutil
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from stormcast_tw.cycle import Cycle
 from stormcast_tw.errors import NotReady
+from stormcast_tw.operations.freshness import freshness
+from stormcast_tw.storage.artifact import Artifact
 
 BUILT = Path(__file__).parents[1] / "site"
 """Where the page is built in a checkout, and lies in a wheel."""
@@ -26,6 +30,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 """Of every answer; infra/nginx.conf says the same."""
+_HOURS_INTO = 3
+"""Hours into a simulated run of another day at which the page shows it."""
 _FOR_EVER = re.compile(r"^/[^/]+/\d{8}T\d{2}Z/[0-9a-f]{12}/|^/site/assets/")
 _TYPES = {".json": "application/json; charset=utf-8", ".js": "text/javascript", ".csv": "text/csv; charset=utf-8"}
 
@@ -80,3 +86,14 @@ def page_server(published: Path, address: str, port: int) -> ThreadingHTTPServer
     if not (published / SITE / "index.html").exists():
         raise NotReady(f"{published / SITE}: there is no page; `make page` builds it")
     return ThreadingHTTPServer((address, port), partial(_Handler, directory=str(published)))
+
+
+def rehearsed_at(run: Artifact, now: datetime) -> str:
+    """Return the part of the page's address that shows a simulated run of another day as it looked at its hour.
+
+    Empty for a run that is fresh, or of real weather, which is never shown under another time than its own.
+    """
+    cycle = Cycle.parse(run.address.cycle)
+    if not run.simulated or freshness(cycle, now).state == "fresh":
+        return ""
+    return f"?now={cycle.valid_time(_HOURS_INTO):%Y-%m-%dT%H:%MZ}"
