@@ -85,6 +85,9 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         _kind("rain", "kg m-2", _INT16, 0.1, 0, "mm", "雨量", "rain", "rain", _RAIN_STEPS),
+        # Sums over hours are many times as large: in tenths, a map of a day in a typhoon is half as many bytes again.
+        _kind("rain_hours", "kg m-2", _INT16, 0.5, 0, "mm", "雨量", "rain", "rain", _RAIN_STEPS),
+        _kind("rain_day", "kg m-2", _INT16, 1, 0, "mm", "雨量", "rain", "rain", _RAIN_STEPS),
         _kind("temperature", "K", _INT16, 0.1, _ZERO_CELSIUS, "°C", "氣溫", "temperature", "temperature",
               _CELSIUS_STEPS),
         _kind("difference", "K", _INT16, 0.1, 0, "°C", "氣溫離散度", "spread of temperature", "spread", (0.5, 1, 2, 3)),
@@ -98,6 +101,7 @@ KINDS: dict[str, Kind] = {
 """Every kind, by name. Steps of rain and temperature: as commonly coded for the Central Weather Administration's maps.
 Of wind: Beaufort forces 1 to 12."""
 
+_KIND_OF_SUM = {"tp03": "rain_hours", "tp06": "rain_hours", "tp12": "rain_day", "tp24": "rain_day"}
 _KIND_OF_UNITS = {
     "kg m-2": "rain", "K": "temperature", "m s-1": "wind", "degree": "direction", "1": "probability",
     "h": "hours", "hour": "hours", "hours": "hours",
@@ -153,6 +157,8 @@ def kind_of(name: str, values: xr.DataArray) -> Kind:
         return KINDS["difference"]
     if units not in _KIND_OF_UNITS:
         raise BadInput(f"{name}: units {units!r} cannot be packed; allowed {', '.join(_KIND_OF_UNITS)}")
+    if units == "kg m-2" and name[:4] in _KIND_OF_SUM:
+        return KINDS[_KIND_OF_SUM[name[:4]]]
     return KINDS[_KIND_OF_UNITS[units]]
 
 

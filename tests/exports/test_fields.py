@@ -12,7 +12,7 @@ from stormcast_tw.exports.fields import KINDS, fields, shown
 from stormcast_tw.products import make_products
 from tests.products.by_hand import random_forecast
 
-RANGES = {"rain": (0, 1500), "temperature": (220, 330), "difference": (0, 40), "wind": (0, 130), "direction": (0, 360),
+RANGES = {"rain": (0, 1500), "rain_hours": (0, 10_000), "rain_day": (0, 30_000), "temperature": (220, 330), "difference": (0, 40), "wind": (0, 130), "direction": (0, 360),
           "probability": (0, 1), "hours": (0, 24), "class": (0, 12)}  # fmt: skip
 
 
@@ -27,8 +27,9 @@ def test_names_are_of_products_quantiles_and_thresholds_in_the_units_of_people()
     assert (forty.product, forty.at) == ("tp01_probability", {"tp01_threshold": 40.0})
     assert forty.long_name == "probability of rain in the past hour at or above a threshold 40 mm"
     xr.testing.assert_equal(forty.values, made["tp01_probability"].sel(tp01_threshold=40))
-    some = ("t2m_mean", "t2m_spread", "tp12_pmm", "beaufort_mean", "tp01_probability_1")
-    assert {by_name[name].kind.name for name in some} == {"temperature", "difference", "rain", "class", "probability"}
+    kinds = {"t2m_mean": "temperature", "t2m_spread": "difference", "tp01_pmm": "rain", "tp03_pmm": "rain_hours",
+             "tp12_pmm": "rain_day", "beaufort_mean": "class", "tp01_probability_1": "probability"}  # fmt: skip
+    assert {name: by_name[name].kind.name for name in kinds} == kinds
 
 
 def test_a_field_of_all_leads_together_and_its_hours():
