@@ -12,8 +12,11 @@ from stormcast_tw.exports.fields import KINDS, fields, shown
 from stormcast_tw.products import make_products
 from tests.products.by_hand import random_forecast
 
-RANGES = {"rain": (0, 1500), "rain_hours": (0, 10_000), "rain_day": (0, 30_000), "temperature": (220, 330), "difference": (0, 40), "wind": (0, 130), "direction": (0, 360),
-          "probability": (0, 1), "hours": (0, 24), "class": (0, 12)}  # fmt: skip
+RANGES = {
+    "rain": (0, 1500), "rain_hours": (0, 10_000), "rain_day": (0, 30_000), "temperature": (220, 330),
+    "difference": (0, 40), "wind": (0, 130), "direction": (0, 360), "probability": (0, 1), "hours": (0, 24),
+    "class": (0, 12),
+}  # fmt: skip
 
 
 def test_names_are_of_products_quantiles_and_thresholds_in_the_units_of_people():
