@@ -56,7 +56,7 @@ def _tell(run: FlowRun) -> None:
 
 
 def _is_silent(client: SyncPrefectClient, run: FlowRun, now: datetime) -> bool:
-    if run.id == this_run.get_id() or run.start_time is None or now - run.start_time < SILENT:
+    if str(run.id) == this_run.id or run.start_time is None or now - run.start_time < SILENT:
         return False
     wanted = {
         "event": {"name": [HEARTBEAT]},
