@@ -16,6 +16,7 @@ from stormcast_tw.flows.training_data import training_data
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Artifact
 from stormcast_tw.storage.store import Store
+from stormcast_tw.tasks.page import wait_until_shown
 from stormcast_tw.training_data import build
 from stormcast_tw.training_data import recipe as data_recipe
 from stormcast_tw.training_data.reader import TrainingData
@@ -24,6 +25,7 @@ from stormcast_tw.training_data.workers import Local
 from tests.conftest import NOW
 from tests.training_data.archives import FIRST, TINY
 
+HANGING_SECONDS = 600.0
 RECIPE = DataRecipe(
     name="flow",
     archive=Simulated(seed=6),
@@ -53,6 +55,7 @@ def test_days_progress_report_and_nothing_twice(here):
     made = training_data(RECIPE, now=NOW)
     assert isinstance(made, Artifact)
     assert made.simulated
+    assert wait_until_shown(HANGING_SECONDS)
     assert 100.0 in artifacts("training-data-flow-days")
     assert len(TrainingData.open(made.uri)) == 71
     files = Store(made.root).objects.files(str(made.address))

@@ -39,7 +39,7 @@ def test_gaps_are_cycles_that_are_due_and_better_inputs(inputs: Path):
     assert found() == [(str(CYCLE), "better inputs"), (later, "without inputs")]
     assert operations(**SIZE, now=NOW).details["status"] == "complete"
     assert found() == [(later, "without inputs")]
-    assert wait_until_shown(60)
+    assert wait_until_shown(600)
 
     assert archive(now=SIX_LATER) == 1
     assert archive(now=SIX_LATER) == 0

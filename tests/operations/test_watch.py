@@ -23,6 +23,7 @@ from stormcast_tw.publication.catalogue import Published
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Address
 from stormcast_tw.storage.store import Store
+from tests.cli.conftest import plan_without_package
 from tests.servers import S3Server
 
 CYCLE = Cycle.parse("20261122T06Z")
@@ -37,9 +38,8 @@ def at(hour: int, minute: int, day: int = 22) -> datetime:
 
 
 def publish(store: Store, cycle: Cycle = CYCLE) -> None:
-    draft = store.begin(
-        Address(kind="published", experiment="oper", cycle=str(cycle), run="a" * 12), {"of": str(cycle)}
-    )
+    address = Address(kind="published", experiment="oper", cycle=str(cycle), run="a" * 12)
+    draft = store.begin(address, plan_without_package())
     draft.put("products.nc", b"products")
     details = Published(
         inputs=INPUTS, status="degraded", seconds_per_member_hour=0.25, stage_seconds={"roll_out": 64.5}
