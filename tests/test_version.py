@@ -40,7 +40,7 @@ def versions(package: Path) -> dict[Step, str]:
         ("quality.py", "LEAST_COVERAGE = 0.3", "LEAST_COVERAGE = 0.4", ALL_BUT_MODEL),
         ("model/sampler.py", "expm1", "exp_m1", ("forecast", "training")),
         ("forecast/rollout.py", "lead - 1", "lead - 2", ("forecast", "training")),
-        ("regions/taiwan/thresholds.py", "40.0", "41.0", ("products",)),
+        ("regions/taiwan/thresholds.py", "40.0", "41.0", ("products", "exports")),
         ("sources/rwrp.py", "_", "__", FROM_FILES),
         ("training/loss.py", "fold(", "unfold(", ("training",)),
         ("simulation/world/weather.py", "LAPSE_RATE = 5.4e-3", "LAPSE_RATE = 6.5e-3", ("simulated training data",)),
