@@ -25,6 +25,7 @@ from prefect.artifacts import (
 )
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import SyncClientContext
 from prefect.events import Event as PrefectEvent
 from prefect.exceptions import PrefectException
 from prefect.flows import Flow
@@ -138,11 +139,17 @@ def _send(action: Callable[[], object]) -> None:
     """Have an action carried out in the present context, after those before it."""
     global _sender
     context = contextvars.copy_context()
-    _waiting.put(lambda: context.run(action))
+    _waiting.put(lambda: context.run(_with_own_client, action))
     with _starting:
         if _sender is None or not _sender.is_alive():
             _sender = threading.Thread(target=_send_all, name="page", daemon=True)
             _sender.start()
+
+
+def _with_own_client(action: Callable[[], object]) -> None:
+    """Carry an action out with a client of its own: that of its run is closed when the run has ended."""
+    SyncClientContext.__var__.set(None)  # type: ignore[arg-type]
+    action()
 
 
 def _send_all() -> None:
@@ -163,6 +170,8 @@ def _send_patiently(action: Callable[[], object]) -> None:
             if time.monotonic() > deadline or not _may_pass(error):
                 get_logger("page").warning("not shown on the Prefect page: %s: %s", type(error).__name__, error)
                 return
+            if pause == FIRST_PAUSE_SECONDS:
+                get_logger("page").warning("not yet on the Prefect page: %s: %s", type(error).__name__, error)
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2.0 * pause, LONGEST_PAUSE_SECONDS)
         else:

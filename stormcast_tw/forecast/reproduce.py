@@ -16,7 +16,14 @@ import xarray as xr
 from pydantic import ValidationError
 
 from stormcast_tw.errors import BadInput, Refused
-from stormcast_tw.forecast.comparison import VERDICTS, Comparison, Verdict, compare_datasets, compare_fields
+from stormcast_tw.forecast.comparison import (
+    VERDICTS,
+    Comparison,
+    Difference,
+    Verdict,
+    compare_datasets,
+    compare_fields,
+)
 from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
@@ -29,6 +36,9 @@ from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 from stormcast_tw.version import code_version
+
+VIEW_NAMES = ("maps", "points", "places", "zones.json", "typhoon.json")
+"""What `publication.views` makes, by the first part of its path."""
 
 
 class Reproduction(Frozen):
@@ -126,7 +136,32 @@ def compare(published: Artifact, forecast: Artifact, products: Artifact) -> Repr
     parts.append(compare_datasets(NETCDF, *(_unpacked(file) for file in files)))
     if files[0] != files[1]:
         around[f"{NETCDF}, packed by"] = (_packed_by(files[0]), _packed_by(files[1]))
+    if _views_in(then, published):
+        parts.append(_compare_views(then, published, products))
     return Reproduction(parts=tuple(parts), around=around)
+
+
+def _views_in(store: Store, run: Artifact) -> set[str]:
+    """Return the paths of maps, points, board, places and typhoon of a run; empty for one published before 0.3."""
+    return {path for path in store.below(run.address) if path.split("/")[0] in VIEW_NAMES}
+
+
+def _compare_views(then: Store, published: Artifact, products: Artifact) -> Comparison:
+    """Compare the files of the views byte by byte, but for the id of the run, which they name."""
+    now = Store(products.root)
+    names = _views_in(then, published), _views_in(now, products)
+    differences = [
+        Difference(variable=name, text=f"{name} is only {'then' if name in names[0] else 'now'} there")
+        for name in sorted(names[0] ^ names[1])
+    ]
+    for name in sorted(names[0] & names[1]):
+        files = (
+            store.read(run, name).replace(run.address.run.encode(), b"")
+            for store, run in ((then, published), (now, products))
+        )
+        if next(files) != next(files):
+            differences.append(Difference(variable=name, text=f"{name} has other bytes"))
+    return Comparison(what="views", differences=tuple(differences))
 
 
 def _unpacked(file: bytes) -> xr.Dataset:

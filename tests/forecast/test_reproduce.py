@@ -91,7 +91,16 @@ def test_a_product_that_differs_is_named(repeated: Repeated):
     assert result.verdict == "different"
     named = r"products: different: t2m_mean\[lead_time 1, latitude 3, longitude 4\]: then .*by at most 0\.5 K"
     assert re.search(named, result.text)
-    assert [part.verdict for part in result.parts] == ["identical", "different", "identical"]
+    assert [part.verdict for part in result.parts] == ["identical", "different", "identical", "identical"]
+
+
+def test_a_view_that_differs_is_named(repeated: Repeated):
+    board = Path(repeated.copy.uri, "zones.json")
+    board.write_text(board.read_text().replace('"simulated":true', '"simulated":false'))
+    Path(repeated.copy.uri, "places/nowhere.json").write_text("{}")
+    views = repeated.compared().parts[-1]
+    assert views.text == "views: different: places/nowhere.json is only now there (and 1 more)"
+    assert views.differences[1].text == "zones.json has other bytes"
 
 
 def test_of_an_old_layout_the_values_are_compared(repeated: Repeated):

@@ -15,6 +15,7 @@ from stormcast_tw.publication import pointers
 from stormcast_tw.settings import settings
 from stormcast_tw.storage.artifact import Address, Artifact
 from stormcast_tw.storage.store import Store
+from tests.cli.conftest import plan_without_package
 from tests.conftest import CYCLE, NOW
 
 OLDER, NEWER, FUTURE = str(CYCLE), "20260611T12Z", "20990101T00Z"
@@ -23,7 +24,8 @@ LATEST = "published/demo/latest.json"
 
 def publish(store: Store, cycle: str) -> Artifact:
     """Seal a published run without content, and point at it."""
-    draft = store.begin(Address(kind="published", experiment="demo", cycle=cycle, run="a" * 12), {"cycle": cycle})
+    address = Address(kind="published", experiment="demo", cycle=cycle, run="a" * 12)
+    draft = store.begin(address, plan_without_package())
     draft.put("products.nc", b"products")
     run = draft.seal(grid={}, variables=(), parents=(), simulated=True, now=NOW)
     pointers.point_at(store, run)
