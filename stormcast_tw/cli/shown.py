@@ -25,7 +25,7 @@ def example(command: str) -> str:
 
 def print_result(text: str, value: Any, as_json: bool) -> None:
     """Print `text`, or `value` as JSON."""
-    typer.echo(json.dumps(value, indent=1) if as_json else text)
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text)
 
 
 def print_table(header: Iterable[str], rows: Iterable[Iterable[str]], title: str = "") -> None:
