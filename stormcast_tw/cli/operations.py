@@ -74,6 +74,9 @@ def _next_steps(uri: str) -> list[str]:
     steps = [
         "Next steps:",
         f"  {path}python -c \"import xarray; print(xarray.open_dataset('{uri}/products.zarr'))\"",
+        f"  {path}stormcast-tw hazards           show which criteria are reached where, how likely, when",
+        f"  {path}stormcast-tw at 花蓮縣         show what is forecast for a place",
+        f"  {path}stormcast-tw page serve        show it as a web page",
         f"  {path}stormcast-tw package show      show what the model is",
         f"  {path}stormcast-tw doctor            check whether this machine is fit to forecast",
     ]

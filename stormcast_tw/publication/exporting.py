@@ -36,12 +36,14 @@ _ASSETS = {
 def usual(experiment: str) -> tuple[str, ...]:
     """Return the exports that every run of an experiment is made into: those of the settings, or all that are usual.
 
-    Drafts of alerts are not usual for `oper`, unless a setting asks for them.
+    Drafts of alerts are not usual for `oper`, unless a setting asks for them; nor is what a library is missing for.
     """
     if (wanted := settings().exports) is not None:
         return wanted
     left_out = {"cap"} if is_operational(experiment) and not settings().cap_for_oper else set()
-    return tuple(name for name, export in EXPORTS.items() if export.always and name not in left_out)
+    return tuple(
+        name for name, export in EXPORTS.items() if export.always and export.is_possible and name not in left_out
+    )
 
 
 def export_run(store: Store, run: Artifact, now: datetime, names: Sequence[str] | None = None) -> Artifact:
