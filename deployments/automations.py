@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
-from stormcast_tw.operations.events import NEWS_LABEL, Event, cycle_pattern, flow_pattern, training_pattern
+from stormcast_tw.operations.events import HEARTBEAT, NEWS_LABEL, Event, cycle_pattern, flow_pattern, training_pattern
 from stormcast_tw.operations.timetable import OPERATIONS
 
 WEBHOOK_BLOCK = "stormcast-alarm"
@@ -116,7 +116,6 @@ ALARM_FAILED = Alarm(
     {"prefect.resource.id": "prefect.automation.*", "prefect.resource.name": [alarm.name for alarm in ALARMS]},
 )
 
-HEARTBEAT = "prefect.flow-run.heartbeat"
 _ENDED = tuple(f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed"))
 SILENCE = timedelta(seconds=120)
 """A run beats every 30 s; one that misses four is dead."""

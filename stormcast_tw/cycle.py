@@ -27,6 +27,11 @@ def datetime64(time: datetime) -> np.datetime64:
     return np.datetime64(as_utc(time).replace(tzinfo=None), "ns")
 
 
+def to_datetime(time: np.datetime64) -> datetime:
+    """Return one of numpy's UTC times as an aware datetime, to the second: the way back from `datetime64`."""
+    return datetime.fromtimestamp(int(time.astype("datetime64[s]").astype(np.int64)), UTC)
+
+
 def hours(count: int) -> timedelta:
     """Return `count` hours."""
     return timedelta(hours=count)

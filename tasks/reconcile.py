@@ -18,7 +18,7 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Crashed
 
 from stormcast_tw.cycle import Cycle
-from stormcast_tw.operations.events import Event
+from stormcast_tw.operations.events import HEARTBEAT, Event
 from stormcast_tw.operations.timetable import OPERATIONS
 from stormcast_tw.publication.pointers import is_published
 from stormcast_tw.settings import settings
@@ -26,7 +26,6 @@ from stormcast_tw.storage.store import Store
 from stormcast_tw.tasks.page import emit
 from stormcast_tw.tasks.policy import task_under
 
-HEARTBEAT = "prefect.flow-run.heartbeat"
 SILENT = timedelta(minutes=3)
 """A run beats every 30 s. One that has been silent for so long is dead, or its server was away: then it goes on, and
 publishes what it made, whatever its state says."""

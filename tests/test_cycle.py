@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from stormcast_tw.cycle import Cycle, datetime64
+from stormcast_tw.cycle import Cycle, datetime64, to_datetime
 from stormcast_tw.errors import Refused
 
 TAIPEI = timezone(timedelta(hours=8))
@@ -47,3 +47,9 @@ def test_a_cycle_of_the_future_is_refused():
     for text in ("20260611T18Z", "20990101T00Z"):
         with pytest.raises(Refused, match=rf"cycle {text} begins after 2026-06-11T15:00Z, 6 h from now"):
             Cycle.parse(text).require_not_after(now)
+
+
+def test_numpys_times_there_and_back():
+    noon = datetime(2026, 6, 11, 4, 30, 15, tzinfo=UTC)
+    assert to_datetime(datetime64(noon)) == noon
+    assert to_datetime(np.datetime64("2026-06-11T12", "h")) == datetime(2026, 6, 11, 12, tzinfo=UTC)

@@ -6,12 +6,11 @@ Texts are in Traditional Chinese and English, times by the clock of the region. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stormcast_tw.cli.options import CycleToRead, Experiment, Json
+from stormcast_tw.cli.options import CycleToRead, Experiment, Json, run_to_read
 from stormcast_tw.cli.shown import here, print_result, print_table
 
 if TYPE_CHECKING:
@@ -33,13 +32,9 @@ def at(
     as_json: Json = False,
 ) -> None:
     """What is forecast for a place: temperature, wind, rain and its chances; with an hour, what each member says."""
-    from stormcast_tw.cycle import Cycle
-    from stormcast_tw.publication.answers import at_place, run_to_read
-    from stormcast_tw.settings import settings
-    from stormcast_tw.storage.store import Store
+    from stormcast_tw.publication.answers import at_place
 
-    store = Store(settings().published_root)
-    run = run_to_read(store, experiment, Cycle.parse(cycle) if cycle else None)
+    store, run = run_to_read(experiment, cycle)
     found = at_place(store, run, place)
     leads = range(len(found.valid_times)) if time is None else [_lead_of(time, found)]
     if as_json:
@@ -97,6 +92,8 @@ def _members(found: PlaceForecast, lead: int) -> Iterator[tuple[str, ...]]:
 
 
 def _as_json(found: PlaceForecast, leads: Any) -> dict[str, Any]:
+    from stormcast_tw.cycle import to_datetime
+
     spot = found.spot
     fields = {"temperature_K": found.temperature, "u_m_s": found.u, "v_m_s": found.v, "rain_mm": found.rain,
               "highest_rain_in_zone_mm": found.rain_in_zone}  # fmt: skip
@@ -105,7 +102,7 @@ def _as_json(found: PlaceForecast, leads: Any) -> dict[str, Any]:
         "run": str(found.run.address), "simulated": found.run.simulated, "zh": spot.zh, "en": spot.en,
         "latitude": round(spot.latitude, 4), "longitude": round(spot.longitude, 4),
         "zone": None if spot.zone is None else spot.zone.code,
-        "valid_time": [f"{_utc(found.valid_times[lead]):%Y-%m-%dT%H:%M:%SZ}" for lead in leads],
+        "valid_time": [f"{to_datetime(found.valid_times[lead]):%Y-%m-%dT%H:%M:%SZ}" for lead in leads],
         "members": {name: values.round(3).tolist() for name, values in listed.items()},
     }  # fmt: skip
 
@@ -122,13 +119,10 @@ def hazards(
     from stormcast_tw.cycle import Cycle
     from stormcast_tw.errors import BadInput
     from stormcast_tw.products.board import unpacked
-    from stormcast_tw.publication.answers import run_to_read
-    from stormcast_tw.settings import settings
-    from stormcast_tw.storage.store import Store
+    from stormcast_tw.publication.views import BOARD
 
-    store = Store(settings().published_root)
-    run = run_to_read(store, experiment, Cycle.parse(cycle) if cycle else None)
-    board = json.loads(store.read(run, "zones.json"))
+    store, run = run_to_read(experiment, cycle)
+    board = json.loads(store.read(run, BOARD))
     zones = {entry["code"]: entry for entry in board["zones"]}
     wanted = None if zone is None else _codes(zone, zones)
     if wanted == set():
@@ -180,15 +174,11 @@ def difference(
     as_json: Json = False,
 ) -> None:
     """How the latest forecast differs from the cycle before, by county, on the hours that both have."""
-    from stormcast_tw.cycle import Cycle
     from stormcast_tw.publication.answers import difference as compared
-    from stormcast_tw.publication.answers import run_before, run_to_read
+    from stormcast_tw.publication.answers import run_before
     from stormcast_tw.regions import HOME
-    from stormcast_tw.settings import settings
-    from stormcast_tw.storage.store import Store
 
-    store = Store(settings().published_root)
-    new = run_to_read(store, experiment, Cycle.parse(cycle) if cycle else None)
+    store, new = run_to_read(experiment, cycle)
     found = compared(store, new, run_before(store, experiment, new))
     names = {criterion.id: criterion for criterion in HOME.criteria}
     shown = [change for change in found.changes if change.zone.parent is None]
@@ -251,12 +241,10 @@ def _lead_of(text: str, found: PlaceForecast) -> int:
     return hours.index(full)
 
 
-def _utc(time: Any) -> datetime:
-    return datetime.fromtimestamp(int(time.astype("datetime64[s]").astype(int)), UTC)
-
-
 def _taiwan(time: Any, form: str = "%Y-%m-%d %H:%M") -> str:
-    return here(_utc(time), form)
+    from stormcast_tw.cycle import to_datetime
+
+    return here(to_datetime(time), form)
 
 
 def _spread(values: Any) -> str:

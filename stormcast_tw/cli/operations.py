@@ -24,6 +24,7 @@ from stormcast_tw.cli.options import (
     Members,
     Start,
     require_span,
+    run_to_read,
 )
 from stormcast_tw.cli.shown import cycle_here, input_lines, print_result, print_table
 
@@ -199,13 +200,8 @@ def export(
     cycle: CycleToRead = None,
 ) -> None:
     """Make a published run into other formats: grib, cog, csv, cap, stac, grib_members, netcdf_members."""
-    from stormcast_tw.cycle import Cycle
-    from stormcast_tw.publication.answers import run_to_read
     from stormcast_tw.publication.exporting import export_run
-    from stormcast_tw.settings import settings
-    from stormcast_tw.storage.store import Store
 
-    store = Store(settings().published_root)
-    run = run_to_read(store, experiment, Cycle.parse(cycle) if cycle else None)
+    store, run = run_to_read(experiment, cycle)
     made = export_run(store, run, datetime.now(UTC), names or None)
     typer.echo(f"{made.uri}: {len(store.below(made.address)) - 2} files")

@@ -10,11 +10,15 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stormcast_tw.verification import TruthKind
+
+if TYPE_CHECKING:
+    from stormcast_tw.storage.artifact import Artifact
+    from stormcast_tw.storage.store import Store
 
 DEMO_CYCLE = "20260611T06Z"
 """A Mei-yu afternoon in the simulated Taiwan."""
@@ -171,6 +175,19 @@ WorldSeed = Annotated[
         help="Seed of the simulated weather.",
     ),
 ]
+
+
+def run_to_read(experiment: str, cycle: str | None) -> tuple[Store, Artifact]:
+    """Return the published root and the run that `--experiment` and `--cycle` name, by default the latest."""
+    from stormcast_tw.cycle import Cycle
+    from stormcast_tw.publication import answers
+    from stormcast_tw.settings import settings
+    from stormcast_tw.storage.store import Store
+
+    store = Store(settings().published_root)
+    return store, answers.run_to_read(store, experiment, Cycle.parse(cycle) if cycle else None)
+
+
 PackageFolder = Annotated[
     Path | None,
     typer.Argument(

@@ -6,12 +6,11 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from stormcast_tw.cycle import to_datetime
 from stormcast_tw.errors import BadInput
 from stormcast_tw.grid import Grid
 from stormcast_tw.products.surface import beaufort, wind_speed
@@ -72,7 +71,7 @@ def _rows(here: xr.Dataset) -> Iterator[tuple[str, ...]]:
 
 
 def _times(valid: Any) -> tuple[str, str]:
-    moment = datetime.fromtimestamp(int(valid.astype("datetime64[s]").astype(np.int64)), UTC)
+    moment = to_datetime(valid)
     return f"{moment:%Y-%m-%dT%H:%MZ}", f"{moment.astimezone(HOME.clock):%Y-%m-%d %H:%M}"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from stormcast_tw.cycle import to_datetime
 from stormcast_tw.grid import Grid
 from stormcast_tw.lazy import lazy_import
 
@@ -35,7 +36,7 @@ def item(*, products: xr.Dataset, assets: Mapping[str, str]) -> Iterator[tuple[s
     between `start_datetime` and `end_datetime`. The licence is free text, which STAC calls "other".
     """
     about = products.attrs
-    start, *_, end = (_utc(time) for time in (products["init_time"].values, *products["valid_time"].values))
+    start, *_, end = (to_datetime(time) for time in (products["init_time"].values, *products["valid_time"].values))
     made = pystac.Item(
         id="-".join((str(about["experiment"]), f"{start:%Y%m%dT%HZ}", str(about["run"]))),
         **_where(Grid.of(products)),
@@ -77,7 +78,3 @@ def _properties(products: xr.Dataset, start: datetime) -> dict[str, Any]:
         "trained": bool(about.get("trained", False)),
         "inputs_status": about.get("inputs_status", ""),
     }
-
-
-def _utc(time: Any) -> datetime:
-    return datetime.fromtimestamp(int(time.astype("datetime64[s]").astype(np.int64)), UTC)

@@ -28,6 +28,7 @@ from stormcast_tw.forecast.job import FORECAST, Progress, Rolled, RolloutJob
 from stormcast_tw.forecast.process import Patience, run_in_child
 from stormcast_tw.plan import Frozen, Plan, ProductsPlan
 from stormcast_tw.products.rounding import rounded
+from stormcast_tw.publication import views
 from stormcast_tw.publication.beside import beside_of
 from stormcast_tw.publication.catalogue import NETCDF, PRODUCTS, Published, make_products
 from stormcast_tw.settings import Settings
@@ -36,9 +37,6 @@ from stormcast_tw.storage.objects import objects
 from stormcast_tw.storage.pruned import require_kept
 from stormcast_tw.storage.store import Store
 from stormcast_tw.version import code_version
-
-VIEW_NAMES = ("maps", "points", "places", "zones.json", "typhoon.json")
-"""What `publication.views` makes, by the first part of its path."""
 
 
 class Reproduction(Frozen):
@@ -143,7 +141,7 @@ def compare(published: Artifact, forecast: Artifact, products: Artifact) -> Repr
 
 def _views_in(store: Store, run: Artifact) -> set[str]:
     """Return the paths of maps, points, board, places and typhoon of a run; empty for one published before 0.3."""
-    return {path for path in store.below(run.address) if path.split("/")[0] in VIEW_NAMES}
+    return {path for path in store.below(run.address) if path.split("/")[0] in views.NAMES}
 
 
 def _compare_views(then: Store, published: Artifact, products: Artifact) -> Comparison:

@@ -25,6 +25,8 @@ class Event(StrEnum):
 _CYCLES = "stormcast.cycle."
 _TRAININGS = "stormcast.training."
 _FLOWS = "stormcast.flow."
+HEARTBEAT = "prefect.flow-run.heartbeat"
+"""Prefect's own event that a run lives."""
 NEWS_LABEL = "stormcast.news"
 """The label of an event's resource that is `true` when the state changed; alarms wait for that."""
 

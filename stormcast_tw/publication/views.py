@@ -28,6 +28,8 @@ from stormcast_tw.regions import HOME
 BOARD = "zones.json"
 PLACES = "places"
 TYPHOON = "typhoon.json"
+NAMES = (*VIEWS, PLACES, BOARD, TYPHOON)
+"""What `views` makes, by the first part of its path."""
 
 
 def views(

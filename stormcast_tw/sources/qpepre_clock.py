@@ -10,13 +10,13 @@ import contextlib
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from stormcast_tw.cycle import as_utc, hours
+from stormcast_tw.cycle import as_utc, hours, to_datetime
 from stormcast_tw.errors import NotReady
 from stormcast_tw.grid import Grid
 from stormcast_tw.sources.base import Located, Source
@@ -81,7 +81,7 @@ def agreements(model_rain: xr.Dataset, folder: Folder) -> tuple[Agreement, ...]:
     the file that it names exists. Raises BadInput for a file that cannot be read.
     """
     model = _at_points(model_rain)
-    times = [_utc(time) for time in model_rain["valid_time"].values]
+    times = [to_datetime(time) for time in model_rain["valid_time"].values]
     readings = [_agreement(model, times, folder, clock, stamp) for clock in CLOCKS for stamp in STAMPS]
     return tuple(sorted(readings, key=lambda a: -2.0 if math.isnan(a.correlation) else a.correlation, reverse=True))
 
@@ -126,7 +126,3 @@ def _at_points(model_rain: xr.Dataset) -> FloatArray:
     inside = (j >= 0) & (j < grid.ny) & (i >= 0) & (i < grid.nx)
     values = model_rain["tp01"].values[:, j.clip(0, grid.ny - 1), i.clip(0, grid.nx - 1)].astype(np.float64)
     return np.where(inside, values, np.nan)
-
-
-def _utc(time: np.datetime64) -> datetime:
-    return datetime.fromisoformat(np.datetime_as_string(time, unit="s")).replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from stormcast_tw.cycle import to_datetime
 from stormcast_tw.errors import Refused
 from stormcast_tw.training.recipes import NoiseLaw, Recipe, Stage, StageName
 from stormcast_tw.training_data.reader import TrainingData
@@ -54,7 +55,7 @@ class Samples:
 
     def at(self, place: int) -> datetime:
         """Return the valid time of a place."""
-        return datetime.fromtimestamp(int(self.data.times[place].astype("datetime64[s]").astype(np.int64)), UTC)
+        return to_datetime(self.data.times[place])
 
 
 @dataclass(frozen=True)
